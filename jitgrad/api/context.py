@@ -1,0 +1,42 @@
+"""The mode: whether Cells and gradients compile (GRAPH_MODE) or run eagerly (PYNATIVE_MODE)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitgrad.errors import ArgumentError, fail
+from jitgrad.state import bump
+
+GRAPH_MODE, PYNATIVE_MODE = 0, 1
+
+_settings: dict[str, Any] = {"mode": PYNATIVE_MODE, "device_target": "CPU", "device_id": 0}
+
+
+def is_graph_mode() -> bool:
+    """Whether Cells and gradients compile."""
+    return _settings["mode"] == GRAPH_MODE
+
+
+def set_context(**settings: Any) -> None:
+    """Set the mode, and keep the other settings that MindSpore programs make.
+
+    ArgumentError for a mode that is neither GRAPH_MODE (0) nor PYNATIVE_MODE (1).
+    """
+    mode = settings.get("mode", _settings["mode"])
+    if isinstance(mode, bool) or mode not in (GRAPH_MODE, PYNATIVE_MODE):
+        raise fail(
+            ArgumentError,
+            f"set_context got mode={mode!r}",
+            instead="mode=jitgrad.GRAPH_MODE or mode=jitgrad.PYNATIVE_MODE",
+        )
+    if mode != _settings["mode"]:
+        bump()
+    _settings.update(settings)
+
+
+def get_context(name: str) -> Any:
+    """A setting by its name; ArgumentError if it was never set."""
+    try:
+        return _settings[name]
+    except KeyError:
+        raise fail(ArgumentError, f"there is no setting {name!r}") from None

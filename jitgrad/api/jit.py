@@ -1,0 +1,193 @@
+"""`jit`: a function, compiled for the types of its arguments when it is called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jitgrad import config, tree
+from jitgrad.api.entry import MISS, Entry
+from jitgrad.api.store import artefacts
+from jitgrad.errors import ArgumentError, DTypeError, fail
+from jitgrad.frontend import graphcall
+from jitgrad.frontend.guards import PLAIN, guards_of
+from jitgrad.frontend.trace import Argument, trace
+from jitgrad.state import state
+from jitgrad.tensor import Parameter, Tensor
+
+VARIANTS = 64  # entries kept for arguments of one kind; the oldest goes
+OPTIONS = ("capture_mode", "jit_level", "dynamic", "fullgraph", "backend", "hash_args")
+
+
+def jit(function: Callable | None = None, **options: Any) -> Any:
+    """Compile a function; also a decorator, with or without options, and for methods.
+
+    The function runs once for each combination of argument types, on traced Tensors, and its graph
+    is compiled. Tensors and NumPy arrays among the arguments, in nests of tuples, lists, dicts and
+    dataclasses too, are inputs; everything else is a constant, and another value means another
+    trace. Globals, closures and attributes that the function reads are watched: when they change,
+    it is traced anew. `options` are MindSpore's; they are accepted and change nothing.
+
+    >>> from jitgrad.tensor import Tensor
+    >>> import jitgrad.ops
+    >>> @jit
+    ... def f(x, n):
+    ...     return x ** n
+    >>> print(f(Tensor([1.0, 2.0]), 3))
+    [1. 8.]
+
+    Raises:
+        TypeError: `function` cannot be called.
+        TraceError: the function asks a traced Tensor for its value.
+    """
+    unknown = options.keys() - {*OPTIONS}
+    if unknown:
+        raise fail(ArgumentError, f"jit has no option {', '.join(sorted(unknown))}")
+    if function is None:
+        return functools.partial(jit, **options)
+    if isinstance(function, Compiled):
+        return function
+    if not callable(function):
+        raise fail(DTypeError, f"jit got a {type(function).__name__}", why="it takes a function")
+    return Compiled(function)
+
+
+class Compiled:
+    """A function that is compiled when it is called. Made by `jit`."""
+
+    def __init__(
+        self,
+        function: Callable,
+        make: graphcall.Maker = graphcall.compiled,
+        functional: bool = False,
+    ):
+        functools.update_wrapper(self, function, updated=())
+        self.__wrapped__ = function
+        self._function, self._make, self._functional = function, make, functional
+        self._entries: dict[Any, list[Entry]] = {}
+        self._fast: Callable[[tuple], Any] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        fast = self._fast
+        if fast is not None and not kwargs and state.trace is None:
+            result = fast(args)
+            if result is not MISS:
+                return result
+        if state.trace is not None:
+            return self._function(*args, **kwargs)
+        entry, tensors = self.entry(args, kwargs)
+        result = entry.run(tensors)
+        self._fast = entry.quick()
+        return result
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        found = artefacts(instance)
+        if self not in found:
+            method = types.MethodType(self._function, instance)
+            found[self] = Compiled(method, self._make, self._functional)
+        return found[self]
+
+    def entry(self, args: tuple, kwargs: dict) -> tuple[Entry, list[Tensor]]:
+        """The entry for arguments, traced and compiled if need be, and the Tensors it takes."""
+        leaves, structure = tree.flatten((args, kwargs))
+        leaves = [_normal(x) if isinstance(x, np.ndarray) else x for x in leaves]
+        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves)
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
+        entries = self._entries.setdefault(key, [])
+        for entry in entries:
+            if entry.valid():
+                return entry, tensors
+        if entries and config.get("debug") >= 1:
+            failed = entries[-1].guards.failed
+            print(f"jitgrad: {self.__name__} is traced again, changed: {failed}")
+        entry = self._trace(leaves, structure, args, kwargs)
+        entries.insert(0, entry)
+        del entries[VARIANTS:]
+        return entry, tensors
+
+    def _trace(
+        self, leaves: list[Any], structure: tree.Structure, args: tuple, kwargs: dict
+    ) -> Entry:
+        others = [x for x in leaves if not isinstance(x, Tensor) and type(x) not in PLAIN]
+        guards = guards_of([self._function, *others])
+        names = self._names(args, kwargs)
+        arguments = [
+            Argument(name, x._type, x if isinstance(x, Parameter) else None)
+            for name, x in zip(names, leaves, strict=True)
+            if isinstance(x, Tensor)
+        ]
+        places = {id(x): i for i, x in enumerate([x for x in leaves if isinstance(x, Tensor)])}
+
+        def call(stand_ins: list[Tensor]) -> Any:
+            filled = [stand_ins[places[id(x)]] if isinstance(x, Tensor) else x for x in leaves]
+            call_args, call_kwargs = tree.unflatten(structure, filled)
+            return self._function(*call_args, **call_kwargs)
+
+        traced = trace(call, arguments, _graph_name(self._function))
+        return Entry(traced, guards, self._make, leaves, structure, self._functional)
+
+    def _names(self, args: tuple, kwargs: dict) -> list[str]:
+        """A name for each leaf of the arguments: the parameter's, counted on inside of nests."""
+        given = [*_parameter_names(self._function, len(args)), *kwargs]
+        names: list[str] = []
+        for name, value in zip(given, (*args, *kwargs.values()), strict=True):
+            count = len(tree.flatten(value)[0])
+            flat = count == 1 and isinstance(value, (Tensor, np.ndarray))
+            names += [name] if flat else [f"{name}_{i}" for i in range(count)]
+        return names
+
+    def __repr__(self) -> str:
+        return f"<jit of {self._function!r}>"
+
+
+def _parameter_names(function: Callable, count: int) -> list[str]:
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "arg")
+    return (names + [f"{rest}_{i}" for i in range(count)])[:count]
+
+
+def _graph_name(function: Callable) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    return name if name.isidentifier() else "function"
+
+
+def _normal(array: np.ndarray) -> Tensor:
+    """A Tensor of an array: contiguous, aligned, of native byte order; never written to."""
+    if (
+        array.flags.c_contiguous
+        and array.flags.aligned
+        and array.dtype.isnative
+        and state.grad == 0
+    ):
+        return Tensor._wrap(array)
+    return Tensor(array)
+
+
+def _kind(leaf: Any) -> Any:
+    """What of an argument decides which entry is used."""
+    if type(leaf) is Tensor:
+        return leaf._type
+    if isinstance(leaf, Tensor):
+        return Parameter, leaf._type, leaf.requires_grad
+    if type(leaf) in PLAIN:
+        return type(leaf), repr(leaf)
+    return type(leaf), id(leaf)  # the entry keeps it alive
+
+
+def _aliases(leaves: list[Any]) -> tuple[int, ...] | None:
+    """Which arguments are one Tensor, if any are."""
+    ids = [id(x) for x in leaves if isinstance(x, Tensor)]
+    if len(set(ids)) == len(ids):
+        return None
+    return tuple([ids.index(i) for i in ids])

@@ -1,0 +1,89 @@
+"""Between Python and NumPy: data to arrays of our dtypes, and arrays to text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from jitgrad.errors import ArgumentError, DTypeError, fail
+from jitgrad.ir.types import DType
+from jitgrad.ir.types import dtype as dtype_of
+
+
+def dtype_asked(of: Any) -> DType:
+    """The DType that a user names; DTypeError if there is none."""
+    try:
+        return dtype_of(of)
+    except TypeError as error:
+        raise fail(DTypeError, f"Tensor got dtype {of!r}", why=str(error)) from None
+
+
+def to_array(data: Any, wanted: DType | None) -> np.ndarray:
+    """A fresh C-contiguous array of one of our dtypes."""
+    if isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+    elif isinstance(data, (bool, int, float)):
+        array = np.asarray(data, np.float32 if type(data) is float else None)
+    elif isinstance(data, (list, tuple, range)):
+        array = _of_sequence(data)
+    else:
+        raise fail(
+            DTypeError,
+            f"Tensor got a {type(data).__name__}",
+            why="it takes numbers, nested lists of them, NumPy arrays and Tensors",
+        )
+    try:
+        dtype = wanted or dtype_of(array.dtype)
+    except TypeError as error:
+        raise fail(DTypeError, f"Tensor got data of dtype {array.dtype}", why=str(error)) from None
+    with np.errstate(all="ignore"):
+        return np.array(array, dtype.numpy, order="C", copy=True)
+
+
+def _of_sequence(data: Any) -> np.ndarray:
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise fail(ArgumentError, "Tensor got lists of different lengths", why=str(error)) from None
+    if array.dtype == np.float64 and not any(hasattr(x, "dtype") for x in leaves(data)):
+        array = array.astype(np.float32)  # Python floats, or nothing at all
+    return array
+
+
+def leaves(data: Any) -> Iterator[Any]:
+    """What is inside of nested lists and tuples."""
+    for x in data:
+        if isinstance(x, (list, tuple)):
+            yield from leaves(x)
+        else:
+            yield x
+
+
+def initialized(shape: Any, dtype: DType, init: Any) -> np.ndarray:
+    """An array filled by an initializer (a function of the array) or with a number."""
+    if shape is None:
+        raise fail(ArgumentError, "Tensor(init=…) needs a shape")
+    array = np.zeros((shape,) if isinstance(shape, int) else tuple(shape), dtype.numpy)
+    if callable(init):
+        init(array)
+    else:
+        array[...] = init
+    return array
+
+
+def scalar_text(array: np.ndarray) -> str:
+    """A 0-d array as MindSpore shows it: floats with 6 significant digits."""
+    value = array.item()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def array_text(array: np.ndarray) -> str:
+    """MindSpore's layout: 8 decimals in 15 columns, for float16 4 in 11."""
+    width, digits = (11, 4) if array.dtype == np.float16 else (15, 8)
+    formatter = {"float_kind": lambda v: f"{v:{width}.{digits}e}"}
+    text = np.array2string(array, separator=", ", formatter=formatter, max_line_width=1 << 30)
+    while "\n\n" in text:
+        text = text.replace("\n\n", "\n")
+    return text

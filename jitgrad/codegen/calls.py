@@ -1,0 +1,133 @@
+"""From a plan's steps to launches: one rule for each op that is a step.
+
+`SCRATCH` says how much working memory an op's kernels need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from jitgrad.codegen import cpu, products, rows
+from jitgrad.codegen.launch import Launch, copy, zero
+from jitgrad.codegen.loops import Kernel
+from jitgrad.codegen.lower import block_count, lower
+from jitgrad.ir.node import Graph, Node, input_node
+from jitgrad.ir.types import TensorType
+from jitgrad.passes.access import Affine, strides
+from jitgrad.passes.plan import Buffer, Step
+from jitgrad.passes.schedule import schedule
+
+Rule = Callable[[Step], list[Launch]]
+CALLS: dict[str, Rule] = {}
+SCRATCH: dict[str, Callable[[Node], Sequence[int]]] = {}
+
+
+def scratch(node: Node) -> Sequence[int]:
+    """Bytes of working memory of a node's launches."""
+    rule = SCRATCH.get(node.op.name)
+    return rule(node) if rule else ()
+
+
+def launches(step: Step) -> list[Launch]:
+    """The kernel calls of a step."""
+    if step.node is None:
+        return [copy(step.reads[0], step.writes[0])]
+    return CALLS[step.node.op.name](step)
+
+
+# --- regions ------------------------------------------------------------------------------------
+
+
+def _region(step: Step) -> list[Launch]:
+    node = step.node
+    assert node is not None
+    attrs = node.attrs
+    kernel = lower(attrs["body"], attrs["domain"], attrs["axes"], step.alias)
+    fresh = [w for i, w in enumerate(step.writes) if i not in step.alias]
+    if not kernel.partial:
+        return [_launch(kernel, (*step.reads, *fresh))]
+    return _blocked(step, kernel)
+
+
+def _launch(kernel: Kernel, buffers: tuple[Buffer, ...]) -> Launch:
+    text = cpu.source(kernel)
+    return Launch(text, buffers, tuple(kernel.values), kernel.extent, kernel.work, kernel)
+
+
+def _blocked(step: Step, kernel: Kernel) -> list[Launch]:
+    """Partial results by block, then one short reduction of the partials for each result."""
+    assert step.node is not None
+    body = step.node.attrs["body"]
+    partials = iter(step.scratch)
+    pointers: list[Buffer] = list(step.reads)
+    finish: list[Launch] = []
+    for index, output in enumerate(body.outputs):
+        if output.op.kind == "reduce":
+            part = next(partials)
+            pointers.append(part)
+            finish.append(_reduce_all(output, part, step.writes[index], kernel.partial))
+        elif index not in step.alias:
+            pointers.append(step.writes[index])
+    return [_launch(kernel, tuple(pointers)), *finish]
+
+
+def _reduce_all(output: Node, part: Buffer, result: Buffer, count: int) -> Launch:
+    source = input_node("a0", TensorType(output.dtype, (count,)))
+    body = Graph("body", (source,), (output.op(source, axes=(0,)),))
+    return _launch(lower(body, (count,), (0,)), (part, result))
+
+
+def _region_scratch(node: Node) -> Sequence[int]:
+    domain, axes = node.attrs["domain"], node.attrs["axes"]
+    if schedule(domain, axes) != "blocked":
+        return ()
+    count = block_count(domain)
+    reductions = [o for o in node.attrs["body"].outputs if o.op.kind == "reduce"]
+    return [count * o.dtype.size for o in reductions]
+
+
+# --- placing arrays in arrays ---------------------------------------------------------------------
+
+
+def _placed(source: TensorType, target: Affine, operand: Buffer, result: Buffer) -> Launch:
+    """Copy an array into part of another: element [i, j] to an affine address."""
+    value = input_node("a0", source)
+    body = Graph("body", (value,), (value,))
+    kernel = lower(body, source.shape, (), stores={0: target})
+    return _launch(kernel, (operand, result))
+
+
+def _pad(step: Step) -> list[Launch]:
+    node = step.node
+    assert node is not None
+    (x,), at = node.inputs, node.attrs
+    steps = strides(node.shape)
+    offset = sum(low * stride for low, stride in zip(at["low"], steps, strict=True))
+    spread = tuple((i + 1) * stride for i, stride in zip(at["interior"], steps, strict=True))
+    moved = _placed(x.type, Affine(offset, spread), step.reads[0], step.writes[0])
+    cleared = zero(step.writes[0], node.type.nbytes)
+    return [cleared, moved] if x.type.size else [cleared]
+
+
+def _concat(step: Step) -> list[Launch]:
+    node = step.node
+    assert node is not None
+    steps, axis, at = strides(node.shape), node.attrs["axis"], 0
+    made = []
+    for operand, x in zip(step.reads, node.inputs, strict=True):
+        if x.type.size:
+            target = Affine(at * steps[axis], steps)
+            made.append(_placed(x.type, target, operand, step.writes[0]))
+        at += x.shape[axis]
+    return made
+
+
+CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {
+    "matmul": products.matmul,
+    "conv2d": products.conv2d,
+    "conv2d_input": products.conv2d_input,
+    "conv2d_weight": products.conv2d_weight,
+}
+SCRATCH |= {"fused": _region_scratch, "sort": rows.sort_scratch}
+SCRATCH |= dict.fromkeys(products.GEOMETRY, products.convolution_scratch)

@@ -1,0 +1,86 @@
+"""The CPU frame: a kernel as one Numba function under the uniform signature.
+
+    kernel(ptrs, dims, lo, hi)
+
+`ptrs` is a table of addresses, `dims` the kernel's integer parameters, and [lo, hi) the part of
+the outermost loop to run. The same text runs un-jitted, with flat arrays in the place of `ptrs`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from jitgrad.codegen.loops import (
+    Address,
+    Blocks,
+    For,
+    Kernel,
+    Let,
+    Load,
+    Running,
+    Statement,
+    Store,
+)
+from jitgrad.ir.types import float16
+
+INDENT = "    "
+
+
+def source(kernel: Kernel) -> str:
+    """The kernel's text. Two kernels with one text are one kernel."""
+    lines = statements(kernel.body, "range(lo, hi)", INDENT)
+    text = "\n".join(lines)
+    head = [f"{a.name} = {a.dtype.code}_ptr(ptrs, {i})" for i, a in enumerate(kernel.arrays)]
+    used = set(re.findall(r"\w+", text))
+    head += [f"{p} = dims[{i}]" for i, p in enumerate(kernel.parameters) if p in used]
+    return "\n".join(["def kernel(ptrs, dims, lo, hi):", *(INDENT + h for h in head), text, ""])
+
+
+def statements(body: Sequence[Statement], part: str, indent: str, split: str = "") -> list[str]:
+    """The lines of a statement list. `part` is the range of the loop that the caller splits, and
+    `split`, inside blocks, that of dimension 0."""
+    lines: list[str] = []
+    for s in body:
+        if isinstance(s, Blocks):
+            lines.append(f"{indent}for c in {part}:")
+            lines.append(f"{indent}{INDENT}start = c * block")
+            lines.append(f"{indent}{INDENT}stop = start + block if start + block < n0 else n0")
+            lines += statements(s.body, part, indent + INDENT, "range(start, stop)")
+        elif isinstance(s, For):
+            span = part if s.part else split if split and s.dim == 0 else f"range(n{s.dim})"
+            lines.append(f"{indent}for i{s.dim} in {span}:")
+            lines += statements(s.body, part, indent + INDENT, split)
+        else:
+            lines.append(indent + _simple(s))
+    return lines or [f"{indent}pass"]
+
+
+def _simple(s: Load | Running | Let | Store) -> str:
+    if isinstance(s, Let):
+        return f"{s.name} = {s.text}"
+    if isinstance(s, Running):
+        return f"{s.name} = to_{s.dtype.code}({index(s.at)})"
+    if isinstance(s, Load):
+        return f"{s.name} = {_loaded(f'{s.array}[{index(s.at)}]', s)}"
+    text = s.text
+    if s.dtype.kind == "b":
+        text = f"to_u8({text})"
+    elif s.dtype is float16:
+        text = f"pack_f16({text})"
+    return f"{s.array}[{index(s.at)}] = {text}"
+
+
+def _loaded(text: str, load: Load) -> str:
+    if load.dtype.kind == "b":
+        return f"{text} != 0"
+    return f"unpack_f16({text})" if load.dtype is float16 else text
+
+
+def index(at: Address) -> str:
+    """An address as an integer expression of the loop variables."""
+    terms = [at.offset] if at.offset else []
+    for dim, stride in enumerate(at.strides):
+        if stride is not None:
+            terms.append(f"i{dim}" if stride == "1" else f"i{dim} * {stride}")
+    return " + ".join(terms) or "0"

@@ -1,0 +1,69 @@
+"""What a plan's step becomes: kernel calls over memory, still without addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jitgrad.codegen.loops import Kernel
+from jitgrad.passes.plan import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A routine of a library, by name: resolved to its address when the plan is loaded."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The words into which a kernel writes that an index does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A buffer from an offset in bytes on."""
+
+    buffer: Buffer
+    offset: int
+
+
+Pointer = Buffer | Part | Library | Status
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One kernel call: its source, the memory it gets, its integers, and its range [0, extent).
+
+    `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region.
+    """
+
+    source: str
+    pointers: tuple[Pointer, ...]
+    dims: tuple[int, ...]
+    extent: int
+    work: int
+    kernel: Kernel | None = None
+
+
+BYTES = """def kernel(ptrs, dims, lo, hi):
+    a0 = u8_ptr(ptrs, 0)
+    r0 = u8_ptr(ptrs, 1)
+    for i0 in range(lo, hi):
+        r0[i0] = a0[i0]
+"""
+ZERO = """def kernel(ptrs, dims, lo, hi):
+    r0 = u8_ptr(ptrs, 0)
+    for i0 in range(lo, hi):
+        r0[i0] = u8(0)
+"""
+
+
+def copy(source: Buffer, target: Buffer) -> Launch:
+    """The bytes of one buffer to another."""
+    return Launch(BYTES, (source, target), (), source.nbytes, source.nbytes)
+
+
+def zero(target: Pointer, nbytes: int) -> Launch:
+    """All bytes of a buffer to 0."""
+    return Launch(ZERO, (target,), (), nbytes, nbytes)

@@ -1,0 +1,166 @@
+"""The kernel IR: a fused region as a loop nest, without a target.
+
+A kernel reads and writes flat arrays at affine addresses, in loops over a collapsed index space.
+Extents and strides are parameters (`dims`), so one kernel serves every shape whose axes collapse
+alike. What stays in the text is only what changes the machine code: which strides are 0, which
+are 1, and the order of the loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jitgrad.ir.types import DType
+from jitgrad.passes.access import Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a load or store goes: parameter names for the offset and each loop's stride.
+
+    A stride is None where the loop does not move the address, and "1" where it moves it by one.
+    """
+
+    offset: str | None
+    strides: tuple[str | None, ...]
+
+    def depth(self) -> int:
+        """The innermost loop that moves it, -1 for none."""
+        return max((d for d, s in enumerate(self.strides) if s is not None), default=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    name: str
+    array: str
+    at: Address
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The value of an affine index itself (an iota)."""
+
+    name: str
+    at: Address
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    array: str
+    at: Address
+    text: str
+    dtype: DType
+
+
+@dataclass(slots=True)
+class For:
+    """A loop over dimension `dim`; "part" loops cover the range that the caller gives."""
+
+    dim: int
+    part: bool = False
+    body: list[Statement] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Blocks:
+    """The loop over blocks: block c covers dimension 0 from c * block to before the next."""
+
+    body: list[Statement] = field(default_factory=list)
+
+
+Statement = Load | Running | Let | Store | For | Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A pointer argument: its name in the text and what it points to."""
+
+    name: str
+    dtype: DType
+
+
+@dataclass(slots=True)
+class Kernel:
+    """One kernel: arrays (inputs, then outputs), integer parameters, and statements."""
+
+    arrays: list[Array]
+    parameters: list[str]
+    body: list[Statement]
+    values: list[int]  # of the parameters, for the shapes it was lowered from
+    extent: int  # of the range that the caller splits
+    partial: int = 0  # blocks of partial results, if it makes such
+    work: int = 0  # elements of the index space
+
+
+class Parameters:
+    """Hands out names for run-time integers; equal values in equal roles share nothing, so that
+    the text does not depend on accidental equality."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.values: list[int] = []
+
+    def new(self, name: str, value: int) -> str:
+        self.names.append(name)
+        self.values.append(value)
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A loop after collapsing: the axes of the domain it covers, and its extent."""
+
+    axes: tuple[int, ...]
+    extent: int
+
+
+def collapse(
+    order: Sequence[tuple[int, ...]], domain: Sequence[int], accesses: Sequence[Affine]
+) -> list[list[Dimension]]:
+    """Merge neighbouring axes, within each run of `order`, that every access walks as one."""
+    result = []
+    for run in order:
+        merged: list[Dimension] = []
+        for axis in run:
+            if domain[axis] == 1:
+                continue
+            new = Dimension((axis,), domain[axis])
+            if merged and _walk_as_one(merged[-1], new, accesses):
+                last = merged.pop()
+                new = Dimension((*last.axes, axis), last.extent * domain[axis])
+            merged.append(new)
+        result.append(merged)
+    return result
+
+
+def _walk_as_one(outer: Dimension, inner: Dimension, accesses: Sequence[Affine]) -> bool:
+    a, b = outer.axes[-1], inner.axes[0]
+    return all(
+        access.coefficients[a] == access.coefficients[b] * inner.extent for access in accesses
+    )
+
+
+def place(
+    access: Affine, dims: Sequence[Dimension], stem: str, parameters: Parameters, vector: int
+) -> Address:
+    """Give an access its parameters; only the `vector` dimension may have the literal stride 1."""
+    strides: list[str | None] = []
+    for position, dim in enumerate(dims):
+        stride = access.coefficients[dim.axes[-1]] if dim.axes else 0
+        if stride == 0:
+            strides.append(None)
+        elif stride == 1 and position == vector:
+            strides.append("1")
+        else:
+            strides.append(parameters.new(f"{stem}_s{position}", stride))
+    offset = parameters.new(f"{stem}_o", access.offset) if access.offset else None
+    return Address(offset, tuple(strides))

@@ -1,0 +1,243 @@
+"""From a fused region to the kernel IR: index spaces, phases, loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from jitgrad.codegen.loops import (
+    Array,
+    Dimension,
+    For,
+    Kernel,
+    Let,
+    Load,
+    Parameters,
+    Running,
+    Statement,
+    Store,
+    collapse,
+    place,
+)
+from jitgrad.codegen.scalar import convert, expression, literal
+from jitgrad.ir.node import Graph, Node, input_op, splat, topological
+from jitgrad.passes.access import Affine, Index, address, descend, loop_indices, strides
+from jitgrad.passes.schedule import BLOCK, kept, schedule
+
+
+class Lowering:
+    """One region being lowered. `alias[i] = j`: output i is written over input j."""
+
+    def __init__(
+        self,
+        body: Graph,
+        domain: tuple[int, ...],
+        axes: tuple[int, ...],
+        alias: dict[int, int],
+        stores: dict[int, Affine],
+    ):
+        self.body, self.domain, self.axes = body, domain, axes
+        self.kind = schedule(domain, axes)
+        self.kept = kept(domain, axes)
+        self.names: dict[Node, str] = {}
+        self.depth: dict[str, int] = {}
+        self.parameters = Parameters()
+        self.inputs = [Array(f"a{i}", x.dtype) for i, x in enumerate(body.inputs)]
+        self.outputs = [
+            self.inputs[alias[i]] if i in alias else Array(f"r{i}", o.dtype)
+            for i, o in enumerate(body.outputs)
+        ]
+        self.index = {
+            True: loop_indices(len(domain)),
+            False: [loop_indices(len(domain))[a] for a in self.kept],
+        }
+        self.stores = stores
+        self.reads = self.find_reads()
+        self.writes = [self.store_address(i, o) for i, o in enumerate(body.outputs)]
+        self.dims: list[Dimension] = []
+        self.outer = 0  # loops outside of the reduction
+        self.arrange()
+
+    # --- levels and addresses ---
+
+    def is_full(self, node: Node) -> bool:
+        """Whether a value lives on the whole domain (else on the kept axes)."""
+        return not self.axes or node.ndim == len(self.domain)
+
+    def is_read(self, node: Node) -> bool:
+        """Loaded, or made from the loop indices alone."""
+        return node.op.kind in ("view", "leaf") and splat(node) is None
+
+    def repeats(self, node: Node) -> bool:
+        """A row value used over the whole row: no view of memory, only a change of level."""
+        return node.op.kind == "view" and node.inputs[0].op.kind in ("elementwise", "reduce")
+
+    def find_reads(self) -> dict[Node, tuple[Node, Affine]]:
+        reads: dict[Node, tuple[Node, Affine]] = {}
+        for node in self.wanted(self.body.outputs):
+            if self.is_read(node) and not self.repeats(node):
+                reads[node] = self.read(node, self.index[self.is_full(node)])
+        return reads
+
+    def read(self, node: Node, index: Index) -> tuple[Node, Affine]:
+        loops = len(self.domain)
+        base, at = descend(node, index, loops)
+        if base.op is input_op or splat(base) is not None:
+            return address(node, index, loops)
+        assert not isinstance(at, Affine), "the fuse pass stores what is reshaped"
+        return base, at[base.attrs["axis"]]
+
+    def operands(self, node: Node) -> Iterable[Node]:
+        """What a value is computed from; nothing for loads and leaves."""
+        if node.op.kind in ("elementwise", "reduce") or self.repeats(node):
+            return node.inputs
+        return ()
+
+    def wanted(self, outputs: Sequence[Node]) -> list[Node]:
+        """Values needed for some outputs, operands first; views of memory count as leaves."""
+        leaves = {n: None for n in self.body.nodes if not list(self.operands(n))}
+        return topological(outputs, stop=leaves)
+
+    def store_address(self, position: int, output: Node) -> Affine:
+        if position in self.stores:
+            return self.stores[position]
+        index = self.index[self.is_full(output)]
+        total = Affine(0, (0,) * len(self.domain))
+        for i, stride in zip(index, strides(output.shape), strict=True):
+            total = total.plus(i.scaled(stride))
+        return total
+
+    # --- loops ---
+
+    def arrange(self) -> None:
+        accesses = [a for _, a in self.reads.values()] + self.writes
+        if self.kind == "column":
+            last = max(a for a, n in enumerate(self.domain) if n > 1)
+            order = [tuple(a for a in self.kept if a != last), self.axes, (last,)]
+        else:
+            order = [self.kept, self.axes]
+        runs = collapse(order, self.domain, accesses)
+        self.outer = len(runs[0])
+        self.dims = [d for run in runs for d in run]
+        one = Dimension((), 1)
+        if self.kind in ("map", "row") and self.outer == 0:
+            self.dims.insert(0, one)
+            self.outer = 1
+        self.extents = [self.parameters.new(f"n{d}", x.extent) for d, x in enumerate(self.dims)]
+        vector = len(self.dims) - 1
+        self.load_at = {
+            node: place(a, self.dims, f"x{i}", self.parameters, vector)
+            for i, (node, (_, a)) in enumerate(self.reads.items())
+        }
+        self.store_at = [
+            place(a, self.dims, f"y{i}", self.parameters, vector)
+            for i, a in enumerate(self.writes)
+        ]
+
+    def nest(self, first: int, last: int, part: int | None) -> tuple[list[For], For | None]:
+        loops = [For(d, part=d == part) for d in range(first, last)]
+        for outer, inner in zip(loops, loops[1:], strict=False):
+            outer.body.append(inner)
+        return loops, loops[0] if loops else None
+
+    # --- statements ---
+
+    def name(self, stem: str) -> str:
+        return f"{stem}{len(self.depth)}"
+
+    def value(self, node: Node) -> str:
+        """The text by which a value is used."""
+        number = splat(self.reads[node][0] if node in self.reads else node)
+        if number is not None:
+            return literal(number, node.dtype)
+        if self.repeats(node):
+            return self.value(node.inputs[0])
+        return self.names[node]
+
+    def define(self, node: Node, floor: int) -> tuple[int, Statement] | None:
+        """The statement that makes a value and the loop it belongs in; None if it needs none."""
+        if splat(node) is not None or self.repeats(node):
+            return None
+        if node in self.reads:
+            base, at = self.reads[node][0], self.load_at[node]
+            name = self.name("v")
+            depth = max(floor, at.depth())
+            if splat(base) is not None:
+                return None
+            if base.op is input_op:
+                array = self.inputs[self.body.inputs.index(base)].name
+                made: Statement = Load(name, array, at, node.dtype)
+            else:
+                made = Running(name, at, node.dtype)
+        else:
+            name = self.name("v")
+            depth = max([floor, *(self.depth.get(self.value(i), -1) for i in node.inputs)])
+            made = Let(name, self.compute(node))
+        self.names[node], self.depth[name] = name, depth
+        return depth, made
+
+    def compute(self, node: Node) -> str:
+        operands = [self.value(i) for i in node.inputs]
+        if not node.op.scalar:  # a cast
+            return convert(operands[0], node.inputs[0].dtype, node.dtype)
+        return expression(node.op, operands, node.inputs[-1].dtype, node.dtype)
+
+    def fill(
+        self,
+        nodes: Iterable[Node],
+        floor: int,
+        put: Callable[[int, Statement], None],
+    ) -> None:
+        for node in nodes:
+            made = self.define(node, floor)
+            if made is not None:
+                put(*made)
+
+    def kernel(self, body: list[Statement], extent: int, partial: int = 0) -> Kernel:
+        arrays = self.inputs + [o for o in self.outputs if o not in self.inputs]
+        work = 1
+        for n in self.domain:
+            work *= n
+        return Kernel(
+            arrays, self.parameters.names, body, self.parameters.values, extent, partial, work
+        )
+
+    def stores_of(self, outputs: Iterable[int]) -> list[Store]:
+        return [
+            Store(
+                self.outputs[i].name,
+                self.store_at[i],
+                self.value(self.body.outputs[i]),
+                self.body.outputs[i].dtype,
+            )
+            for i in outputs
+        ]
+
+
+def lower(
+    body: Graph,
+    domain: tuple[int, ...],
+    axes: tuple[int, ...],
+    alias: dict[int, int] | None = None,
+    stores: dict[int, Affine] | None = None,
+) -> Kernel:
+    """The kernel of a fused region. `stores` places outputs elsewhere than densely."""
+    from jitgrad.codegen.nests import NESTS
+
+    lowering = Lowering(body, domain, axes, alias or {}, stores or {})
+    return NESTS[lowering.kind](lowering)
+
+
+def block_of(domain: tuple[int, ...], outermost: int) -> int:
+    """How many indices of the outermost loop make a block of about `BLOCK` elements."""
+    total = 1
+    for n in domain:
+        total *= n
+    return max(1, BLOCK * outermost // total)
+
+
+def block_count(domain: tuple[int, ...]) -> int:
+    """The most blocks a blocked region of this domain makes, however its loops collapse."""
+    total = 1
+    for n in domain:
+        total *= n
+    return 2 * -(-total // BLOCK) + 1

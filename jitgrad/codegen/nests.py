@@ -1,0 +1,186 @@
+"""The four loop nests: map, row, column, blocked."""
+
+from __future__ import annotations
+
+from jitgrad.codegen.loops import Address, Blocks, For, Kernel, Let, Load, Statement, Store
+from jitgrad.codegen.lower import Lowering, block_of
+from jitgrad.codegen.scalar import accumulate, identity
+from jitgrad.ir.node import Node
+
+
+def map_nest(low: Lowering) -> Kernel:
+    """Loops over the domain; values are made in the outermost loop that knows them."""
+    loops, outermost = low.nest(0, len(low.dims), part=0)
+    assert outermost is not None
+    low.fill(
+        low.wanted(low.body.outputs), 0, lambda depth, made: _before_loop(loops[depth], made)
+    )
+    loops[-1].body += low.stores_of(range(len(low.body.outputs)))
+    return low.kernel([outermost], low.dims[0].extent)
+
+
+def _before_loop(loop: For, made: Statement) -> None:
+    """Append to a loop's body, ahead of the loop nested in it."""
+    at = len(loop.body)
+    if loop.body and isinstance(loop.body[-1], For):
+        at -= 1
+    loop.body.insert(at, made)
+
+
+class _Phases:
+    """When each value of a row kernel can be made: full values in a pass over the row, row values
+    between two passes."""
+
+    def __init__(self, low: Lowering):
+        self.phase: dict[Node, int] = {}
+        for node in low.wanted(low.body.outputs):
+            phases = [self.phase[i] for i in low.operands(node)]
+            latest = max(phases, default=0)
+            self.phase[node] = latest + 1 if node.op.kind == "reduce" else latest
+
+    def __getitem__(self, node: Node) -> int:
+        return self.phase[node]
+
+
+def row_nest(low: Lowering) -> Kernel:
+    """For each row, passes over its elements: each pass makes reductions that later ones read."""
+    outer, outermost = low.nest(0, low.outer, part=0)
+    assert outermost is not None
+    row = outer[-1].body
+    _rows(low, row)
+    return low.kernel([outermost], low.dims[0].extent)
+
+
+def _rows(low: Lowering, row: list[Statement]) -> None:
+    phases = _Phases(low)
+    wanted = low.wanted(low.body.outputs)
+    reductions = [n for n in wanted if n.op.kind == "reduce"]
+    outputs = list(enumerate(low.body.outputs))
+    last = max([phases[n] for n in wanted], default=0)
+    level = low.outer - 1
+    for phase in range(last + 1):
+        ready = [n for n in wanted if not low.is_full(n) and phases[n] == phase]
+        low.fill(
+            [n for n in ready if n.op.kind != "reduce"], level, lambda _, made: row.append(made)
+        )
+        here = [n for n in reductions if phases[n] == phase + 1]
+        full = [i for i, o in outputs if low.is_full(o) and phases[o] == phase]
+        if here or full:
+            row += _pass(low, here, full)
+    row += low.stores_of(i for i, o in outputs if not low.is_full(o))
+
+
+def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statement]:
+    """One pass over a row. Full values of earlier passes are made again, not kept."""
+    made: list[Statement] = []
+    for node in reductions:
+        name = low.name("s")
+        low.names[node], low.depth[name] = name, low.outer - 1
+        made.append(Let(name, identity(node.op, node.dtype)))
+    needed = low.wanted([n.inputs[0] for n in reductions] + [low.body.outputs[i] for i in full])
+    inside = [n for n in needed if low.is_full(n) and n.op.kind != "reduce"]
+    loops, first = low.nest(low.outer, len(low.dims), part=None)
+    known = dict(low.names)
+
+    def put(depth: int, statement: Statement) -> None:
+        if depth < low.outer:
+            made.append(statement)
+        else:
+            _before_loop(loops[depth - low.outer], statement)
+
+    low.fill(inside, low.outer - 1, put)
+    body = loops[-1].body if loops else made
+    body += [
+        Let(low.names[n], accumulate(n.op, low.names[n], low.value(n.inputs[0]), n.dtype, False))
+        for n in reductions
+    ]
+    body += low.stores_of(full)
+    if first is not None:
+        made.append(first)
+    for node in inside:  # a later pass has to make them anew
+        if node in low.names and node not in known:
+            del low.names[node]
+    return made
+
+
+def column_nest(low: Lowering) -> Kernel:
+    """A row of results accumulates in memory while the reduced axes go by."""
+    inner = len(low.dims) - 1
+    outer, outermost = low.nest(0, low.outer, part=0)
+    body: list[Statement] = outer[-1].body if outer else []
+    part = None if outer else inner
+    outputs = list(enumerate(low.body.outputs))
+    wanted = low.wanted(low.body.outputs)
+    reductions = [n for n in wanted if n.op.kind == "reduce"]
+    target = {o: i for i, o in outputs}
+
+    start = For(inner, part=part == inner)
+    for node in reductions:
+        i = target[node]
+        zero = identity(node.op, node.dtype)
+        start.body.append(Store(low.outputs[i].name, low.store_at[i], zero, node.dtype))
+    body.append(start)
+
+    loops, first = low.nest(low.outer, inner + 1, part=part)
+    full = [n for n in wanted if low.is_full(n)]
+
+    def put(depth: int, made: Statement) -> None:
+        _before_loop(loops[max(depth - low.outer, 0)], made)
+
+    low.fill(full, low.outer, put)
+    for node in reductions:
+        i = target[node]
+        total = low.name("s")
+        low.depth[total] = inner
+        step = accumulate(node.op, total, low.value(node.inputs[0]), node.dtype, True)
+        at = low.store_at[i]
+        loops[-1].body.append(Load(total, low.outputs[i].name, at, node.dtype))
+        loops[-1].body.append(Store(low.outputs[i].name, at, step, node.dtype))
+    loops[-1].body += low.stores_of(i for i, o in outputs if low.is_full(o))
+    assert first is not None
+    body.append(first)
+
+    after = [n for n in wanted if not low.is_full(n)]
+    if any(n.op.kind == "elementwise" for n in after):
+        end = For(inner, part=part == inner)
+        for node in reductions:
+            name = low.name("t")
+            low.names[node], low.depth[name] = name, inner
+            i = target[node]
+            end.body.append(Load(name, low.outputs[i].name, low.store_at[i], node.dtype))
+        low.fill(
+            [n for n in after if n.op.kind != "reduce"], inner, lambda _, made: end.body.append(made)
+        )
+        end.body += low.stores_of(
+            i for i, o in outputs if not low.is_full(o) and o.op.kind != "reduce"
+        )
+        body.append(end)
+    extent = low.dims[0].extent if outer else low.dims[inner].extent
+    return low.kernel([outermost] if outermost is not None else body, extent)
+
+
+def blocked_nest(low: Lowering) -> Kernel:
+    """Everything is reduced: each block of the outermost loop makes partial results."""
+    blocks = Blocks()
+    outermost = low.dims[0].extent
+    block = block_of(low.domain, outermost)
+    low.parameters.new("block", block)
+    made = _blocked_pass(low)
+    blocks.body += made
+    count = -(-outermost // block)
+    return low.kernel([blocks], count, partial=count)
+
+
+def _blocked_pass(low: Lowering) -> list[Statement]:
+    outputs = list(enumerate(low.body.outputs))
+    reductions = [o for _, o in outputs if o.op.kind == "reduce"]
+    full = [i for i, o in outputs if low.is_full(o)]
+    made = _pass(low, reductions, full)
+    for i, output in outputs:
+        if output.op.kind == "reduce":
+            at = Address("c", ())
+            made.append(Store(low.outputs[i].name, at, low.names[output], output.dtype))
+    return made
+
+
+NESTS = {"map": map_nest, "row": row_nest, "column": column_nest, "blocked": blocked_nest}

@@ -1,0 +1,117 @@
+"""Derive the polynomial coefficients of this package (a development tool; needs mpmath and scipy).
+
+``minimax`` is Remez's exchange algorithm in 60-digit arithmetic: it finds the coefficients that
+minimise ``max |weight(x) * (p(x) - f(x))|``.  ``rounded`` then rounds them to the format one by
+one, from the constant term up, solving again for the others after each rounding, so that the
+rounding of one coefficient is made good by those not rounded yet.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+import mpmath as mp
+import numpy as np
+from scipy.optimize import linprog
+
+mp.mp.dps = 60
+Function = Callable[[mp.mpf], mp.mpf]
+Grid = list[tuple[mp.mpf, mp.mpf, mp.mpf]]  # x, f(x), weight(x)
+
+
+def sample(f: Function, a: float, b: float, weight: Function, degree: int) -> Grid:
+    """(x, f(x), weight(x)) on a Chebyshev grid of about 24 points per coefficient."""
+    m = 24 * (degree + 2)
+    a, b = mp.mpf(a), mp.mpf(b)
+    xs = [(a + b) / 2 - (b - a) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * m)) for i in range(m)]
+    return [(x, mp.mpf(f(x)), abs(mp.mpf(weight(x)))) for x in xs]
+
+
+def minimax(grid: Grid, degree: int) -> tuple[list[mp.mpf], mp.mpf]:
+    """Coefficients c[0..degree] of the best polynomial on the grid, and its weighted error."""
+    n = degree + 2
+    last = len(grid) - 1
+    picks = [round((1 - mp.cos(mp.pi * i / (n - 1))) / 2 * last) for i in range(n)]
+    for _ in range(30):
+        system, right = mp.matrix(n, n), mp.matrix(n, 1)
+        for i, (x, y, w) in enumerate(grid[p] for p in picks):
+            for j in range(n - 1):
+                system[i, j] = x**j
+            system[i, n - 1] = (-1) ** i / w
+            right[i] = y
+        solution = mp.lu_solve(system, right)
+        coef = list(solution[: n - 1])
+        error = [w * (mp.polyval(coef[::-1], x) - y) for x, y, w in grid]
+        worst = max(map(abs, error))
+        if worst <= abs(solution[n - 1]) * mp.mpf("1.01"):
+            break
+        picks = _exchange(error, n, picks)
+    return coef, worst
+
+
+def _exchange(error: list[mp.mpf], n: int, old: list[int]) -> list[int]:
+    """The n grid points where the error alternates in sign and is largest."""
+    peaks: list[int] = []
+    for i, e in enumerate(error):
+        if peaks and (error[peaks[-1]] > 0) == (e > 0):
+            if abs(e) > abs(error[peaks[-1]]):
+                peaks[-1] = i
+        else:
+            peaks.append(i)
+    while len(peaks) > n:  # drop the smaller end
+        peaks.pop(0 if abs(error[peaks[0]]) < abs(error[peaks[-1]]) else -1)
+    return peaks if len(peaks) == n else old
+
+
+def to_format(c: mp.mpf, width: int) -> mp.mpf:
+    """c rounded to float32 or float64."""
+    c = mp.mpf(float(c))
+    return c if width == 64 else mp.mpf(struct.unpack("f", struct.pack("f", float(c)))[0])
+
+
+def rounded(
+    f: Function, degree: int, a: float, b: float, width: int,
+    weight: Function = lambda x: mp.mpf(1), fixed: Sequence[float] = (),
+) -> tuple[list[float], float]:
+    """c[0..degree] rounded to the format and log2 of the error; c begins with ``fixed``."""
+    grid = sample(f, a, b, weight, degree)
+    best, worst = minimax(grid, degree)
+    top = max(abs(mp.mpf(a)), abs(mp.mpf(b)))
+    unit = [worst / top**k for k in range(degree + 1)]  # changes of c are counted in these
+    error = np.array([float(w * (mp.polyval(best[::-1], x) - y) / worst) for x, y, w in grid])
+    columns = np.array([[float(w * (x / top) ** k) for k in range(degree + 1)] for x, _, w in grid])
+    move, done = np.zeros(degree + 1), []
+    for k in range(degree + 1):
+        c = mp.mpf(fixed[k]) if k < len(fixed) else to_format(best[k] + move[k] * unit[k], width)
+        done.append(c)
+        error = error + columns[:, k] * float((c - best[k]) / unit[k])
+        move[k + 1 :] = _flatten(error, columns[:, k + 1 :])
+    return [float(c) for c in done], round(float(mp.log(worst * abs(error).max(), 2)), 1)
+
+
+def _flatten(error: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The d that minimises max |error + columns @ d|: a linear programme."""
+    n = columns.shape[1]
+    if not n:
+        return np.zeros(0)
+    ones = np.ones((len(error), 1))
+    scale = abs(error).max()
+    got = linprog(
+        np.r_[np.zeros(n), 1.0],
+        A_ub=np.block([[columns, -ones], [-columns, -ones]]),
+        b_ub=np.r_[-error, error] / scale,
+        bounds=[(None, None)] * n + [(0, None)],
+    )
+    return got.x[:n] * scale
+
+
+def pieces(c: mp.mpf, bits: Sequence[int], width: int) -> list[float]:
+    """c as a sum of floats: each of the given number of bits, the last of full precision."""
+    out = []
+    for n in bits:
+        e = int(mp.floor(mp.log(abs(c), 2))) + 1
+        head = mp.ldexp(mp.nint(mp.ldexp(c, n - e)), e - n)
+        out.append(float(head))
+        c -= head
+    return [*out, float(to_format(c, width))]

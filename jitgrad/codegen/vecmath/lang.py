@@ -1,0 +1,280 @@
+"""A tiny scalar language: one text of a math function runs on NumPy values and on LLVM values.
+
+A function of this package is ordinary Python over *values*.  A value is either a NumPy scalar or
+array (reference semantics, un-jitted kernels, the CUDA simulator) or a ``Value``: an SSA value of
+an LLVM function under construction (see ``llvm.Traced``).  Values have a ``kind`` -- ``"f"`` float,
+``"i"`` signed, ``"u"`` unsigned, ``"b"`` boolean -- and a ``width`` in bits, understand
+``+ - * / // % < <= > >= == != & | ^ ~ << >>``, and are never widened: a Python literal takes the
+type of the value it meets.  ``//`` and ``%`` are C's truncating integer division.  Both arms of a
+``select`` are always computed, so whatever they compute must be harmless.
+
+Every function runs under ``np.errstate(all="ignore")`` (see ``intrinsics.namespace_python``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Value:
+    """An operand that records operations instead of computing; ``apply`` does the recording."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # NumPy operands leave the operation to us
+    kind: str
+    width: int
+
+    def apply(self, op: str, *args: Any) -> Any:
+        """Record operation ``op``; one of ``args`` is self, the others may be Python literals."""
+        raise NotImplementedError
+
+
+def _operators() -> None:
+    names = "add sub mul truediv floordiv mod lt le gt ge eq ne and or xor lshift rshift".split()
+    for name in names:
+        def forward(self: Value, other: Any, name: str = name) -> Any:
+            return self.apply(name, self, other)
+
+        def backward(self: Value, other: Any, name: str = name) -> Any:
+            return self.apply(name, other, self)
+
+        setattr(Value, f"__{name}__", forward)
+        if name not in ("lt", "le", "gt", "ge", "eq", "ne"):
+            setattr(Value, f"__r{name}__", backward)
+    for name in ("neg", "invert"):
+        setattr(Value, f"__{name}__", lambda self, name=name: self.apply(name, self))
+
+
+_operators()
+
+
+def _traced(*args: Any) -> Value | None:
+    return next((a for a in args if isinstance(a, Value)), None)
+
+
+def _literal(x: Any) -> bool:
+    return type(x) in (int, float)  # np.float64 is a subclass of float, but no literal
+
+
+def kind(x: Any) -> str:
+    """``"f"``, ``"i"``, ``"u"`` or ``"b"``."""
+    return x.kind if isinstance(x, Value) else x.dtype.kind
+
+
+def width(x: Any) -> int:
+    """Bits of x's type: 32 or 64 for floats."""
+    return x.width if isinstance(x, Value) else 8 * x.dtype.itemsize
+
+
+def pick(x: Any, for32: Any, for64: Any) -> Any:
+    """The constant or table that belongs to x's width."""
+    return for32 if width(x) == 32 else for64
+
+
+def const(x: Any, literal: float) -> Any:
+    """The literal as a value of x's type."""
+    return x.apply("const", x, literal) if isinstance(x, Value) else x.dtype.type(literal)
+
+
+def select(c: Any, a: Any, b: Any) -> Any:
+    """a where c else b; at most one of a, b is a Python literal."""
+    v = _traced(c, a, b)
+    if v is not None:
+        return v.apply("select", c, a, b)
+    if _literal(a):
+        a = const(b, a)
+    if _literal(b):
+        b = const(a, b)
+    if np.ndim(c) == 0:
+        return a if c else b
+    return np.where(c, a, b)
+
+
+def fma(a: Any, b: Any, c: Any) -> Any:
+    """a*b + c.  LLVM: one rounding.  NumPy: float32 through float64, float64 two roundings.
+
+    So no algorithm may rely on its single rounding in float64: ``two_prod`` is the exact form.
+    """
+    v = _traced(a, b, c)
+    if v is not None:
+        return v.apply("fma", a, b, c)
+    first = next(t for t in (a, b, c) if not _literal(t))
+    if width(first) == 64:
+        return a * b + c
+    return (np.float64(a) * np.float64(b) + np.float64(c)).astype(np.float32)
+
+
+def two_prod(a: Any, b: Any) -> tuple[Any, Any]:
+    """(p, e) with p = round(a*b) and p + e = a*b exactly (while nothing over- or underflows)."""
+    p = a * b
+    v = _traced(a, b)
+    if v is not None:
+        return p, v.apply("fma", a, b, -p)
+    if width(p) == 32:
+        return p, (np.float64(a) * np.float64(b) - np.float64(p)).astype(np.float32)
+    a_hi, a_lo = _halves(np.float64(a))
+    b_hi, b_lo = _halves(np.float64(b))
+    return p, a_lo * b_lo - (((p - a_hi * b_hi) - a_lo * b_hi) - a_hi * b_lo)
+
+
+def _halves(a: Any) -> tuple[Any, Any]:
+    """float64 a as the sum of two 26-bit parts (cut in the bits, so nothing overflows)."""
+    hi = (a.view(np.int64) & -(1 << 27)).view(np.float64)
+    return hi, a - hi
+
+
+def _unary(name: str, function: Any, doc: str) -> Any:
+    def operation(x: Any) -> Any:
+        return x.apply(name, x) if isinstance(x, Value) else function(x)
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = doc
+    return operation
+
+
+floor = _unary("floor", np.floor, "Round down.")
+ceil = _unary("ceil", np.ceil, "Round up.")
+trunc = _unary("trunc", np.trunc, "Round towards zero.")
+rint = _unary("rint", np.rint, "Round to nearest, ties to even.")
+sqrt = _unary("sqrt", np.sqrt, "Square root, correctly rounded.")
+absolute = _unary("absolute", np.absolute, "Magnitude; of the smallest integer, itself.")
+
+
+def copysign(x: Any, sign: Any) -> Any:
+    """x's magnitude with sign's sign bit."""
+    v = _traced(x, sign)
+    return v.apply("copysign", x, sign) if v is not None else np.copysign(x, sign)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller; nan if either is nan.  Which zero min(-0, 0) gives is not specified."""
+    v = _traced(a, b)
+    return v.apply("minimum", a, b) if v is not None else np.minimum(a, b)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """The larger; nan if either is nan.  Which zero max(-0, 0) gives is not specified."""
+    v = _traced(a, b)
+    return v.apply("maximum", a, b) if v is not None else np.maximum(a, b)
+
+
+def fmod(a: Any, b: Any) -> Any:
+    """C's fmod: exact remainder with a's sign.  A libm call in LLVM, so it does not vectorize."""
+    v = _traced(a, b)
+    return v.apply("fmod", a, b) if v is not None else np.fmod(a, b)
+
+
+def bits(x: Any) -> Any:
+    """The bit pattern of a float as a signed integer of the same width."""
+    if isinstance(x, Value):
+        return x.apply("bits", x)
+    return x.view(np.int32 if width(x) == 32 else np.int64)
+
+
+def from_bits(i: Any) -> Any:
+    """The float of the same width with these bits."""
+    if isinstance(i, Value):
+        return i.apply("from_bits", i)
+    return i.view(np.float32 if width(i) == 32 else np.float64)
+
+
+def shr(i: Any, n: Any) -> Any:
+    """i shifted right by 0 <= n < width, filled with zeros (``>>`` copies a signed i's sign)."""
+    v = _traced(i, n)
+    if v is not None:
+        return v.apply("shr", i, n)
+    unsigned = np.uint32 if width(i) == 32 else np.uint64
+    return (i.view(unsigned) >> np.asarray(n).astype(unsigned)).view(i.dtype)
+
+
+def unsigned(i: Any) -> Any:
+    """The same bits as an unsigned integer: ``<`` and ``>>`` then take the top bit as a digit."""
+    if isinstance(i, Value):
+        return i.apply("unsigned", i)
+    return i.view(np.uint32 if width(i) == 32 else np.uint64)
+
+
+def signed(i: Any) -> Any:
+    """The same bits as a signed integer."""
+    if isinstance(i, Value):
+        return i.apply("signed", i)
+    return i.view(np.int32 if width(i) == 32 else np.int64)
+
+
+def funnel(a: Any, b: Any, n: Any) -> Any:
+    """The upper word of the unsigned pair a:b shifted left by 0 <= n < width."""
+    if isinstance(a, Value):
+        return a.apply("funnel", a, b, n)
+    return (a << n) | (b >> 1 >> (width(a) - 1 - n))
+
+
+def mul_wide(a: Any, b: Any) -> tuple[Any, Any]:
+    """(upper, lower) word of the product of two unsigned integers."""
+    if width(a) == 64:
+        return _mul_wide_64(a, b)
+    if isinstance(a, Value):
+        return a.apply("mul_high", a, b), a * b
+    return (a.astype(np.uint64) * b >> np.uint64(32)).astype(np.uint32), a * b
+
+
+def _mul_wide_64(a: Any, b: Any) -> tuple[Any, Any]:
+    """In halves: there is no vector instruction for the whole."""
+    mask = 0xFFFFFFFF
+    a1, a0, b1, b0 = a >> 32, a & mask, b >> 32, b & mask
+    low = a0 * b0
+    cross = a0 * b1 + (low >> 32)
+    other = a1 * b0 + (cross & mask)
+    return a1 * b1 + (cross >> 32) + (other >> 32), (other << 32) | (low & mask)
+
+
+def rounded_float(i: Any) -> Any:
+    """A signed integer of any size as a float of its width, rounded to nearest."""
+    if isinstance(i, Value):
+        return i.apply("rounded_float", i)
+    return i.astype(np.float32 if width(i) == 32 else np.float64)
+
+
+# 1.5 * 2**(mantissa bits): adding it leaves the nearest integer in the low bits of the sum.  Unlike
+# a conversion instruction this is defined for every input, nan included, and AVX2 has it in 64 bit.
+MAGIC = {32: 12582912.0, 64: 6755399441055744.0}
+MAGIC_BITS = {32: 0x4B400000, 64: 0x4338000000000000}
+
+
+def nearest(x: Any) -> tuple[Any, Any]:
+    """(n, i): the nearest integer as float and as integer, for |x| < 2**22 or 2**51."""
+    t = x + MAGIC[width(x)]
+    return t - MAGIC[width(x)], bits(t) - MAGIC_BITS[width(x)]
+
+
+def to_int(x: Any) -> Any:
+    """A float holding an integer below 2**22 (float32) or 2**51 in magnitude, as an integer."""
+    return nearest(x)[1]
+
+
+def to_float(i: Any) -> Any:
+    """An integer below 2**22 (int32) or 2**51 (int64) in magnitude, as a float of its width."""
+    return from_bits(i + MAGIC_BITS[width(i)]) - MAGIC[width(i)]
+
+
+def poly(x: Any, coefficients: Sequence[float]) -> Any:
+    """c[0] + c[1] x + c[2] x**2 + ... by Horner's rule, fused."""
+    value = coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        value = fma(value, x, c)
+    return value
+
+
+def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """(s, e) with s = round(a + b) and s + e = a + b exactly."""
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def fast_two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """``two_sum`` for |a| >= |b| (or a == 0)."""
+    s = a + b
+    return s, b - (s - a)

@@ -1,0 +1,178 @@
+"""The LLVM side of ``lang``: values that emit instructions through llvmlite's IRBuilder.
+
+No instruction carries fast-math flags, so LLVM keeps the order and the rounding of every
+operation; contraction is written out (``fma``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from jitgrad.codegen.vecmath.lang import Value
+
+FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
+COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+FLOAT_OPS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "truediv": "fdiv", "fmod": "frem"}
+INT_OPS = {"add": "add", "sub": "sub", "mul": "mul", "and": "and_", "or": "or_", "xor": "xor",
+           "lshift": "shl", "shr": "lshr"}
+SIGNED_OPS = {"floordiv": "sdiv", "mod": "srem", "rshift": "ashr"}
+UNSIGNED_OPS = {"floordiv": "udiv", "mod": "urem", "rshift": "lshr"}
+INTRINSICS = {"floor": "llvm.floor", "ceil": "llvm.ceil", "trunc": "llvm.trunc",
+              "rint": "llvm.rint", "sqrt": "llvm.sqrt", "absolute": "llvm.fabs",
+              "copysign": "llvm.copysign", "fma": "llvm.fma"}
+
+
+def type_of(kind: str, width: int) -> ir.Type:
+    """The LLVM type of a kind and width."""
+    return FLOATS[width] if kind == "f" else ir.IntType(width)
+
+
+class Traced(Value):
+    """An LLVM value with the builder that makes more of them."""
+
+    __slots__ = ("builder", "ir", "kind", "width")
+
+    def __init__(self, builder: ir.IRBuilder, value: ir.Value, kind: str, width: int) -> None:
+        self.builder, self.ir, self.kind, self.width = builder, value, kind, width
+
+    def make(self, value: ir.Value, kind: str | None = None, width: int | None = None) -> Traced:
+        """A result, of self's type if no other is given."""
+        return Traced(self.builder, value, kind or self.kind, width or self.width)
+
+    def lift(self, x: Any) -> Traced:
+        """x, or the literal x as a constant of self's type."""
+        if isinstance(x, Traced):
+            if (x.kind, x.width) != (self.kind, self.width):
+                raise TypeError(f"mixed types {self.kind}{self.width} and {x.kind}{x.width}")
+            return x
+        if self.kind == "f":
+            x = float(x)
+        elif not isinstance(x, int):
+            raise TypeError(f"literal {x!r} meets an integer")
+        return self.make(ir.Constant(type_of(self.kind, self.width), x))
+
+    def apply(self, op: str, *args: Any) -> Traced:
+        b = self.builder
+        special = _SPECIAL.get(op)
+        if special is not None:
+            return special(self, *args)
+        args = [self.lift(a) for a in args]
+        operands = [a.ir for a in args]
+        if op in COMPARE:
+            return self.make(self._compare(COMPARE[op], *operands), "b", 1)
+        if self.kind == "f":
+            if op in FLOAT_OPS:
+                return self.make(getattr(b, FLOAT_OPS[op])(*operands))
+            return self.call(INTRINSICS[op], *operands)
+        name = INT_OPS.get(op) or (SIGNED_OPS if self.kind == "i" else UNSIGNED_OPS)[op]
+        return self.make(getattr(b, name)(*operands))
+
+    def call(self, intrinsic: str, *operands: ir.Value, flags: tuple[str, ...] = ()) -> Traced:
+        """Call an overloaded LLVM intrinsic on operands of self's type."""
+        ty = type_of(self.kind, self.width)
+        fnty = ir.FunctionType(ty, [o.type for o in operands])
+        fn = self.builder.module.declare_intrinsic(intrinsic, [ty], fnty)
+        return self.make(self.builder.call(fn, operands, fastmath=flags))
+
+    def _compare(self, sign: str, a: ir.Value, b: ir.Value) -> ir.Value:
+        if self.kind == "f":
+            test = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+        else:
+            test = self.builder.icmp_signed if self.kind == "i" else self.builder.icmp_unsigned
+        return test(sign, a, b)
+
+
+def _select(self: Traced, c: Traced, a: Any, b: Any) -> Traced:
+    model = a if isinstance(a, Traced) else b
+    return model.make(self.builder.select(c.ir, model.lift(a).ir, model.lift(b).ir))
+
+
+def _extreme(self: Traced, a: Any, b: Any, which: str) -> Traced:
+    a, b = self.lift(a), self.lift(b)
+    if self.kind == "f":  # nsz: saves ordering the zeros, which NumPy does not do either
+        return self.call(f"llvm.{which}", a.ir, b.ir, flags=("nsz",))
+    sign = "s" if self.kind == "i" else "u"
+    return self.call(f"llvm.{sign}{which[:3]}", a.ir, b.ir)
+
+
+def _absolute(self: Traced, x: Traced) -> Traced:
+    if self.kind == "f":
+        return self.call("llvm.fabs", x.ir)
+    return x if self.kind == "u" else _select(self, x < 0, -x, x)
+
+
+def _negative(self: Traced, x: Traced) -> Traced:
+    return self.make(self.builder.fneg(x.ir)) if self.kind == "f" else 0 - x
+
+
+def _bits(self: Traced, x: Traced) -> Traced:
+    return self.make(self.builder.bitcast(x.ir, ir.IntType(self.width)), "i")
+
+
+def _from_bits(self: Traced, x: Traced) -> Traced:
+    return self.make(self.builder.bitcast(x.ir, FLOATS[self.width]), "f")
+
+
+def _mul_high(self: Traced, x: Traced, y: Traced) -> Traced:
+    b, wide = self.builder, ir.IntType(2 * self.width)
+    product = b.mul(b.zext(x.ir, wide), b.zext(y.ir, wide))
+    return self.make(b.trunc(b.lshr(product, ir.Constant(wide, self.width)), x.ir.type))
+
+
+_SPECIAL: dict[str, Callable[..., Traced]] = {
+    "const": lambda self, x, literal: self.lift(literal),
+    "select": _select,
+    "minimum": lambda self, a, b: _extreme(self, a, b, "minimum"),
+    "maximum": lambda self, a, b: _extreme(self, a, b, "maximum"),
+    "absolute": _absolute,
+    "neg": _negative,
+    "invert": lambda self, x: self.make(self.builder.not_(x.ir)),
+    "bits": _bits,
+    "from_bits": _from_bits,
+    "unsigned": lambda self, x: self.make(x.ir, "u"),
+    "signed": lambda self, x: self.make(x.ir, "i"),
+    "funnel": lambda self, a, b, n: self.call("llvm.fshl", a.ir, b.ir, n.ir),
+    "mul_high": _mul_high,
+    "rounded_float": lambda self, x: self.make(
+        self.builder.sitofp(x.ir, FLOATS[self.width]), "f"),
+}
+
+
+def convert(x: Traced, kind: str, width: int) -> Traced:
+    """x as C and NumPy convert it on x86: floats truncate, integers wrap, to bool is ``x != 0``.
+
+    A float outside the integer range gives what x86 gives: below 32 bits the low bits of the
+    int32, uint32 the low bits of the int64, uint64 wraps negative values.
+    """
+    b, ty = x.builder, type_of(kind, width)
+    if (x.kind, x.width) == (kind, width):
+        return x
+    if kind == "b":
+        return x != 0
+    if x.kind == "f":
+        if kind == "f":
+            return x.make((b.fpext if width > x.width else b.fptrunc)(x.ir, ty), "f", width)
+        return _float_to_int(x, kind, width)
+    if kind == "f":
+        cast = b.sitofp if x.kind == "i" else b.uitofp
+    elif width < x.width:
+        cast = b.trunc
+    elif width == x.width:
+        return x.make(x.ir, kind, width)
+    else:
+        cast = b.sext if x.kind == "i" else b.zext
+    return x.make(cast(x.ir, ty), kind, width)
+
+
+def _float_to_int(x: Traced, kind: str, width: int) -> Traced:
+    b = x.builder
+    if kind == "u" and width == 64:
+        big = x >= 9223372036854775808.0
+        low = _select(x, big, x - 9223372036854775808.0, x)
+        whole = x.make(b.fptosi(low.ir, ir.IntType(64)), "u", 64)
+        return _select(x, big, whole ^ (1 << 63), whole)
+    wide = 64 if (kind == "u" and width == 32) or width == 64 else 32
+    return convert(x.make(b.fptosi(x.ir, ir.IntType(wide)), "i", wide), kind, width)

@@ -1,0 +1,69 @@
+"""The names of this package: each math function once, with its number of operands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jitgrad.codegen.vecmath import basic, exp, lang, log, special, trig
+
+FLOATS = ("f32", "f64")
+INTEGERS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
+DTYPES = (*FLOATS, *INTEGERS, "bool")
+NUMPY_NAMES = {
+    "f32": "float32", "f64": "float64", "bool": "bool",
+    **{d: d.replace("i", "int").replace("u", "uint") for d in INTEGERS},
+}
+
+# family name -> (function over values, arity); a family has one member per dtype: exp_f32, exp_f64
+FLOAT_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
+    **{f.__name__: (f, 1) for f in (
+        exp.exp, exp.exp2, exp.expm1, exp.sinh, exp.cosh, exp.tanh, exp.sigmoid,
+        log.log, log.log1p, log.log2, log.log10, log.asinh, log.acosh, log.atanh,
+        trig.sin, trig.cos, trig.tan, special.erf, special.erfc, special.rsqrt,
+    )},
+    "floor": (lang.floor, 1),
+    "ceil": (lang.ceil, 1),
+    "trunc": (lang.trunc, 1),
+    "rint": (lang.rint, 1),
+    "sqrt": (lang.sqrt, 1),
+    "fma": (lang.fma, 3),
+    "copysign": (lang.copysign, 2),
+    "fmod": (lang.fmod, 2),
+    "mod": (basic.float_mod, 2),
+    "floordiv": (basic.float_floordiv, 2),
+}
+INTEGER_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
+    "fmod": (basic.int_fmod, 2),
+    "mod": (basic.int_mod, 2),
+    "floordiv": (basic.int_floordiv, 2),
+}
+COMMON_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {  # floats and integers
+    "abs": (lang.absolute, 1),
+    "minimum": (lang.minimum, 2),
+    "maximum": (lang.maximum, 2),
+}
+# accumulators, one per float dtype: op(acc, v) that LLVM may reorder, so that loops vectorize
+REASSOC = ("add_reassoc", "mul_reassoc", "max_reassoc", "min_reassoc")
+
+
+def functions() -> dict[str, tuple[Callable[..., Any], int, str]]:
+    """name -> (function over values, arity, dtype) of everything that maps one dtype to itself."""
+    out = {}
+    for families, dtypes in (
+        (FLOAT_FUNCTIONS, FLOATS), (INTEGER_FUNCTIONS, INTEGERS),
+        (COMMON_FUNCTIONS, FLOATS + INTEGERS),
+    ):
+        for name, (function, arity) in families.items():
+            for dtype in dtypes:
+                out[f"{name}_{dtype}"] = function, arity, dtype
+    return out
+
+
+NAMES: dict[str, int] = {
+    **{name: arity for name, (_, arity, _) in functions().items()},
+    **{f"{name}_{dtype}": 2 for name in REASSOC for dtype in FLOATS},
+    **{f"{dtype}_ptr": 2 for dtype in DTYPES},
+    **{f"to_{dtype}": 1 for dtype in DTYPES},
+    "select": 3,
+}

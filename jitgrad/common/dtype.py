@@ -1,0 +1,65 @@
+"""Dtypes, under MindSpore's module path (usually imported as ``mstype``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jitgrad.ir.types import (
+    DType,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from jitgrad.ir.types import dtype as dtype_of
+from jitgrad.tensor import Tensor
+
+half, single, double, float_ = float16, float32, float64, float64
+byte, short, int_, intc, uint = int8, int16, int64, int32, uint64
+tensor_type = Tensor
+
+int_type = (int8, int16, int32, int64)
+uint_type = (uint8, uint16, uint32, uint64)
+float_type = (float16, float32, float64)
+number_type = (*int_type, *uint_type, *float_type)
+
+
+def dtype_to_nptype(type_: DType) -> Any:
+    """The NumPy scalar type of a dtype.
+
+    >>> dtype_to_nptype(float32)
+    <class 'numpy.float32'>
+    """
+    return dtype_of(type_).numpy.type
+
+
+def pytype_to_dtype(obj: Any) -> DType:
+    """The dtype of a Python or NumPy scalar type; TypeError if it has none."""
+    return dtype_of(obj)
+
+
+def dtype_to_pytype(type_: DType) -> type:
+    """bool, int or float."""
+    return {"b": bool, "i": int, "u": int}.get(dtype_of(type_).kind, float)
+
+
+def type_size_in_bytes(type_: DType) -> int:
+    """Bytes of one value."""
+    return np.dtype(dtype_of(type_).numpy).itemsize
+
+
+__all__ = [
+    "DType", "bool_", "byte", "double", "dtype_to_nptype", "dtype_to_pytype", "float16", "float32",
+    "float64", "float_", "float_type", "half", "int16", "int32", "int64", "int8", "int_",
+    "int_type", "intc", "number_type", "pytype_to_dtype", "short", "single", "tensor_type",
+    "type_size_in_bytes", "uint", "uint16", "uint32", "uint64", "uint8", "uint_type",
+]  # fmt: skip

@@ -1,0 +1,76 @@
+"""Every setting in one table. Read from the environment once, overridable in a ``with`` block.
+
+>>> from jitgrad import config
+>>> with config.override(verify=True):
+...     config.get("verify")
+True
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: environment variable, parser, default and meaning."""
+
+    variable: str
+    parse: Callable[[str], Any]
+    default: Any
+    meaning: str
+
+
+def _flag(text: str) -> bool:
+    return text.strip().lower() not in ("", "0", "false", "no", "off")
+
+
+SETTINGS: dict[str, Setting] = {
+    "debug": Setting(
+        "JITGRAD_DEBUG",
+        int,
+        0,
+        "1 compiles and re-traces, 2 passes, 3 graphs, 4 plans, 5 kernel sources, 6 machine code",
+    ),
+    "dump": Setting("JITGRAD_DUMP", str, "", "folder that receives every stage as a file"),
+    "verify": Setting("JITGRAD_VERIFY", _flag, False, "verify the graph after every pass"),
+    "jit": Setting("JITGRAD_JIT", _flag, True, "0 runs generated kernels as plain Python"),
+    "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
+    "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
+}
+
+
+def _read(setting: Setting) -> Any:
+    text = os.environ.get(setting.variable)
+    if text is None or text == "":
+        return setting.default
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{setting.variable}={text!r} cannot be read: {error}") from None
+
+
+_values: dict[str, Any] = {name: _read(setting) for name, setting in SETTINGS.items()}
+
+
+def get(name: str) -> Any:
+    """The value of a setting by its name in `SETTINGS`."""
+    return _values[name]
+
+
+@contextlib.contextmanager
+def override(**values: Any) -> Iterator[None]:
+    """Change settings inside a ``with`` block; KeyError for a name that does not exist."""
+    unknown = values.keys() - SETTINGS.keys()
+    if unknown:
+        raise KeyError(f"no such setting: {', '.join(sorted(unknown))}; have {list(SETTINGS)}")
+    before = {name: _values[name] for name in values}
+    _values.update(values)
+    try:
+        yield
+    finally:
+        _values.update(before)

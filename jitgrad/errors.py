@@ -1,0 +1,69 @@
+"""Every exception a user can meet, and the one function that words them.
+
+A message says where (the user's line first), what (real shapes and dtypes), why, and what to
+write instead. The classes derive from the built-in ones that MindSpore, PyTorch and NumPy raise
+in the same place, so that existing ``except`` clauses keep working.
+"""
+
+from __future__ import annotations
+
+from jitgrad.locate import Location, user_location
+
+
+class JitgradError(Exception):
+    """Base of all errors that are raised on purpose."""
+
+
+class ShapeError(JitgradError, ValueError):
+    """Shapes that do not fit the operation."""
+
+
+class ArgumentError(JitgradError, ValueError):
+    """An argument of the right type with a value that cannot be used."""
+
+
+class DTypeError(JitgradError, TypeError):
+    """A dtype or a Python type the operation does not take."""
+
+
+class BoundsError(JitgradError, IndexError):
+    """An index outside the extent of its axis, or an argument position that does not exist."""
+
+
+class TraceError(JitgradError, RuntimeError):
+    """Something that needs a value was asked of a traced Tensor."""
+
+
+class TapeError(JitgradError, RuntimeError):
+    """Misuse of the eager tape: freed graph, in-place change of a saved value, and the like."""
+
+
+class IRError(JitgradError, ValueError):
+    """A graph that breaks the rules of the IR, or text that does not parse as one."""
+
+
+def explain(
+    what: str, *, why: str = "", instead: str = "", where: Location | None = None
+) -> str:
+    """Word an error: location, statement, reason, remedy, each on its own line."""
+    where = where or user_location()
+    lines = [f"{where}: {what}" if where else what]
+    if where and where.source:
+        lines.append(f"    {where.source}")
+    if why:
+        lines.append(f"  because {why}")
+    if instead:
+        lines.append(f"  instead: {instead}")
+    return "\n".join(lines)
+
+
+def fail(
+    kind: type[Exception],
+    what: str,
+    *,
+    why: str = "",
+    instead: str = "",
+    where: Location | None = None,
+) -> Exception:
+    """Make (not raise) an exception of `kind` worded by `explain`."""
+    return kind(explain(what, why=why, instead=instead, where=where))

@@ -1,0 +1,166 @@
+"""From outputs to leaves: the walk over the tape, and what PyTorch hangs on it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitgrad.errors import TapeError, fail
+from jitgrad.frontend.dispatch import apply
+from jitgrad.frontend.tape import TapeNode
+from jitgrad.primitives.elementwise import add
+from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
+from jitgrad.tensor import Tensor
+
+Spot = tuple[Any, int]  # a result of a node, or a Leaf
+
+
+def walk(
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Tensor | None],
+    wanted: Iterable[Spot] | None,
+    *,
+    create_graph: bool = False,
+    retain_graph: bool = False,
+) -> dict[Spot, Tensor]:
+    """The cotangents at the `wanted` spots (None: at every leaf), given those of the outputs.
+
+    Iterative, newest node first: a node is made after all that it uses, so when its turn comes
+    its cotangents are complete.
+    """
+    targets = None if wanted is None else set(wanted)
+    roots = [y._grad_fn for y in outputs if y._grad_fn is not None]
+    useful = _useful(roots, targets)
+    found: dict[Any, dict[int, Tensor]] = {}
+    result: dict[Spot, Tensor] = {}
+    queue: list[tuple[int, int, Any]] = []
+    before, state.grad = state.grad, _mode(create_graph)
+
+    def send(spot: Spot, value: Tensor) -> None:
+        node, index = spot
+        if node not in useful:
+            return
+        slots = found.get(node)
+        if slots is None:
+            slots = found[node] = {}
+            heapq.heappush(queue, (-node.serial, id(node), node))
+        known = slots.get(index)
+        slots[index] = value if known is None else plus(known, value)
+
+    try:
+        for y, seed in zip(outputs, seeds, strict=True):
+            if seed is not None and y._grad_fn is not None:
+                send((y._grad_fn, y._index), seed)
+        while queue:
+            node = heapq.heappop(queue)[2]
+            slots = found.pop(node)
+            for index in slots:
+                slots[index] = _hooked(node, index, slots[index])
+                if type(node) is Leaf if targets is None else (node, index) in targets:
+                    result[node, index] = slots[index]
+            if type(node) is Leaf or not useful[node]:
+                continue
+            _retain(node, slots, targets)
+            given = [slots.get(i) for i in range(len(node.types))]
+            for edge, value in zip(node.edges, node.cotangents(given), strict=True):
+                if edge is not None and value is not None:
+                    send(edge, value)
+            if not retain_graph:
+                node.release()
+    finally:
+        state.grad = before
+    return result
+
+
+def _mode(create_graph: bool) -> int:
+    if not create_graph:
+        return OFF
+    return FUNCTIONAL if state.grad == FUNCTIONAL else ON
+
+
+def plus(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of two cotangents, recorded if the tape is on."""
+    if state.grad != OFF:
+        return apply(add, a, b)
+    return Tensor._wrap(np.add(a._data, b._data), a._type)
+
+
+def _useful(roots: Sequence[Any], targets: set[Spot] | None) -> dict[Any, bool]:
+    """The nodes on a way from the roots to a target, each with whether the way goes on."""
+    ends = None if targets is None else {node for node, _ in targets}
+    useful: dict[Any, bool] = {}
+    seen: set[Any] = set()
+    stack = [(node, False) for node in roots]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            on = any(edge is not None and edge[0] in useful for edge in node.edges)
+            if on or (ends is not None and node in ends):
+                useful[node] = on
+        elif node not in seen:
+            seen.add(node)
+            if type(node) is Leaf:
+                if ends is None or node in ends:
+                    useful[node] = False
+                continue
+            stack.append((node, True))
+            stack.extend((edge[0], False) for edge in node.edges if edge is not None)
+    return useful
+
+
+def reaches_before(roots: Iterable[Any], serial: int, own: set[Any]) -> bool:
+    """Whether anything recorded before `serial`, or a leaf that is not ours, is below the roots."""
+    stack, seen = list(roots), set()
+    while stack:
+        node = stack.pop()
+        if node in seen or node in own:
+            continue
+        seen.add(node)
+        if node.serial < serial:
+            return True
+        stack.extend(edge[0] for edge in node.edges if edge is not None)
+    return False
+
+
+def _hooked(node: Any, index: int, value: Tensor) -> Tensor:
+    for hook in list(node.hooks.get(index, {}).values()):
+        changed = hook(value)
+        if changed is not None:
+            if not isinstance(changed, Tensor) or changed._type is not value._type:
+                got = changed._type if isinstance(changed, Tensor) else type(changed).__name__
+                raise fail(TapeError, f"a hook on a gradient of type {value._type} returned {got}")
+            value = changed
+    return value
+
+
+def _retain(node: TapeNode, slots: dict[int, Tensor], targets: set[Spot] | None) -> None:
+    """Give the gradient to Tensors that asked for it with `retain_grad`."""
+    if targets is None and node.retained:
+        for index, reference in node.retained.items():
+            tensor = reference()
+            if tensor is not None and index in slots:
+                accumulate(tensor, slots[index])
+
+
+def accumulate(tensor: Tensor, value: Tensor) -> None:
+    """Add to `tensor.grad`: in place, unless the sum is to be differentiated."""
+    if tensor.grad is None:
+        tensor.grad = own(value)
+    elif value._grad_fn is None and tensor.grad._grad_fn is None:
+        tensor.grad._set(tensor.grad._data + value._data, value._type)
+    else:
+        before, state.grad = state.grad, ON
+        try:
+            tensor.grad = apply(add, tensor.grad, value)
+        finally:
+            state.grad = before
+
+
+def own(value: Tensor) -> Tensor:
+    """The same value and history in memory of its own."""
+    copy = Tensor._wrap(value._data.copy(), value._type)
+    copy._grad_fn, copy._index = value._grad_fn, value._index
+    return copy

@@ -1,0 +1,343 @@
+"""What a compiled function took from its surroundings, and whether it is still so.
+
+A trace bakes in the globals, closure cells, attributes and contents of containers that the
+function's code reads. `Guards` notes them before the trace, by looking at the code, and checks them
+at each call: by identity, a dict lookup each. Attributes of Cells announce their changes (`bump`),
+so those are only looked at again after one. Tensors are checked by identity: their values are
+inputs. NumPy arrays are compared with a copy.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import os
+import sys
+import sysconfig
+import types
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jitgrad.locate import PACKAGE
+from jitgrad.state import bump, epoch
+from jitgrad.tensor import Parameter, Tensor
+
+MISSING = type("MISSING", (), {"__repr__": lambda self: "MISSING"})()
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+EXPLICIT = 8  # so many items of a container are compared one by one in the generated text
+OWN_TABLES = ("_params", "_cells", "_buffers")  # of a Cell: their changes bump
+OURS = ("_entry", "_jitgrad")  # compiled artefacts that are kept on their owner
+CELL_STATE = ("training", "requires_grad", "phase")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Check:
+    """One thing to look at: `kind` says how to find it in `holder` under `key`."""
+
+    kind: str
+    holder: Any
+    key: Any
+    expected: Any
+
+    def holds(self) -> bool:
+        """Whether it is what it was; plain values may be equal objects."""
+        read = KINDS[self.kind][0]
+        try:
+            if self.kind in WHOLE:
+                return read(self.holder, self.expected)
+            found = read(self.holder, self.key)
+        except Exception:  # emptied cells, shortened lists: whatever it is, it has changed
+            return False
+        return found is self.expected or _equal(found, self.expected)
+
+    def text(self, names: dict[str, Any]) -> str:
+        """The same as an expression, by identity; `names` receives what it refers to."""
+        n = len(names)
+        names[f"h{n}"], names[f"e{n}"] = self.holder, self.expected
+        return KINDS[self.kind][1].format(h=f"h{n}", e=f"e{n}", k=self.key)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and type(a) in PLAIN and repr(a) == repr(b)
+
+
+def _attribute(holder: Any, key: str) -> Any:
+    return holder.__dict__.get(key, MISSING)
+
+
+def _all_same(found: Iterable[Any], expected: tuple) -> bool:
+    found = tuple(found)
+    return len(found) == len(expected) and all(a is b for a, b in zip(found, expected))
+
+
+def _same_array(array: np.ndarray, copy: np.ndarray) -> bool:
+    return (
+        array.shape == copy.shape
+        and array.dtype == copy.dtype
+        and array.tobytes() == copy.tobytes()
+    )
+
+
+# How to get at the thing, and the expression that is true while it is the same.
+KINDS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "global": (lambda h, k: h.get(k, MISSING), "{h}.get({k!r}, MISSING) is {e}"),
+    "cell": (lambda h, k: h.cell_contents, "{h}.cell_contents is {e}"),
+    "attribute": (
+        lambda h, k: h.__dict__.get(k, MISSING),
+        "{h}.__dict__.get({k!r}, MISSING) is {e}",
+    ),
+    "defaults": (lambda h, k: getattr(h, k), "{h}.{k} is {e}"),
+    "item": (lambda h, k: h[k], "{h}[{k!r}] is {e}"),
+    "length": (lambda h, k: len(h), "len({h}) == {e}"),
+    "keys": (lambda h, k: _all_same(h, k), "_all_same({h}, {e})"),
+    "values": (lambda h, k: _all_same(h.values(), k), "_all_same({h}.values(), {e})"),
+    "array": (lambda h, k: _same_array(h, k), "_same_array({h}, {e})"),
+}
+WHOLE = ("keys", "values", "array")  # the key is what is expected, the answer whether it is so
+
+
+class Guards:
+    """All checks of one compiled entry."""
+
+    def __init__(self) -> None:
+        self.always: list[Check] = []
+        self.rarely: list[Check] = []  # only after `bump`
+        self.epoch = epoch.value
+        self.failed: Check | None = None
+
+    def hold(self) -> bool:
+        """Whether everything is as it was when the entry was traced."""
+        checks = self.always if self.epoch == epoch.value else [*self.always, *self.rarely]
+        now = epoch.value
+        for check in checks:
+            if not check.holds():
+                self.failed = check
+                return False
+        self.epoch = now
+        return True
+
+    def text(self, names: dict[str, Any]) -> list[str]:
+        """Expressions for the checks made at each call."""
+        names.update(MISSING=MISSING, _all_same=_all_same, _same_array=_same_array, epoch=epoch)
+        return [check.text(names) for check in self.always]
+
+
+# --- finding what a function reads --------------------------------------------------------------
+
+
+@functools.cache
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return (PACKAGE, "<frozen", *(os.path.join(os.path.abspath(f), "") for f in folders))
+
+
+@functools.lru_cache(maxsize=4096)
+def is_library(path: str | None) -> bool:
+    """Whether a file belongs to Python, an installed package or this one: it is not watched."""
+    return path is not None and path.startswith(_library_folders())
+
+
+def _module_is_library(module: types.ModuleType) -> bool:
+    if module.__name__ in sys.builtin_module_names or module.__name__.startswith("jitgrad"):
+        return True
+    path = getattr(module, "__file__", None)
+    return is_library(path) if path else hasattr(module, "__path__")
+
+
+class Scan:
+    """Walks from a function over what its code can reach, and collects the checks.
+
+    Of objects and modules only the attributes are watched whose names occur in the code reached.
+    New names can come up late, so objects are visited until nothing new is found.
+    """
+
+    def __init__(self) -> None:
+        self.guards = Guards()
+        self.names: set[str] = set()
+        self.seen: dict[int, Any] = {}  # keeps them alive: an id must stay taken
+        self.open: list[tuple[Any, set[str]]] = []  # objects, and the attributes noted so far
+
+    def add(self, roots: Iterable[Any]) -> Guards:
+        """The guards of everything reachable from the roots."""
+        for root in roots:
+            self.visit(root)
+        before = -1
+        while before != len(self.names) + len(self.seen):
+            before = len(self.names) + len(self.seen)
+            for thing, noted in list(self.open):
+                self.attributes(thing, noted)
+        return self.guards
+
+    def note(
+        self, kind: str, holder: Any, key: Any, expected: Any, *, rarely: bool = False
+    ) -> None:
+        checks = self.guards.rarely if rarely else self.guards.always
+        checks.append(Check(kind, holder, key, expected))
+
+    def visit(self, value: Any) -> None:
+        if type(value) in PLAIN or id(value) in self.seen:
+            return
+        self.seen[id(value)] = value
+        if isinstance(value, Parameter):  # its `requires_grad` bumps
+            self.note("attribute", value, "_trained", value._trained, rarely=True)
+        elif isinstance(value, Tensor):
+            pass
+        elif isinstance(value, np.ndarray):
+            self.note("array", value, None, value.copy())
+        elif isinstance(value, (tuple, list, dict, set, frozenset)):
+            self.container(value)
+        elif isinstance(value, types.FunctionType):
+            self.function(value)
+        elif isinstance(value, types.MethodType):
+            self.visit(value.__func__)
+            self.visit(value.__self__)
+        elif isinstance(value, functools.partial):
+            for part in (value.func, value.args, value.keywords):
+                self.visit(part)
+        elif isinstance(value, types.ModuleType):
+            if not _module_is_library(value):
+                self.open.append((value, set()))
+        elif hasattr(value, "__dict__"):
+            self.instance(value)
+
+    def container(self, value: Any, rarely: bool = False) -> None:
+        """Its contents: one by one, or as a whole where there are many."""
+        items = tuple(value.values()) if isinstance(value, dict) else tuple(value)
+        keys = tuple(value) if isinstance(value, dict) else range(len(items))
+        if isinstance(value, (tuple, frozenset)):
+            pass
+        elif len(items) > EXPLICIT or not all(isinstance(k, (str, int)) for k in keys):
+            self.note("keys", value, None, tuple(value), rarely=rarely)
+            if isinstance(value, dict):
+                self.note("values", value, None, items, rarely=rarely)
+        elif isinstance(value, set):
+            self.note("keys", value, None, items, rarely=rarely)
+        else:
+            self.note("length", value, None, len(items), rarely=rarely)
+            for key, item in zip(keys, items):
+                self.note("item", value, key, item, rarely=rarely)
+        for item in items:
+            self.visit(item)
+
+    def function(self, value: types.FunctionType) -> None:
+        self.visit(getattr(value, "__wrapped__", None))
+        if is_library(value.__code__.co_filename):
+            return
+        for kind in ("__defaults__", "__kwdefaults__"):
+            defaults = getattr(value, kind)
+            if defaults:
+                self.note("defaults", value, kind, defaults)
+                self.visit(defaults)
+        for cell in value.__closure__ or ():
+            try:
+                contents = cell.cell_contents
+            except ValueError:  # empty so far
+                continue
+            self.note("cell", cell, None, contents)
+            self.visit(contents)
+        table = value.__globals__
+        globals_read, attributes_read = _reads(value.__code__)
+        self.names |= attributes_read
+        for name in globals_read:
+            self.note("global", table, name, table.get(name, MISSING))
+            self.visit(table.get(name))
+
+    def instance(self, value: Any) -> None:
+        self.visit(value.__dict__.get("__wrapped__"))
+        if is_cell(value):
+            self.cell(value)
+        elif not _class_is_library(value if isinstance(value, type) else type(value)):
+            self.open.append((value, set()))
+
+    def cell(self, value: Any) -> None:
+        """A Cell. Its attributes are watched rarely: their changes bump."""
+        kind = type(value)
+        library = _class_is_library(kind)
+        for name in ("construct", "bprop"):
+            self.visit(getattr(kind, name, None))
+        for name, item in value.__dict__.items():
+            if name in OWN_TABLES:
+                self.seen[id(item)] = item
+                self.container(item, rarely=True)
+            elif name not in OURS and (library or name.startswith("_") or name in CELL_STATE):
+                self.note("attribute", value, name, item, rarely=True)
+                self.visit(item)
+        if not library:
+            self.open.append((value, set()))
+
+    def attributes(self, thing: Any, noted: set[str]) -> None:
+        """Watch the attributes of an object whose names have come up."""
+        own, rarely = vars(thing), is_cell(thing)
+        wanted = set(own) | self.names if "__dict__" in self.names else self.names
+        for name in sorted(wanted - noted - set(OURS)):
+            noted.add(name)
+            if name in own:
+                self.note("attribute", thing, name, own[name], rarely=rarely)
+                self.visit(own[name])
+            elif not isinstance(thing, types.ModuleType):
+                self.inherited(thing, name, rarely)
+
+    def inherited(self, thing: Any, name: str, rarely: bool) -> None:
+        kind = thing if isinstance(thing, type) else type(thing)
+        for owner in kind.__mro__:
+            if name in vars(owner) and not _class_is_library(owner):
+                if not isinstance(thing, type):
+                    self.note("attribute", thing, name, MISSING, rarely=rarely)
+                found = vars(owner)[name]
+                self.note("attribute", owner, name, found)
+                for function in _functions_of(found):
+                    self.visit(function)
+                return
+
+
+def _functions_of(found: Any) -> Iterator[Any]:
+    if isinstance(found, property):
+        yield from (f for f in (found.fget, found.fset) if f is not None)
+    else:
+        yield getattr(found, "__func__", found)
+
+
+def is_cell(value: Any) -> bool:
+    """Whether a value is a Cell: an object that keeps tables of Cells and Parameters, and bumps."""
+    own = getattr(value, "__dict__", None)
+    return type(own) is dict and "_cells" in own and "_params" in own
+
+
+@functools.lru_cache(maxsize=4096)
+def _reads(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """The globals that code reads, and all other names in it: attributes, for the most part."""
+    globals_read: set[str] = set()
+    others: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            globals_read.add(instruction.argval)
+        elif instruction.opcode in dis.hasname:
+            others.add(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            inner_globals, inner_others = _reads(constant)
+            globals_read |= inner_globals
+            others |= inner_others
+    if not globals_read.isdisjoint(("getattr", "vars")):
+        others.add("__dict__")
+    return frozenset(globals_read), frozenset(others)
+
+
+@functools.cache
+def _class_is_library(kind: type) -> bool:
+    if kind.__module__ == "builtins":
+        return True
+    module = sys.modules.get(kind.__module__)
+    return module is not None and _module_is_library(module)
+
+
+def guards_of(roots: Iterable[Any]) -> Guards:
+    """The guards of a function (or several things) as they are now."""
+    return Scan().add(roots)
+
+
+__all__ = ["Check", "Guards", "bump", "guards_of", "is_cell", "is_library"]

@@ -1,0 +1,85 @@
+"""Derivatives of single operations as small graphs, for the tape.
+
+An op's VJP is written for nodes of the IR. Here it becomes a graph from the values that it uses
+and the cotangents of the results to the cotangents of the inputs, built once for each op, types
+and attributes. So one rule serves graphs and tape alike.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jitgrad.autodiff.reverse import cotangents, pull
+from jitgrad.ir.node import Graph, Node, builder, input_node, project, substitute, topological
+from jitgrad.ir.op import Op
+from jitgrad.ir.types import TensorType, TupleType
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A derivative, run backwards.
+
+    graph    the values of `uses`, then a cotangent for each result -> cotangents of `targets`.
+    uses     which values it needs: inputs by position, then results, counted on.
+    targets  which inputs have a cotangent.
+    """
+
+    graph: Graph
+    uses: tuple[int, ...]
+    targets: tuple[int, ...]
+
+
+@functools.lru_cache(maxsize=8192)
+def pull_of(
+    op: Op, types: tuple[TensorType, ...], attrs: tuple, needed: tuple[bool, ...]
+) -> Pull | None:
+    """The derivative of one call of an op with respect to the inputs marked in `needed`.
+
+    None for an op without one.
+    """
+    if op.vjp is None:
+        return None
+    with builder.recording(None):
+        inputs = [input_node(f"x{i}", t) for i, t in enumerate(types)]
+        node = builder.make(op, tuple(inputs), dict(attrs))
+        several = isinstance(node.type, TupleType)
+        count = len(node.type.items) if several else 1
+        outputs = [project(node, i) for i in range(count)] if several else [node]
+        seeds = [input_node(f"g{j}", y.type) for j, y in enumerate(outputs)]
+        found = pull(node, dict(enumerate(seeds)) if several else seeds[0])
+        return _pull(op.name, inputs, outputs, seeds, found, needed)
+
+
+@functools.lru_cache(maxsize=512)
+def pull_of_graph(graph: Graph, needed: tuple[bool, ...]) -> Pull:
+    """The derivative of a whole graph with respect to the inputs marked in `needed`.
+
+    It computes what it needs anew from the inputs, of which it uses only some.
+    """
+    with builder.recording(None):
+        seeds = [input_node(f"g'{j}", y.type) for j, y in enumerate(graph.outputs)]
+        wrt = [x for x, wanted in zip(graph.inputs, needed, strict=True) if wanted]
+        gradients = iter(cotangents(graph.outputs, seeds, wrt))
+        found = [next(gradients) if wanted else None for wanted in needed]
+        return _pull(f"{graph.name}_pull", graph.inputs, (), seeds, found, needed)
+
+
+def _pull(
+    name: str,
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    seeds: Sequence[Node],
+    found: Sequence[Node | None],
+    needed: Sequence[bool],
+) -> Pull:
+    targets = [i for i, (g, n) in enumerate(zip(found, needed, strict=True)) if n and g is not None]
+    known = [input_node(f"y{j}", y.type) for j, y in enumerate(outputs)]
+    chosen = [found[i] for i in targets]
+    results = substitute(chosen, dict(zip(outputs, known, strict=True)))  # type: ignore[arg-type]
+    below = set(topological(results))
+    values = [*inputs, *known]
+    uses = tuple(k for k, value in enumerate(values) if value in below)
+    graph = Graph(name, [*(values[k] for k in uses), *seeds], results)
+    return Pull(graph, uses, tuple(targets))

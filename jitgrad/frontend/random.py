@@ -1,0 +1,93 @@
+"""The state of the random ops: a key and a counter, in Parameters.
+
+Random ops are counter-based: they read key and counter and write back the counter plus the number
+of values drawn, through the ordinary reads and writes of Parameters. So a seed gives the same
+numbers eagerly and compiled.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+
+import numpy as np
+
+from jitgrad.errors import ArgumentError, DTypeError, fail
+from jitgrad.tensor import Parameter
+
+_GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: Weyl's constant, as in splitmix64
+_MASK = (1 << 64) - 1
+
+
+def key_of(seed: int) -> int:
+    """A key for the *squares* generator: odd, with well-mixed bits (splitmix64 of the seed)."""
+    x = (seed + _GOLDEN) & _MASK
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
+    return (x ^ (x >> 31)) | 1
+
+
+class Generator:
+    """A stream of random numbers: `key` and `counter`, 0-d uint64 Parameters that do not train.
+
+    >>> Generator(1).key.shape
+    ()
+    """
+
+    def __init__(self, seed: int = 0, name: str = "generator"):
+        self._lock = threading.Lock()
+        self.key = Parameter(np.uint64(0), name=f"{name}.key", requires_grad=False)
+        self.counter = Parameter(np.uint64(0), name=f"{name}.counter", requires_grad=False)
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of a seed from its beginning."""
+        seed = checked_seed(seed)
+        with self._lock:
+            self.seed = seed
+            self.key.set_data(np.uint64(key_of(seed)))
+            self.counter.set_data(np.uint64(0))
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed that the stream started from."""
+        return self.seed
+
+
+def checked_seed(seed: int) -> int:
+    """A seed as an int; DTypeError for another type, ArgumentError if it is negative."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise fail(DTypeError, f"the seed must be an int, got {seed!r}")
+    if seed < 0:
+        raise fail(ArgumentError, f"the seed must not be negative, got {seed}")
+    return int(seed)
+
+
+@functools.cache
+def default_generator() -> Generator:
+    """The stream that random ops use unless they are given another."""
+    return Generator(0, "default_generator")
+
+
+class _Host:
+    """NumPy's generator for what is drawn once on the host: the starting values of Parameters."""
+
+    generator = np.random.default_rng(0)
+    seed: int | None = None
+
+
+def host_generator() -> np.random.Generator:
+    """The NumPy generator of the initializers, seeded by `set_seed`."""
+    return _Host.generator
+
+
+def set_seed(seed: int) -> None:
+    """Seed every random stream of the library, from the beginning."""
+    seed = checked_seed(seed)
+    default_generator().manual_seed(seed)
+    _Host.generator, _Host.seed = np.random.default_rng(seed), seed
+
+
+def get_seed() -> int | None:
+    """The seed given last, or None."""
+    return _Host.seed

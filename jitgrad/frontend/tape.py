@@ -1,0 +1,255 @@
+"""The eager tape: every operation on a Tensor that is followed leaves a node behind.
+
+A node keeps, for each input, the edge to where it came from, and the values that its derivative
+needs. The derivative itself is the op's VJP as a small graph (`pull`), built once for each kind of
+call. `backward` walks from the outputs to the leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitgrad.errors import TapeError, fail
+from jitgrad.frontend.pull import Pull, pull_of
+from jitgrad.ir.interp import interpret
+from jitgrad.ir.op import Op
+from jitgrad.ir.types import TensorType
+from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
+from jitgrad.tensor import Tensor
+
+Edge = tuple[Any, int] | None  # the node (or Leaf) that made a Tensor, and which of its results
+
+serials = itertools.count(1)
+
+
+class Saved:
+    """A value that a derivative needs. It must still be what it was."""
+
+    __slots__ = ("array", "edge", "strict", "tensor", "type", "version")
+
+    def __init__(self, tensor: Tensor, edge: Edge, held: Any):
+        self.tensor = held  # the Tensor, or a weak reference to it
+        self.array, self.type, self.version = tensor._data, tensor._type, tensor._version
+        self.edge = edge
+        self.strict = state.grad == ON
+
+    def get(self, node: TapeNode) -> Tensor:
+        """The value with its history; TapeError if it was changed in place since."""
+        tensor = self.tensor() if type(self.tensor) is weakref.ref else self.tensor
+        changed = tensor is not None and tensor._version != self.version
+        # A write through `_set` leaves the old array as it was; only PyTorch's face, where this
+        # is an error, and memory that was overwritten are refused.
+        if changed and (self.strict or tensor._data is self.array):
+            raise fail(
+                TapeError,
+                f"a Tensor of type {tensor._type} that the gradient of {node.name} needs has"
+                " been modified by an in-place operation",
+                why=f"it is at version {tensor._version}, expected version {self.version}",
+                instead="compute a new Tensor, or write in place after the backward pass",
+            )
+        value = Tensor._wrap(self.array, self.type)
+        if self.edge is not None:
+            value._grad_fn, value._index = self.edge
+        return value
+
+
+class TapeNode:
+    """A recorded operation."""
+
+    __slots__ = (
+        "__weakref__",
+        "edges",
+        "hooks",
+        "name",
+        "pull",
+        "retained",
+        "saved",
+        "serial",
+        "types",
+    )
+
+    def __init__(self, name: str, edges: Sequence[Edge], types: Sequence[TensorType]):
+        self.name = name
+        self.edges = tuple(edges)
+        self.types = tuple(types)  # of the results
+        self.serial = next(serials)
+        self.hooks: dict[int, dict[int, Any]] = {}  # by result: the hooks on it
+        self.retained: dict[int, Any] = {}  # by result: a weak reference to who wants its .grad
+        self.saved: tuple[Saved, ...] | None = ()
+        self.pull: Pull | None = None
+
+    def values(self) -> list[Tensor]:
+        """The saved values; TapeError if they were freed by an earlier backward pass."""
+        if self.saved is None:
+            raise fail(
+                TapeError,
+                f"trying to backward through the graph a second time, at {self.name}",
+                why="the values saved for the gradient were freed by the first pass",
+                instead="pass retain_graph=True to the first backward() or autograd.grad()",
+            )
+        return [s.get(self) for s in self.saved]
+
+    def cotangents(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The cotangents of the inputs from those of the results."""
+        pull = self.pull
+        if pull is None:
+            raise fail(TapeError, f"{self.name} cannot be differentiated")
+        filled = [zeros(t) if g is None else g for g, t in zip(given, self.types, strict=True)]
+        results = run(pull.graph, [*self.values(), *filled])
+        found: list[Tensor | None] = [None] * len(self.edges)
+        for position, result in zip(pull.targets, results, strict=True):
+            found[position] = result
+        return found
+
+    def release(self) -> None:
+        """Free what was saved."""
+        if self.saved:
+            self.saved = None
+
+    @property
+    def next_functions(self) -> tuple:
+        """The nodes before this one, as PyTorch shows them."""
+        return tuple([edge if edge is not None else (None, 0) for edge in self.edges])
+
+    def __repr__(self) -> str:
+        return f"<{self.name} backward>"
+
+
+def zeros(type: TensorType) -> Tensor:
+    """Zeros of a type."""
+    return Tensor._wrap(np.zeros(type.shape, type.dtype.numpy), type)
+
+
+def run(graph: Any, values: Sequence[Tensor]) -> list[Tensor]:
+    """A small graph on Tensors: recorded itself if the tape is on."""
+    if state.grad != OFF:
+        from jitgrad.frontend.replay import replay
+
+        return replay(graph, values)
+    results = interpret(graph, [v._data for v in values])
+    return [Tensor._wrap(np.ascontiguousarray(r).reshape(r.shape)) for r in results]
+
+
+# --- recording ----------------------------------------------------------------------------------
+
+
+def edge_of(tensor: Tensor) -> Edge:
+    """Where a Tensor comes from, or None if the tape does not follow it (here and now)."""
+    fn = tensor._grad_fn
+    if fn is None:
+        return None
+    if type(fn) is Leaf and fn.parameter and state.grad == FUNCTIONAL:
+        return None
+    return fn, tensor._index
+
+
+def is_tracked(tensor: Tensor) -> bool:
+    """Whether an operation on this Tensor would be recorded."""
+    return bool(state.grad) and edge_of(tensor) is not None
+
+
+def record(op: Op, inputs: Sequence[Tensor], attrs: dict, outputs: Sequence[Tensor]) -> None:
+    """Put a node behind the outputs of an op, if any input is followed."""
+    edges = [edge_of(x) for x in inputs]
+    needed = tuple([edge is not None for edge in edges])
+    if not any(needed):
+        return
+    items = tuple(sorted(attrs.items())) if len(attrs) > 1 else tuple(attrs.items())
+    pull = pull_of(op, tuple([x._type for x in inputs]), items, needed)
+    if pull is not None and not pull.targets:
+        return  # constant in every input that is followed
+    node = TapeNode(op.name, edges, [y._type for y in outputs])
+    attach(node, outputs, any(n and not x.dtype.is_float for n, x in zip(needed, inputs)))
+    node.pull = pull
+    if pull is not None:
+        count = len(inputs)
+        saved = []
+        for k in pull.uses:
+            if k < count:
+                saved.append(Saved(inputs[k], edges[k], inputs[k]))
+            else:
+                out = outputs[k - count]
+                edge = (out._grad_fn, out._index) if out._grad_fn is not None else None
+                saved.append(Saved(out, edge, weakref.ref(out)))
+        node.saved = tuple(saved)
+
+
+def attach(node: TapeNode, outputs: Sequence[Tensor], integers: bool = False) -> None:
+    """Make the node the origin of the outputs. Integers are followed only if they come from
+    integers that are; bools never.
+    """
+    for index, out in enumerate(outputs):
+        if out.dtype.is_float or (integers and out.dtype.is_int):
+            out._grad_fn, out._index = node, index
+
+
+# --- on and off ---------------------------------------------------------------------------------
+
+
+class _Mode(contextlib.ContextDecorator):
+    """Switch the tape inside of a ``with`` block or a decorated function."""
+
+    def __init__(self, function: Any = None):
+        self._before: list[int] = []
+        self._function = function
+        if function is not None:
+            functools.update_wrapper(self, function)
+
+    mode = OFF
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._function is None:  # @no_grad() decorates, @no_grad did
+            return super().__call__(*args, **kwargs)
+        with type(self)():
+            return self._function(*args, **kwargs)
+
+    def __enter__(self) -> None:
+        self._before.append(state.grad)
+        state.grad = self.mode
+
+    def __exit__(self, *exc: Any) -> None:
+        state.grad = self._before.pop()
+
+
+class no_grad(_Mode):
+    """Record nothing inside of the block; also a decorator."""
+
+
+class enable_grad(_Mode):
+    """Record inside of the block, in a `no_grad` block for instance; also a decorator."""
+
+    mode = ON
+
+
+class set_grad_enabled(_Mode):
+    """Record or not, from the call on; as a context, until the end of the block."""
+
+    def __init__(self, mode: bool):
+        super().__init__()
+        self._before.append(state.grad)
+        state.grad = ON if mode else OFF
+
+    def __enter__(self) -> None:
+        """The constructor did it."""
+
+
+@contextlib.contextmanager
+def functional() -> Iterator[None]:
+    """Inside of `grad(f)`: record, with all Parameters constants except the weights."""
+    before, state.grad = state.grad, FUNCTIONAL
+    try:
+        yield
+    finally:
+        state.grad = before
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded."""
+    return state.grad != OFF

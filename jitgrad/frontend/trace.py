@@ -1,0 +1,282 @@
+"""Functions to graphs: the function runs once, on Tensors that stand for values.
+
+While a trace is active, every op on Tensors becomes a node. Tensors from outside become further
+inputs of the graph when they are first read; writes to them become further outputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jitgrad import tree
+from jitgrad.errors import TraceError, fail
+from jitgrad.ir.node import (
+    Graph,
+    Node,
+    builder,
+    fresh_input,
+    input_node,
+    input_op,
+    topological,
+    with_inputs,
+)
+from jitgrad.ir.op import Op
+from jitgrad.ir.types import TensorType
+from jitgrad.locate import Location, user_location
+from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.state import state
+from jitgrad.tensor import Parameter, Tensor
+from jitgrad.value import no_value
+
+
+def current() -> Trace | None:
+    """The trace that is active in this thread, or None."""
+    return state.trace
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An input of the function to be traced. `parameter`: the Parameter it stands for, if one."""
+
+    name: str
+    type: TensorType
+    parameter: Parameter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One output of the traced function: a Tensor by its position among the graph's outputs, or
+    a value that is not a Tensor and is the same at each call.
+    """
+
+    position: int | None
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A function as a graph.
+
+    graph     inputs: the arguments, then the captures; outputs: the results, then the writes.
+    captures  Tensors from outside that the function reads: their arrays are inputs at each call.
+    writes    (output, input): the input whose array each write overwrites.
+    results   the leaves of what the function returned, in the nest `structure`.
+    values    Tensors from outside whose value decided how the trace went, with their version.
+    """
+
+    graph: Graph
+    captures: tuple[Tensor, ...]
+    writes: tuple[tuple[int, int], ...]
+    results: tuple[Result, ...]
+    structure: tree.Structure
+    values: tuple[tuple[Tensor, int], ...]
+
+    @property
+    def count(self) -> int:
+        """The number of Tensors among the results, which come first among the outputs."""
+        return len(self.graph.outputs) - len(self.writes)
+
+
+class Trace:
+    """What is known while a function is being traced."""
+
+    def __init__(self) -> None:
+        self.captures: dict[int, tuple[Tensor, Node]] = {}
+        self.values: dict[int, Node] = {}  # by id of an outside Tensor: what reading it gives now
+        self.written: dict[int, Tensor] = {}
+        self.looked: dict[int, tuple[Tensor, int]] = {}
+        self.stood_for: dict[Node, Node] = {}  # placeholders of finished transforms
+        self.locs: dict[Node, Location] = {}
+
+    # --- called by dispatch and Tensor ----------------------------------------------------------
+
+    def make(self, op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
+        return builder.make(op, inputs, attrs)
+
+    def note(self, node: Node) -> None:
+        """Remember the user's line that made a node."""
+        if node not in self.locs:
+            where = user_location()
+            if where is not None:
+                self.locs[node] = where
+
+    def read(self, tensor: Tensor) -> Node:
+        """The node for a Tensor: one from outside becomes an input of the graph."""
+        if tensor._node is not None:
+            return tensor._node
+        key = id(tensor)
+        node = self.values.get(key)
+        if node is not None:
+            return node
+        found = self.captures.get(key)
+        if found is None:
+            if tensor._data is None:
+                raise no_value(tensor, "read")
+            stem = tensor.name if isinstance(tensor, Parameter) else "captured"
+            found = tensor, fresh_input(_identifier(stem), tensor._type)
+            self.captures[key] = found
+        return found[1]
+
+    def write(self, target: Tensor, value: Tensor, keep_gradient: bool = True) -> None:
+        """Make later reads of `target` give `value`. A Parameter's new value is a constant."""
+        node = self.read(value)
+        if isinstance(target, Parameter) or not keep_gradient:
+            node = builder.make(stop_gradient, (node,), {})
+        if target._node is not None:
+            target._node, target._type, target._data = node, node.type, None
+            target._version += 1
+            return
+        if node.type is not target._type:
+            raise fail(
+                TraceError,
+                f"a Tensor of type {target._type} from outside is given a value of type"
+                f" {node.type} in a compiled function",
+                why="what the function writes back must have the type it had",
+            )
+        self.read(target)
+        self.values[id(target)] = node
+        self.written[id(target)] = target
+
+    def value_of(self, tensor: Tensor, asked: str) -> None:
+        """Allow a Tensor from outside to be looked at: another value then means another trace."""
+        if tensor._data is None or id(tensor) in self.values:
+            raise no_value(tensor, asked)
+        self.looked.setdefault(id(tensor), (tensor, tensor._version))
+
+    # --- placeholders ---------------------------------------------------------------------------
+
+    def substitute(self, nodes: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node]:
+        """The nodes with some replaced by others; rebuilt nodes keep their user's line."""
+        mapped = dict(mapping)
+        with builder.recording(None):
+            for node in topological(nodes, stop=mapping):
+                if node not in mapped:
+                    new = with_inputs(node, tuple([mapped[i] for i in node.inputs]))
+                    if new is not node and node in self.locs:
+                        self.locs.setdefault(new, self.locs[node])
+                    mapped[node] = new
+        return [mapped[n] for n in nodes]
+
+    def resolve(self, nodes: Sequence[Node]) -> list[Node]:
+        """The nodes without placeholders of transforms that are over.
+
+        Such a node comes from a Tensor that a function stored away while it was differentiated.
+        """
+        nodes = list(nodes)
+        while self.stood_for:
+            left = {n: self.stood_for[n] for n in topological(nodes) if n in self.stood_for}
+            if not left:
+                break
+            nodes = self.substitute(nodes, left)
+        return nodes
+
+    def end_of(self, placeholders: Mapping[Node, Node], before: Mapping[int, Node]) -> None:
+        """A transform is over: what it wrote is expressed in what its placeholders stand for."""
+        self.stood_for.update(placeholders)
+        for key, node in list(self.values.items()):
+            if before.get(key) is not node:
+                self.values[key] = self.resolve([node])[0]
+
+
+def trace(call: Callable[[list[Tensor]], Any], arguments: Sequence[Argument], name: str) -> Traced:
+    """Run `call` once on traced Tensors of the arguments' types.
+
+    TraceError if it asks a traced Tensor for its value, or uses one of another trace.
+    """
+    active = Trace()
+    inputs = [fresh_input(_identifier(a.name), a.type) for a in arguments]
+    tensors = [_stand_in(a, n) for a, n in zip(arguments, inputs, strict=True)]
+    before, state.trace = state.trace, active
+    try:
+        with builder.recording(active.note):
+            leaves, structure = tree.flatten(call(tensors))
+            nodes = [active.read(x) for x in leaves if isinstance(x, Tensor)]
+    finally:
+        state.trace = before
+    return _finish(active, name, arguments, inputs, tensors, leaves, structure, nodes)
+
+
+def _stand_in(argument: Argument, node: Node) -> Tensor:
+    if argument.parameter is None:
+        return Tensor._of_node(node)
+    original = argument.parameter
+    stand_in = object.__new__(type(original))
+    stand_in._data, stand_in._type, stand_in._node = None, node.type, node
+    stand_in._grad_fn, stand_in._index, stand_in._version, stand_in.grad = None, 0, 0, None
+    stand_in.__dict__.update(original.__dict__)
+    return stand_in
+
+
+def _finish(
+    active: Trace,
+    name: str,
+    arguments: Sequence[Argument],
+    inputs: Sequence[Node],
+    tensors: Sequence[Tensor],
+    leaves: Sequence[Any],
+    structure: tree.Structure,
+    nodes: Sequence[Node],
+) -> Traced:
+    """Give inputs their final names, order outputs, and check that nothing leaked."""
+    captured = list(active.captures.values())
+    places = {key: len(inputs) + i for i, key in enumerate(active.captures)}
+    writes = [(t._node, i) for i, t in enumerate(tensors) if t._node is not inputs[i]]
+    writes += [(active.values[key], places[key]) for key in active.written]
+    outputs = active.resolve([*nodes, *(node for node, _ in writes)])
+    taken: set[str] = set()
+    final = {n: _named(a.name, n.type, taken) for a, n in zip(arguments, inputs, strict=True)}
+    for tensor, node in captured:
+        stem = tensor.name if isinstance(tensor, Parameter) else "c0"
+        final[node] = _named(stem, node.type, taken)
+    _check_inputs(active, outputs, final)
+    outputs = active.substitute(outputs, final)
+    positions = iter(range(len(nodes)))
+    results = tuple(
+        [Result(next(positions)) if isinstance(x, Tensor) else Result(None, x) for x in leaves]
+    )
+    count = len(nodes)
+    return Traced(
+        Graph(name, tuple(final.values()), outputs, active.locs),
+        tuple([tensor for tensor, _ in captured]),
+        tuple([(count + k, place) for k, (_, place) in enumerate(writes)]),
+        results,
+        structure,
+        tuple(active.looked.values()),
+    )
+
+
+def _named(stem: str, type: TensorType, taken: set[str]) -> Node:
+    name, count = _identifier(stem), 1
+    base = name[:-1] if name.endswith("0") and name[:-1] == "c" else f"{name}_"
+    while name in taken:
+        name, count = f"{base}{count}", count + 1
+    taken.add(name)
+    return input_node(name, type)
+
+
+def _identifier(text: str) -> str:
+    """A name that IR text can hold."""
+    text = re.sub(r"[^\w.]+", "_", text)
+    return text if text[:1].isalpha() or text[:1] == "_" else f"_{text}"
+
+
+def _check_inputs(active: Trace, outputs: Iterable[Node], known: Mapping[Node, Node]) -> None:
+    order = topological(outputs)
+    foreign = {n for n in order if n.op is input_op and n not in known}
+    for node in order:
+        if node in foreign or any(i in foreign for i in node.inputs):
+            stranger = node if node in foreign else next(i for i in node.inputs if i in foreign)
+            if node is stranger and node not in outputs:
+                continue
+            name = stranger.attrs["name"].partition("'")[0]
+            raise fail(
+                TraceError,
+                f"a traced Tensor ({name}: {stranger.type}) is used outside of its trace",
+                why="it was stored away by a function that was compiled or differentiated before,"
+                " and stands for a value that is gone",
+                instead="return it from that function",
+                where=active.locs.get(node),
+            )

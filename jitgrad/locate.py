@@ -1,0 +1,37 @@
+"""Where in the user's program we are: the first stack frame outside this package."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from dataclasses import dataclass
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line of a user's file. Printed as ``model.py:12``; `path` keeps the whole name."""
+
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.path)}:{self.line}"
+
+    @property
+    def source(self) -> str:
+        """The text of the line, or an empty string where it cannot be read."""
+        return linecache.getline(self.path, self.line).strip()
+
+
+def user_location() -> Location | None:
+    """The innermost line of user code on the stack, or None if there is none."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith(PACKAGE) and not path.startswith("<frozen"):
+            return Location(path, frame.f_lineno)
+        frame = frame.f_back
+    return None

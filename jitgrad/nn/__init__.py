@@ -1,0 +1,39 @@
+"""Networks: Cells, layers, losses, optimizers."""
+
+from __future__ import annotations
+
+from jitgrad.nn import (
+    activations,
+    containers,
+    dynamic_lr,
+    layers,
+    losses,
+    optim,
+    schedule,
+    train_cells,
+)
+from jitgrad.nn.activations import *  # noqa: F403
+from jitgrad.nn.cell import Cell
+from jitgrad.nn.containers import CellDict, CellList, SequentialCell
+from jitgrad.nn.dynamic_lr import *  # noqa: F403
+from jitgrad.nn.layers import *  # noqa: F403
+from jitgrad.nn.losses import *  # noqa: F403
+from jitgrad.nn.optim import *  # noqa: F403
+from jitgrad.nn.schedule import *  # noqa: F403
+from jitgrad.nn.train_cells import *  # noqa: F403
+
+# Every module with an ``__all__`` lists its public names itself; MindSpore's aliases come last.
+Softshrink, Hardshrink = activations.SoftShrink, activations.HShrink
+Adamax = optim.AdaMax
+learning_rate_schedule = schedule
+
+__all__ = [
+    "Cell", "CellDict", "CellList", "SequentialCell", "Adamax", "Hardshrink", "Softshrink",
+    *activations.__all__,
+    *dynamic_lr.__all__,
+    *layers.__all__,
+    *losses.__all__,
+    *optim.__all__,
+    *schedule.__all__,
+    *train_cells.__all__,
+]  # fmt: skip

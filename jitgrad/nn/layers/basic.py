@@ -1,0 +1,294 @@
+"""Dense, dropout, embedding, and layers that only move values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from jitgrad import ops
+from jitgrad.errors import ArgumentError, BoundsError, DTypeError, ShapeError, fail
+from jitgrad.ir.types import dtype as dtype_of
+from jitgrad.ir.types import float32
+from jitgrad.nn.activations import as_activation
+from jitgrad.nn.cell import Cell
+from jitgrad.nn.initializer import HeUniform, Uniform, initializer
+from jitgrad.nn.layers.windows import single
+from jitgrad.tensor import Parameter, Tensor
+
+
+class Dense(Cell):
+    """x @ weight.T + bias: (…, in_channels) to (…, out_channels).
+
+    `weight` has shape (out_channels, in_channels) and starts as HeUniform(sqrt(5)), `bias` uniform
+    within 1 / sqrt(in_channels). `activation` is a name or a Cell. TypeError and ValueError for
+    arguments of another type or out of range.
+
+    >>> Dense(3, 4)
+    Dense(input_channels=3, output_channels=4, has_bias=True)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        weight_init: Any = None,
+        bias_init: Any = None,
+        has_bias: bool = True,
+        activation: Any = None,
+        dtype: Any = float32,
+    ):
+        super().__init__()
+        self.in_channels = single("Dense", "in_channels", in_channels)
+        self.out_channels = single("Dense", "out_channels", out_channels)
+        if not isinstance(has_bias, bool):
+            raise fail(DTypeError, f"Dense: has_bias must be a bool, got {has_bias!r}")
+        self.has_bias, kind = has_bias, dtype_of(dtype)
+        weight_init = HeUniform(math.sqrt(5)) if weight_init is None else weight_init
+        shape = (out_channels, in_channels)
+        self.weight = Parameter(initializer(weight_init, shape, kind), name="weight")
+        self.bias = None
+        if has_bias:
+            bias_init = Uniform(1 / math.sqrt(in_channels)) if bias_init is None else bias_init
+            self.bias = Parameter(initializer(bias_init, (out_channels,), kind), name="bias")
+        self.activation = as_activation("Dense", activation)
+
+    def construct(self, x: Tensor) -> Tensor:
+        if x.ndim < 1 or x.shape[-1] != self.in_channels:
+            raise fail(
+                ShapeError,
+                f"Dense got an input of shape {list(x.shape)}",
+                why=f"its last axis must be in_channels={self.in_channels}",
+                instead=f"reshape the input, or make it Dense({x.shape[-1:] or '…'}, …)",
+            )
+        y = ops.dense(x, self.weight, self.bias)
+        return y if self.activation is None else self.activation(y)
+
+    def extend_repr(self) -> str:
+        text = (
+            f"input_channels={self.in_channels}, output_channels={self.out_channels},"
+            f" has_bias={self.has_bias}"
+        )
+        active = self.activation is not None and not isinstance(self.activation, Cell)
+        return f"{text}, activation={self.activation}" if active else text
+
+
+class Dropout(Cell):
+    """In training, zeros for a share `p` of the values and 1 / (1 - p) times the others;
+    otherwise the input itself. `keep_prob` is 1 - p, for older code.
+    """
+
+    def __init__(
+        self, keep_prob: float | None = None, p: float | None = None, dtype: Any = float32
+    ):
+        super().__init__()
+        if keep_prob is not None and p is not None:
+            raise fail(ArgumentError, "Dropout takes keep_prob or p, not both")
+        if keep_prob is not None:
+            if not 0 < keep_prob <= 1:
+                raise fail(ArgumentError, f"Dropout: keep_prob must be in (0, 1]: {keep_prob!r}")
+            p = 1 - keep_prob
+        p = 0.5 if p is None else p
+        if isinstance(p, bool) or not isinstance(p, (int, float)):
+            raise fail(DTypeError, f"Dropout: p must be a number, got {p!r}")
+        if not 0 <= p < 1:
+            raise fail(ArgumentError, f"Dropout: p must be in [0, 1), got {p!r}")
+        self.p = float(p)
+
+    def construct(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        return ops.dropout(x, self.p, True)
+
+    def extend_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Dropout2d(Cell):
+    """In training, zeros for whole channels of (n, c, h, w), each with probability p."""
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        if not 0 <= p < 1:
+            raise fail(ArgumentError, f"{self.cls_name}: p must be in [0, 1), got {p!r}")
+        self.p = float(p)
+
+    def construct(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        if x.ndim < 3:
+            raise fail(ShapeError, f"{self.cls_name} takes channels in axis 1: {list(x.shape)}")
+        ones = ops.ones((*x.shape[:2], *(1,) * (x.ndim - 2)), x.dtype)
+        return x * ops.dropout(ones, self.p, True)
+
+    def extend_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Flatten(Cell):
+    """Axes start_dim to end_dim as one; by default all but the first."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        super().__init__()
+        for name, value in (("start_dim", start_dim), ("end_dim", end_dim)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise fail(DTypeError, f"Flatten: {name} must be an int, got {value!r}")
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def construct(self, x: Tensor) -> Tensor:
+        if x.ndim == 0:
+            return ops.reshape(x, (1,))
+        for name, axis in (("start_dim", self.start_dim), ("end_dim", self.end_dim)):
+            if not -x.ndim <= axis < max(x.ndim, 2):
+                raise fail(BoundsError, f"Flatten: {name}={axis} for shape {list(x.shape)}")
+        if x.ndim == 1:
+            return x
+        first, last = self.start_dim % x.ndim, self.end_dim % x.ndim
+        if first > last:
+            raise fail(
+                ArgumentError, f"Flatten: axis {first} is behind axis {last} in {list(x.shape)}"
+            )
+        extent = math.prod(x.shape[first : last + 1])
+        return ops.reshape(x, (*x.shape[:first], extent, *x.shape[last + 1 :]))
+
+
+class Unflatten(Cell):
+    """One axis as several."""
+
+    def __init__(self, axis: int, unflattened_size: Any):
+        super().__init__()
+        self.axis, self.unflattened_size = axis, tuple(unflattened_size)
+
+    def construct(self, x: Tensor) -> Tensor:
+        axis = self.axis % x.ndim
+        return ops.reshape(x, (*x.shape[:axis], *self.unflattened_size, *x.shape[axis + 1 :]))
+
+
+class Identity(Cell):
+    """The input itself."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__()
+
+    def construct(self, x: Any) -> Any:
+        return x
+
+
+class Embedding(Cell):
+    """Rows of `embedding_table` (vocab_size, embedding_size) by number; ids of any int dtype.
+
+    The row `padding_idx` starts as zeros. With `use_one_hot` the rows are read by a matrix product.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_size: int,
+        use_one_hot: bool = False,
+        embedding_table: Any = "normal",
+        dtype: Any = float32,
+        padding_idx: int | None = None,
+    ):
+        super().__init__()
+        self.vocab_size = single("Embedding", "vocab_size", vocab_size)
+        self.embedding_size = single("Embedding", "embedding_size", embedding_size)
+        self.use_one_hot, self.padding_idx = use_one_hot, padding_idx
+        values = initializer(embedding_table, (vocab_size, embedding_size), dtype_of(dtype))
+        if padding_idx is not None:
+            if not 0 <= padding_idx < vocab_size:
+                raise fail(
+                    ArgumentError,
+                    f"Embedding: padding_idx={padding_idx} is no row of {vocab_size}",
+                )
+            array = values.asnumpy()
+            array[padding_idx] = 0
+            values = Tensor(array)
+        self.embedding_table = Parameter(values, name="embedding_table")
+
+    def construct(self, ids: Tensor) -> Tensor:
+        if ids.dtype.kind not in "iu":
+            raise fail(
+                DTypeError,
+                f"Embedding got ids of dtype {ids.dtype}",
+                instead="cast them, as in ids.astype(jitgrad.int32)",
+            )
+        if self.use_one_hot:
+            rows = ops.one_hot(ops.reshape(ids, (-1,)), self.vocab_size)
+            out = ops.matmul(ops.cast(rows, self.embedding_table.dtype), self.embedding_table)
+            return ops.reshape(out, (*ids.shape, self.embedding_size))
+        return ops.gather(self.embedding_table, ids, 0)
+
+    def extend_repr(self) -> str:
+        return (
+            f"vocab_size={self.vocab_size}, embedding_size={self.embedding_size},"
+            f" use_one_hot={self.use_one_hot}, dtype={self.embedding_table.dtype},"
+            f" padding_idx={self.padding_idx}"
+        )
+
+
+class Pad(Cell):
+    """More values around: `paddings` has a pair (before, after) for each axis.
+
+    mode "CONSTANT" adds zeros, "REFLECT" mirrors without repeating the edge, "SYMMETRIC" with.
+    """
+
+    def __init__(self, paddings: Any, mode: str = "CONSTANT"):
+        super().__init__()
+        if mode not in ("CONSTANT", "REFLECT", "SYMMETRIC"):
+            raise fail(ArgumentError, f"Pad: no such mode: {mode!r}")
+        pairs = np.asarray(paddings)
+        if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
+            raise fail(ArgumentError, f"Pad: paddings must be pairs of ints, got {paddings!r}")
+        if (pairs < 0).any():
+            raise fail(ArgumentError, f"Pad: paddings must be at least 0, got {paddings!r}")
+        self.paddings, self.mode = tuple((int(a), int(b)) for a, b in pairs), mode
+
+    def construct(self, x: Tensor) -> Tensor:
+        if x.ndim != len(self.paddings):
+            raise fail(
+                ShapeError, f"Pad has {len(self.paddings)} paddings for shape {list(x.shape)}"
+            )
+        if self.mode == "CONSTANT":
+            flat = [n for pair in reversed(self.paddings) for n in pair]
+            return ops.pad(x, tuple(flat))
+        for axis, (before, after) in enumerate(self.paddings):
+            places = np.arange(x.shape[axis])
+            how = "reflect" if self.mode == "REFLECT" else "symmetric"
+            places = np.pad(places, (before, after), mode=how)
+            x = ops.gather(x, Tensor(places.astype(np.int32)), axis)
+        return x
+
+
+class PixelShuffle(Cell):
+    """(n, c * r², h, w) to (n, c, h * r, w * r)."""
+
+    def __init__(self, upscale_factor: int):
+        super().__init__()
+        self.upscale_factor = single("PixelShuffle", "upscale_factor", upscale_factor)
+
+    def construct(self, x: Tensor) -> Tensor:
+        r, (c, h, w) = self.upscale_factor, x.shape[-3:]
+        if c % (r * r):
+            raise fail(ShapeError, f"PixelShuffle({r}) got {c} channels, no multiple of {r * r}")
+        n = math.prod(x.shape[:-3])
+        y = ops.reshape(x, (n, c // (r * r), r, r, h, w))
+        y = ops.transpose(y, (0, 1, 4, 2, 5, 3))
+        return ops.reshape(y, (*x.shape[:-3], c // (r * r), h * r, w * r))
+
+
+class PixelUnshuffle(Cell):
+    """(n, c, h * r, w * r) to (n, c * r², h, w)."""
+
+    def __init__(self, downscale_factor: int):
+        super().__init__()
+        self.downscale_factor = single("PixelUnshuffle", "downscale_factor", downscale_factor)
+
+    def construct(self, x: Tensor) -> Tensor:
+        r, (c, h, w) = self.downscale_factor, x.shape[-3:]
+        if h % r or w % r:
+            raise fail(ShapeError, f"PixelUnshuffle({r}) got an image of {h}x{w}")
+        n = math.prod(x.shape[:-3])
+        y = ops.reshape(x, (n, c, h // r, r, w // r, r))
+        y = ops.transpose(y, (0, 1, 3, 5, 2, 4))
+        return ops.reshape(y, (*x.shape[:-3], c * r * r, h // r, w // r))

@@ -1,0 +1,250 @@
+"""Adaptive pooling, patches, resizing and shuffling of images, in NCHW layout."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from jitgrad.errors import ArgumentError, ShapeError, fail
+from jitgrad.ops import elementwise as e
+from jitgrad.ops import reduce as r
+from jitgrad.ops.conv import avg_pool2d, max_pool2d, pair
+from jitgrad.ops.index import getitem, scattered
+from jitgrad.ops.linalg import product
+from jitgrad.ops.promote import constant, fill, floating, one_of, static, tensor
+from jitgrad.ops.shape import concat, permuted, reshaped, sliced
+from jitgrad.ops.split import padded
+from jitgrad.tensor import Tensor
+
+# --- adaptive pooling ---------------------------------------------------------------------------
+
+
+def _targets(name: str, x: Tensor, output_size: Any) -> tuple[int, int]:
+    size = static(name, "output_size", output_size)
+    size = (size, size) if isinstance(size, int) or size is None else tuple(size)
+    return tuple(n if n is not None else x.shape[i - 2] for i, n in enumerate(size))
+
+
+def _bins(extent: int, count: int) -> list[tuple[int, int]]:
+    return [(i * extent // count, -(-(i + 1) * extent // count)) for i in range(count)]
+
+
+def _adaptive(name: str, input: Any, output_size: Any, reduction, even) -> Tensor:
+    x = floating(name, input)
+    if x.ndim not in (3, 4):
+        raise fail(ShapeError, f"{name} of {x._type}", why="it takes [N, C, H, W] or [C, H, W]")
+    size = _targets(name, x, output_size)
+    if builtins.all(n and extent % n == 0 for extent, n in zip(x.shape[-2:], size)):
+        kernel = tuple(extent // n for extent, n in zip(x.shape[-2:], size))
+        return even(x, kernel, kernel)
+    for axis, count in zip((x.ndim - 2, x.ndim - 1), size):
+        parts = [
+            reduction(sliced(x, axis, start, stop), axis, True)
+            for start, stop in _bins(x.shape[axis], count)
+        ]
+        x = concat(parts, axis)
+    return x
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """The mean of windows chosen so that the output has a given size.
+
+    Args:
+        output_size: an int, or one for rows and one for columns; None keeps an extent.
+    """
+    return _adaptive("adaptive_avg_pool2d", input, output_size, r.mean, avg_pool2d)
+
+
+def adaptive_max_pool2d(input, output_size, return_indices=False):
+    """The largest of windows chosen so that the output has a given size."""
+    if return_indices:
+        raise fail(ArgumentError, "adaptive_max_pool2d got return_indices=True", why="not yet known")
+    return _adaptive("adaptive_max_pool2d", input, output_size, r.amax, max_pool2d)
+
+
+def _of_sequences(name: str, function, doc: str):
+    def call(input, output_size):
+        x = floating(name, input)
+        size = output_size if isinstance(output_size, int) else output_size[0]
+        wide = reshaped(name, x, (*x.shape[:-1], 1, x.shape[-1]))
+        out = function(wide, (1, size))
+        return reshaped(name, out, (*out.shape[:-2], out.shape[-1]))
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = doc
+    return call
+
+
+adaptive_avg_pool1d = _of_sequences(
+    "adaptive_avg_pool1d", adaptive_avg_pool2d, "The mean of windows of sequences, `output_size`."
+)
+adaptive_max_pool1d = _of_sequences(
+    "adaptive_max_pool1d",
+    adaptive_max_pool2d,
+    "The largest of windows of sequences, `output_size` of them.",
+)
+
+# --- patches ------------------------------------------------------------------------------------
+
+
+def _places(image, kernel, dilation, stride) -> np.ndarray:
+    """Where each element of each window lies in the image flattened: [KH*KW, OH*OW]."""
+    lines = []
+    for extent, size, spread, step in zip(image, kernel, dilation, stride):
+        count = (extent - spread * (size - 1) - 1) // step + 1
+        if count < 1:
+            raise fail(ShapeError, f"a window of {kernel} does not fit an image of {image}")
+        lines.append(np.arange(size)[:, None] * spread + np.arange(count) * step)
+    rows, columns = lines
+    at = rows[:, None, :, None] * image[1] + columns[None, :, None, :]
+    return at.reshape(math.prod(kernel), -1)
+
+
+def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
+    """All windows of an image as columns: [N, C, H, W] -> [N, C * KH * KW, L]."""
+    x = tensor("unfold", input)
+    kernel, spread, steps, amounts = (
+        pair("unfold", what, v)
+        for what, v in (
+            ("kernel_size", kernel_size),
+            ("dilation", dilation),
+            ("stride", stride),
+            ("padding", padding),
+        )
+    )
+    if x.ndim != 4:
+        raise fail(ShapeError, f"unfold of {x._type}", why="it takes [N, C, H, W]")
+    x = padded(x, [(0, 0), (0, 0), *((n, n) for n in amounts)], "constant")
+    at = _places(x.shape[2:], kernel, spread, steps)
+    flat = reshaped("unfold", x, (*x.shape[:2], math.prod(x.shape[2:])))
+    out = getitem(flat, (..., at))
+    return reshaped("unfold", out, (x.shape[0], x.shape[1] * at.shape[0], at.shape[1]))
+
+
+def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """The adjoint of `unfold`: columns added up where their windows overlap."""
+    x = tensor("fold", input)
+    size, kernel, spread, steps, amounts = (
+        pair("fold", "argument", v) for v in (output_size, kernel_size, dilation, stride, padding)
+    )
+    wide = tuple(n + 2 * p for n, p in zip(size, amounts))
+    at = _places(wide, kernel, spread, steps)
+    if x.ndim != 3 or x.shape[1] % at.shape[0] or x.shape[2] != at.shape[1]:
+        raise fail(
+            ShapeError,
+            f"fold of {x._type} to {size}",
+            why=f"it takes [N, C * {at.shape[0]}, {at.shape[1]}]",
+        )
+    channels = x.shape[1] // at.shape[0]
+    columns = reshaped("fold", x, (x.shape[0], channels, *at.shape))
+    base = fill(0, x._type.with_shape((x.shape[0], channels, math.prod(wide))))
+    out = scattered(base, (..., at), columns, "add")
+    out = reshaped("fold", out, (x.shape[0], channels, *wide))
+    return padded(out, [(0, 0), (0, 0), *((-n, -n) for n in amounts)], "constant")
+
+
+def pixel_shuffle(input, upscale_factor):
+    """Channels to pixels: [..., C * r * r, H, W] -> [..., C, H * r, W * r]."""
+    x, f = tensor("pixel_shuffle", input), int(upscale_factor)
+    if x.ndim < 3 or x.shape[-3] % (f * f):
+        raise fail(ShapeError, f"pixel_shuffle of {x._type} by {f}", why="channels are C * r * r")
+    lead, (c, h, w) = x.shape[:-3], x.shape[-3:]
+    n = len(lead)
+    out = reshaped("pixel_shuffle", x, (*lead, c // (f * f), f, f, h, w))
+    order = [*range(n), *(n + a for a in (0, 3, 1, 4, 2))]
+    return reshaped("pixel_shuffle", permuted("pixel_shuffle", out, order),
+                    (*lead, c // (f * f), h * f, w * f))  # fmt: skip
+
+
+def pixel_unshuffle(input, downscale_factor):
+    """Pixels to channels: the inverse of `pixel_shuffle`."""
+    x, f = tensor("pixel_unshuffle", input), int(downscale_factor)
+    if x.ndim < 3 or x.shape[-2] % f or x.shape[-1] % f:
+        raise fail(
+            ShapeError, f"pixel_unshuffle of {x._type} by {f}", why="the factor divides H and W"
+        )
+    lead, (c, h, w) = x.shape[:-3], x.shape[-3:]
+    n = len(lead)
+    out = reshaped("pixel_unshuffle", x, (*lead, c, h // f, f, w // f, f))
+    order = [*range(n), *(n + a for a in (0, 2, 4, 1, 3))]
+    return reshaped("pixel_unshuffle", permuted("pixel_unshuffle", out, order),
+                    (*lead, c * f * f, h // f, w // f))  # fmt: skip
+
+
+def channel_shuffle(x, groups):
+    """Channels (axis 1) of groups taken in turn."""
+    x = tensor("channel_shuffle", x)
+    if x.ndim < 2 or x.shape[1] % groups:
+        raise fail(ShapeError, f"channel_shuffle of {x._type} in {groups} groups")
+    shape = (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+    out = reshaped("channel_shuffle", x, shape)
+    order = (0, 2, 1, *range(3, x.ndim + 1))
+    return reshaped("channel_shuffle", permuted("channel_shuffle", out, order), x.shape)
+
+
+# --- resizing -----------------------------------------------------------------------------------
+
+
+def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None,
+                recompute_scale_factor=None):  # fmt: skip
+    """Resized along the axes after the second, to a size or by a factor.
+
+    Args:
+        mode: "nearest", "nearest-exact", "linear" (one axis) or "bilinear" (two); "area" takes
+            means of windows.
+        align_corners: for the linear modes, whether the corners' centres stay in place.
+    """
+    x = tensor("interpolate", input)
+    linear = mode in ("linear", "bilinear", "trilinear")
+    one_of("interpolate", "mode", mode, ("nearest", "nearest-exact", "linear", "bilinear",
+                                         "trilinear", "area"))  # fmt: skip
+    spatial = x.shape[2:]
+    if (size is None) == (scale_factor is None) or not spatial:
+        raise fail(ArgumentError, f"interpolate of {x._type}", why="it needs size or scale_factor")
+    given = size if scale_factor is None else scale_factor
+    given = given if isinstance(given, (tuple, list)) else (given,) * len(spatial)
+    targets = [int(g) if scale_factor is None else int(n * g) for n, g in zip(spatial, given)]
+    if mode == "area":
+        return adaptive_avg_pool2d(x, tuple(targets))
+    for axis, (extent, count) in enumerate(zip(spatial, targets), 2):
+        scale = extent / count
+        if scale_factor is not None and not recompute_scale_factor:
+            scale = 1 / given[axis - 2]
+        if not linear:
+            half = 0.5 if mode == "nearest-exact" else 0.0
+            at = np.floor((np.arange(count) + half) * scale).astype(np.int64)
+            x = getitem(x, (*[slice(None)] * axis, np.minimum(at, extent - 1)))
+        elif extent != count or not align_corners:
+            x = _linear(floating("interpolate", x), axis, count, scale, bool(align_corners))
+    return x
+
+
+def _linear(x: Tensor, axis: int, count: int, scale: float, align_corners: bool) -> Tensor:
+    """Linear interpolation along an axis, as a product with a matrix of two weights a row."""
+    extent = x.shape[axis]
+    if align_corners:
+        at = np.arange(count) * ((extent - 1) / builtins.max(count - 1, 1))
+    else:
+        at = np.clip((np.arange(count) + 0.5) * scale - 0.5, 0, None)
+    low = np.minimum(np.floor(at).astype(np.int64), extent - 1)
+    high, share = np.minimum(low + 1, extent - 1), at - low
+    key = (*[slice(None)] * axis,)
+    column = constant(share.astype(x.dtype.numpy).reshape(-1, *(1,) * (x.ndim - axis - 1)))
+    first, second = getitem(x, (*key, low)), getitem(x, (*key, high))
+    return e.add(e.mul(first, e.sub(1, column)), e.mul(second, column))
+
+
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None,
+             recompute_scale_factor=None):  # fmt: skip
+    """As `interpolate`."""
+    return interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor)
+
+
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d",
+    "channel_shuffle", "fold", "interpolate", "pixel_shuffle", "pixel_unshuffle", "unfold",
+    "upsample",
+]  # fmt: skip

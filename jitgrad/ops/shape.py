@@ -1,0 +1,439 @@
+"""Shapes: rearranging, joining, splitting, repeating and padding. All of it is linear."""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
+from jitgrad.ops.promote import (
+    apply,
+    axes_of,
+    axis_of,
+    broadcast_shape,
+    cast,
+    convert,
+    describe,
+    expand,
+    result_dtype,
+    shape_of,
+    spellings,
+    static,
+    structure,
+    tensor,
+)
+from jitgrad.tensor import Tensor
+
+# --- one shape to another -----------------------------------------------------------------------
+
+
+def reshape(input, shape):
+    """The same elements in C order under another shape; one extent may be -1.
+
+    >>> from jitgrad import Tensor, ops
+    >>> ops.reshape(Tensor([[1, 2], [3, 4]]), (-1,)).tolist()
+    [1, 2, 3, 4]
+    """
+    x = tensor("reshape", input)
+    return reshaped("reshape", x, shape_of("reshape", shape))
+
+
+def reshaped(name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Reshape with -1 filled in; ShapeError if the elements do not fill the shape."""
+    if x.shape == shape:
+        return x
+    size, rest = x._type.size, math.prod(extent for extent in shape if extent != -1)
+    unknown = shape.count(-1)
+    if unknown == 1 and rest > 0 and size % rest == 0:
+        shape = tuple(size // rest if extent == -1 else extent for extent in shape)
+    elif unknown or rest != size or builtins.any(extent < 0 for extent in shape):
+        raise fail(
+            ShapeError,
+            f"{name} of {x._type} to {shape}",
+            why=f"its {size} elements do not fill that shape",
+        )
+    return apply(structure.reshape, x, shape=shape)
+
+
+def view(input, shape):
+    """As `reshape`: Tensors are values, so there is no aliasing to tell apart."""
+    return reshape(input, shape)
+
+
+@spellings
+def squeeze(input, axis=None):
+    """Without axes of extent 1: all of them, or those named, if their extent is 1."""
+    x = tensor("squeeze", input)
+    axes = axes_of("squeeze", axis, x.ndim)
+    shape = tuple(n for a, n in enumerate(x.shape) if n != 1 or a not in axes)
+    return reshaped("squeeze", x, shape)
+
+
+@spellings
+def unsqueeze(input, dim):
+    """With a new axis of extent 1 at `dim`."""
+    x = tensor("unsqueeze", input)
+    at = axis_of("unsqueeze", dim, x.ndim, insert=True)
+    return reshaped("unsqueeze", x, (*x.shape[:at], 1, *x.shape[at:]))
+
+
+@spellings
+def expand_dims(input_x, axis):
+    """With a new axis of extent 1 at `axis`, or at several."""
+    x = tensor("expand_dims", input_x)
+    if isinstance(axis, (tuple, list)):
+        total = x.ndim + len(axis)
+        at = {axis_of("expand_dims", a, total) for a in axis}
+        rest = iter(x.shape)
+        shape = tuple(1 if a in at else next(rest) for a in range(total))
+        return reshaped("expand_dims", x, shape)
+    return unsqueeze(x, axis)
+
+
+def flatten(input, order="C", *, start_dim=1, end_dim=-1):
+    """Axes start_dim to end_dim joined into one. By default all but the first, the batch."""
+    x = tensor("flatten", input)
+    if order not in ("C", "F"):
+        raise fail(ArgumentError, f"flatten got order={order!r}", why="it is 'C' or 'F'")
+    if order == "F":
+        x = transpose(x, tuple(reversed(range(x.ndim))))
+    if x.ndim == 0:
+        return reshaped("flatten", x, (1,))
+    first = axis_of("flatten", builtins.min(start_dim, x.ndim - 1), x.ndim)
+    last = axis_of("flatten", end_dim, x.ndim)
+    if last < first:
+        if x.ndim == 1:
+            return x
+        raise fail(
+            ArgumentError,
+            f"flatten of {x._type} from axis {start_dim} to {end_dim}",
+            why="the first must not come after the last",
+        )
+    joined = math.prod(x.shape[first : last + 1])
+    return reshaped("flatten", x, (*x.shape[:first], joined, *x.shape[last + 1 :]))
+
+
+def ravel(input):
+    """All elements in one axis."""
+    x = tensor("ravel", input)
+    return reshaped("ravel", x, (x._type.size,))
+
+
+# --- axes in another order ----------------------------------------------------------------------
+
+
+def permuted(name: str, x: Tensor, order: Sequence[int]) -> Tensor:
+    """Axes in the order given, which must name each once."""
+    perm = tuple(axis_of(name, a, x.ndim) for a in order)
+    if sorted(perm) != list(range(x.ndim)):
+        raise fail(
+            ArgumentError,
+            f"{name} of {x._type} by {tuple(order)}",
+            why=f"each of its {x.ndim} axes must be named once",
+        )
+    return x if perm == tuple(range(x.ndim)) else apply(structure.transpose, x, perm=perm)
+
+
+def transpose(input, dims):
+    """Axes in the order of `dims`: axis i of the result is axis dims[i] of the input.
+
+    >>> from jitgrad import Tensor, ops
+    >>> ops.transpose(Tensor([[1, 2], [3, 4]]), (1, 0)).tolist()
+    [[1, 3], [2, 4]]
+    """
+    return permuted("transpose", tensor("transpose", input), shape_of("transpose", dims))
+
+
+def permute(input, axis):
+    """Axes in the order of `axis`, as `transpose`."""
+    return permuted("permute", tensor("permute", input), shape_of("permute", axis))
+
+
+def swapaxes(input, axis0, axis1):
+    """Two axes exchanged."""
+    x = tensor("swapaxes", input)
+    a, b = axis_of("swapaxes", axis0, x.ndim), axis_of("swapaxes", axis1, x.ndim)
+    order = list(range(x.ndim))
+    if order:
+        order[a], order[b] = order[b], order[a]
+    return permuted("swapaxes", x, order)
+
+
+def swapdims(input, dim0, dim1):
+    """Two axes exchanged."""
+    return swapaxes(input, dim0, dim1)
+
+
+def movedim(x, source, destination):
+    """Axes moved to other places, the rest staying in order."""
+    x = tensor("movedim", x)
+    given = [a if isinstance(a, (tuple, list)) else (a,) for a in (source, destination)]
+    sources, targets = ([axis_of("movedim", a, x.ndim) for a in axes] for axes in given)
+    if len(set(sources)) != len(sources) or len(set(targets)) != len(sources):
+        raise fail(
+            ArgumentError,
+            f"movedim of {x._type} from {source} to {destination}",
+            why="each axis is named once, and there are as many places as axes",
+        )
+    order = [a for a in range(x.ndim) if a not in sources]
+    for target, origin in sorted(zip(targets, sources)):
+        order.insert(target, origin)
+    return permuted("movedim", x, order)
+
+
+def moveaxis(x, source, destination):
+    """Axes moved to other places, the rest staying in order."""
+    return movedim(x, source, destination)
+
+
+def t(input):
+    """The transpose of a matrix; vectors and scalars stay what they are."""
+    x = tensor("t", input)
+    if x.ndim > 2:
+        raise fail(
+            ShapeError,
+            f"t of {x._type}",
+            why="it takes at most two dimensions",
+            instead="ops.swapaxes(x, -1, -2), or ops.transpose(x, order)",
+        )
+    return permuted("t", x, tuple(reversed(range(x.ndim))))
+
+
+def flipped(name: str, input, axes: Any) -> Tensor:
+    x = tensor(name, input)
+    found = axes_of(name, axes, x.ndim)
+    return apply(structure.flip, x, axes=found) if found and axes != () else x
+
+
+@spellings
+def flip(input, dims):
+    """The order reversed along axes."""
+    return flipped("flip", input, dims)
+
+
+@spellings
+def reverse(x, axis):
+    """The order reversed along axes."""
+    return flipped("reverse", x, axis)
+
+
+def fliplr(input):
+    """Columns in reverse order (axis 1)."""
+    return flipped("fliplr", input, (1,))
+
+
+def flipud(input):
+    """Rows in reverse order (axis 0)."""
+    return flipped("flipud", input, (0,))
+
+
+def rot90(input, k=1, dims=(0, 1)):
+    """Turned by 90 degrees k times, in the plane of two axes, from the first towards the second."""
+    x = tensor("rot90", input)
+    first, second = (axis_of("rot90", a, x.ndim) for a in dims)
+    if k % 4 == 0:
+        return x
+    if k % 4 == 2:
+        return apply(structure.flip, x, axes=tuple(sorted((first, second))))
+    turned = (second,) if k % 4 == 1 else (first,)
+    return swapaxes(apply(structure.flip, x, axes=turned), first, second)
+
+
+@spellings
+def roll(input, shifts, dims=None):
+    """Elements shifted along axes, those that leave entering at the other end.
+
+    dims None shifts the flattened Tensor.
+    """
+    x = tensor("roll", input)
+    if dims is None:
+        return reshaped("roll", roll(ravel(x), shifts, 0), x.shape)
+    shifts = shifts if isinstance(shifts, (tuple, list)) else (shifts,)
+    dims = dims if isinstance(dims, (tuple, list)) else (dims,)
+    if len(shifts) != len(dims):
+        raise fail(ArgumentError, f"roll got {len(shifts)} shifts for {len(dims)} axes")
+    for shift, dim in zip(shifts, dims):
+        axis = axis_of("roll", dim, x.ndim)
+        extent = x.shape[axis]
+        at = -static("roll", "shift", shift) % extent if extent else 0
+        if at:
+            x = concat((sliced(x, axis, at, extent), sliced(x, axis, 0, at)), axis)
+    return x
+
+
+def sliced(x: Tensor, axis: int, start: int, stop: int, step: int = 1) -> Tensor:
+    """The elements start, start + step, … before stop along one axis, which fit."""
+    if start == 0 and step == 1 and stop == x.shape[axis]:
+        return x
+    starts, stops, steps = [0] * x.ndim, list(x.shape), [1] * x.ndim
+    starts[axis], stops[axis], steps[axis] = start, stop, step
+    return apply(structure.slice_, x, starts=tuple(starts), stops=tuple(stops), steps=tuple(steps))
+
+
+@spellings
+def narrow(input, axis, start, length):
+    """The `length` elements from `start` along an axis."""
+    x = tensor("narrow", input)
+    at = axis_of("narrow", axis, x.ndim)
+    start = start + x.shape[at] if start < 0 else start
+    if not 0 <= start <= start + length <= x.shape[at]:
+        raise fail(
+            ArgumentError,
+            f"narrow of {x._type} along axis {axis} from {start}, {length} elements",
+            why=f"the axis has {x.shape[at]}",
+        )
+    return sliced(x, at, start, start + length)
+
+
+# --- joining ------------------------------------------------------------------------------------
+
+
+def _joined(name: str, tensors: Any) -> list[Tensor]:
+    """Several operands as Tensors of one dtype."""
+    if isinstance(tensors, Tensor) and tensors.ndim:
+        tensors = tuple(tensors)
+    if not isinstance(tensors, (tuple, list)) or not tensors:
+        raise fail(
+            DTypeError if tensors != () and tensors != [] else ArgumentError,
+            f"{name} got {tensors!r}" if not tensors else f"{name} got {type(tensors).__name__}",
+            why="it takes a tuple or list of at least one Tensor",
+        )
+    operands = [convert(name, x) for x in tensors]
+    dtype = result_dtype(operands)
+    return [cast(tensor(name, x), dtype) for x in operands]
+
+
+@spellings
+def concat(tensors, axis=0):
+    """Tensors joined along an axis; their other extents must agree. dtypes are promoted.
+
+    >>> from jitgrad import Tensor, ops
+    >>> ops.concat((Tensor([1, 2]), Tensor([3]))).tolist()
+    [1, 2, 3]
+    """
+    return _concat("concat", tensors, axis)
+
+
+def _concat(name: str, tensors: Any, axis: int) -> Tensor:
+    parts = _joined(name, tensors)
+    first = parts[0]
+    at = axis_of(name, axis, first.ndim)
+    frames = {(*x.shape[:at], *x.shape[at + 1 :]) for x in parts}
+    if len(frames) > 1 or first.ndim == 0 or builtins.any(x.ndim != first.ndim for x in parts):
+        raise fail(
+            ShapeError,
+            f"{name} got {describe(parts)} along axis {axis}",
+            why="all extents but those along the axis must agree"
+            if first.ndim
+            else "a scalar has no axis to join along",
+            instead="" if first.ndim else "ops.stack(tensors)",
+        )
+    return apply(structure.concat, *parts, axis=at) if len(parts) > 1 else first
+
+
+@spellings
+def cat(tensors, axis=0):
+    """Tensors joined along an axis; as `concat`."""
+    return _concat("cat", tensors, axis)
+
+
+@spellings
+def stack(tensors, axis=0):
+    """Tensors of one shape joined along a new axis.
+
+    >>> from jitgrad import Tensor, ops
+    >>> ops.stack((Tensor([1, 2]), Tensor([3, 4])), 1).tolist()
+    [[1, 3], [2, 4]]
+    """
+    parts = _joined("stack", tensors)
+    if len({x.shape for x in parts}) > 1:
+        raise fail(
+            ShapeError,
+            f"stack got {describe(parts)}",
+            why="all must have one shape",
+            instead="ops.concat(tensors, axis) joins along an axis that is there",
+        )
+    at = axis_of("stack", axis, parts[0].ndim, insert=True)
+    shape = parts[0].shape
+    widened = [reshaped("stack", x, (*shape[:at], 1, *shape[at:])) for x in parts]
+    return apply(structure.concat, *widened, axis=at) if len(parts) > 1 else widened[0]
+
+
+def atleast(ndim: int, inputs):
+    """Tensors with at least 1, 2 or 3 axes, new ones as NumPy places them."""
+    if isinstance(inputs, (tuple, list)):
+        return tuple(atleast(ndim, x) for x in inputs)
+    x = tensor(f"atleast_{ndim}d", inputs)
+    if x.ndim >= ndim:
+        return x
+    if ndim == 3 and x.ndim == 2:
+        return reshaped("atleast_3d", x, (*x.shape, 1))
+    if ndim == 3 and x.ndim == 1:
+        return reshaped("atleast_3d", x, (1, *x.shape, 1))
+    return reshaped("atleast", x, (1,) * (ndim - x.ndim) + x.shape)
+
+
+def broadcast_to(input, shape):
+    """Repeated to a shape by NumPy's rules; -1 keeps an extent.
+
+    >>> from jitgrad import Tensor, ops
+    >>> ops.broadcast_to(Tensor([1, 2]), (2, 2)).tolist()
+    [[1, 2], [1, 2]]
+    """
+    return broadcasted("broadcast_to", tensor("broadcast_to", input), shape)
+
+
+def broadcasted(name: str, x: Tensor, shape: Any) -> Tensor:
+    """`broadcast_to` under another name."""
+    shape = shape_of(name, shape)
+    lead = len(shape) - x.ndim
+    if lead >= 0:
+        shape = tuple(
+            x.shape[a - lead] if n == -1 and a >= lead else n for a, n in enumerate(shape)
+        )
+    fits = lead >= 0 and builtins.all(n in (1, shape[lead + a]) for a, n in enumerate(x.shape))
+    if not fits or builtins.any(n < 0 for n in shape):
+        raise fail(
+            ShapeError,
+            f"{name} of {x._type} to {shape}",
+            why="only axes of extent 1 can be repeated, and new axes come first",
+        )
+    return expand(x, shape)
+
+
+def broadcast_tensors(*tensors):
+    """The Tensors repeated to their common shape."""
+    parts = [tensor("broadcast_tensors", x) for x in tensors]
+    shape = broadcast_shape("broadcast_tensors", parts)
+    return tuple(expand(x, shape) for x in parts)
+
+
+def tile(input, dims):
+    """The whole repeated dims[i] times along axis i, counted from the last axis.
+
+    >>> from jitgrad import Tensor, ops
+    >>> ops.tile(Tensor([1, 2]), (2, 2)).tolist()
+    [[1, 2, 1, 2], [1, 2, 1, 2]]
+    """
+    x = tensor("tile", input)
+    dims = shape_of("tile", dims)
+    if builtins.any(n < 0 for n in dims):
+        raise fail(ArgumentError, f"tile got {dims}", why="counts are not negative")
+    ndim = builtins.max(x.ndim, len(dims))
+    extents = (1,) * (ndim - x.ndim) + x.shape
+    counts = (1,) * (ndim - len(dims)) + dims
+    spread = tuple(itertools.chain.from_iterable(zip(counts, extents)))
+    at = tuple(2 * a + 1 for a in range(ndim - x.ndim, ndim))
+    out = apply(structure.broadcast, x, shape=spread, dims=at) if set(counts) - {1} else x
+    return reshaped("tile", out, tuple(c * n for c, n in zip(counts, extents)))
+
+
+__all__ = [
+    "atleast", "broadcast_tensors", "broadcast_to", "broadcasted", "cat", "concat",
+    "expand_dims", "flatten", "flip", "fliplr", "flipud", "moveaxis", "movedim", "narrow",
+    "permute", "permuted", "ravel", "reshape", "reshaped", "reverse", "roll", "rot90", "sliced",
+    "squeeze", "stack", "swapaxes", "swapdims", "t", "tile", "transpose", "unsqueeze", "view",
+]  # fmt: skip

@@ -1,0 +1,270 @@
+"""Further functions of numbers, made of the elementwise ones."""
+
+from __future__ import annotations
+
+import math
+
+from jitgrad.ir.types import bool_, float32, float64, int32
+from jitgrad.ops import elementwise as e
+from jitgrad.ops.promote import (
+    align,
+    apply,
+    cast,
+    floating,
+    is_number,
+    scalar,
+    splat,
+    tensor,
+)
+from jitgrad.ops.reduce import sum as sum_
+from jitgrad.ops.shape import stack
+
+# --- of one number ------------------------------------------------------------------------------
+
+
+def frac(x):
+    """The part after the point, with the sign of x."""
+    x = floating("frac", x)
+    return apply(scalar.sub, x, apply(scalar.trunc, x))
+
+
+def deg2rad(x):
+    """Degrees to radians."""
+    return e.mul(floating("deg2rad", x), math.pi / 180)
+
+
+def rad2deg(x):
+    """Radians to degrees."""
+    return e.mul(floating("rad2deg", x), 180 / math.pi)
+
+
+def sinc(input):
+    """sin(pi x) / (pi x), and 1 at 0."""
+    x = e.mul(floating("sinc", input), math.pi)
+    at_zero = e.eq(x, 0)
+    safe = e.where(at_zero, 1.0, x)
+    # Where x is 0 the series 1 - x**2 / 6 stands in, which has the right derivatives there.
+    series = e.sub(1, e.div(e.square(x), 6))
+    return e.where(at_zero, series, e.div(e.sin(safe), safe))
+
+
+def signbit(input):
+    """Whether the sign is negative, that of -0.0 included."""
+    x = tensor("signbit", input)
+    if not x.dtype.is_float:
+        return e.lt(x, 0) if x.dtype is not bool_ else e.ne(x, x)
+    zero_below = e.lt(e.atan2(x, splat(-1, x._type)), 0)  # -pi for -0.0, pi for 0.0
+    return e.logical_or(e.lt(x, 0), zero_below)
+
+
+def nan_to_num(input, nan=None, posinf=None, neginf=None):
+    """nan as a number (0 by default), infinities as numbers (the largest of the dtype)."""
+    x = tensor("nan_to_num", input)
+    if not x.dtype.is_float:
+        return x
+    import numpy as np
+
+    most = float(np.finfo(x.dtype.numpy).max)
+    high = most if posinf is None else posinf
+    low = -most if neginf is None else neginf
+    out = e.where(e.isnan(x), 0.0 if nan is None else nan, x)
+    out = e.where(e.eq(x, math.inf), high, out)
+    return e.where(e.eq(x, -math.inf), low, out)
+
+
+def isposinf(input):
+    """Whether plus infinity."""
+    return e.eq(tensor("isposinf", input), math.inf)
+
+
+def isneginf(input):
+    """Whether minus infinity."""
+    return e.eq(tensor("isneginf", input), -math.inf)
+
+
+def isreal(input):
+    """Whether without an imaginary part: always."""
+    return splat(True, tensor("isreal", input)._type.with_dtype(bool_))
+
+
+def real(input):
+    """The real part: the input itself."""
+    return tensor("real", input)
+
+
+def imag(input):
+    """The imaginary part: zeros."""
+    return e.mul(tensor("imag", input), 0)
+
+
+def conj(input):
+    """The complex conjugate: the input itself."""
+    return tensor("conj", input)
+
+
+def angle(input):
+    """The angle in the complex plane: 0, or pi where negative."""
+    x = floating("angle", input)
+    return e.where(e.lt(x, 0), math.pi, e.where(e.isnan(x), x, 0.0))
+
+
+def mvlgamma(input, p):
+    """The logarithm of the multivariate gamma function of dimension p."""
+    x = floating("mvlgamma", input)
+    parts = [e.lgamma(e.sub(x, i / 2)) for i in range(p)]
+    return e.add(sum_(stack(parts), 0), p * (p - 1) / 4 * math.log(math.pi))
+
+
+# --- of two numbers -----------------------------------------------------------------------------
+
+
+def hypot(input, other):
+    """sqrt(x**2 + y**2) without overflow in between."""
+    x, y = (e.abs(v) for v in align("hypot", input, other, integers_as=float32))
+    top = e.stop_gradient(e.maximum(x, y))
+    unit = e.where(e.logical_or(e.eq(top, 0), e.isinf(top)), 1.0, top)
+    return e.mul(unit, e.sqrt(e.add(e.square(e.div(x, unit)), e.square(e.div(y, unit)))))
+
+
+def logaddexp(input, other):
+    """log(exp(x) + exp(y)) without overflow."""
+    from jitgrad.ops.activation import log1pexp
+
+    x, y = align("logaddexp", input, other, integers_as=float32)
+    larger = e.ge(x, y)
+    top, rest = e.where(larger, x, y), e.where(larger, y, x)
+    same = e.logical_and(e.eq(x, y), e.isinf(x))
+    return e.where(same, x, e.add(top, log1pexp(e.sub(rest, top))))
+
+
+def logaddexp2(input, other):
+    """log2(2**x + 2**y) without overflow."""
+    scale = math.log(2)
+    x, y = align("logaddexp2", input, other, integers_as=float32)
+    return e.div(logaddexp(e.mul(x, scale), e.mul(y, scale)), scale)
+
+
+def xdivy(x, y):
+    """x / y, and 0 where x is 0, whatever y is."""
+    x, y = align("xdivy", x, y, integers_as=float32)
+    zero = e.eq(x, 0)
+    return e.where(zero, 0.0, e.div(x, e.where(zero, 1.0, y)))
+
+
+def copysign(x, other):
+    """The magnitude of x with the sign of the other."""
+    x, y = align("copysign", x, other, integers_as=float32)
+    size = e.abs(x)
+    return e.where(signbit(y), e.neg(size), size)
+
+
+def heaviside(input, values):
+    """0 below 0, 1 above, `values` at 0."""
+    x, at_zero = align("heaviside", input, values)
+    step = e.where(e.gt(x, 0), splat(1, x._type), splat(0, x._type))
+    return e.where(e.isnan(x), x, e.where(e.eq(x, 0), at_zero, step))
+
+
+def fmax(input, other):
+    """The larger of two; a nan counts only if both are."""
+    x, y = align("fmax", input, other)
+    return e.where(e.isnan(x), y, e.where(e.isnan(y), x, e.maximum(x, y)))
+
+
+def fmin(input, other):
+    """The smaller of two; a nan counts only if both are."""
+    x, y = align("fmin", input, other)
+    return e.where(e.isnan(x), y, e.where(e.isnan(y), x, e.minimum(x, y)))
+
+
+def lerp(input, end, weight):
+    """input + weight * (end - input)."""
+    if is_number(weight):
+        x, y = align("lerp", input, end, integers_as=float32)
+    else:
+        x, y, weight = align("lerp", input, end, weight, integers_as=float32)
+    return e.add(x, e.mul(e.sub(y, x), weight))
+
+
+def ldexp(x, other):
+    """x * 2**other."""
+    return e.mul(x, e.pow(2.0, other))
+
+
+def float_power(input, exponent):
+    """The power in float64."""
+    x, y = (cast(v, float64) for v in align("float_power", input, exponent))
+    return apply(scalar.pow_, x, y)
+
+
+def squared_difference(x, y):
+    """(x - y)**2."""
+    return e.square(e.sub(x, y))
+
+
+def div_no_nan(x, y):
+    """x / y, and 0 where y is 0."""
+    x, y = align("div_no_nan", x, y, integers_as=float32)
+    zero = e.eq(y, 0)
+    return e.where(zero, 0.0, e.div(x, e.where(zero, 1.0, y)))
+
+
+def mul_no_nan(x, y):
+    """x * y, and 0 where y is 0, whatever x is."""
+    x, y = align("mul_no_nan", x, y)
+    return e.where(e.eq(y, 0), splat(0, x._type), e.mul(x, y))
+
+
+def approximate_equal(x, y, tolerance=1e-05):
+    """Whether \\|x - y\\| < tolerance, elementwise."""
+    return e.lt(e.abs(e.sub(x, y)), tolerance)
+
+
+def truncate_div(x, y):
+    """The quotient without what is after the point."""
+    return e.div(x, y, rounding_mode="trunc")
+
+
+# --- of several ---------------------------------------------------------------------------------
+
+
+def addcmul(input, tensor1, tensor2, value=1):
+    """input + value * tensor1 * tensor2."""
+    return e.add(input, e.mul(e.mul(tensor1, tensor2), value))
+
+
+def addcdiv(input, tensor1, tensor2, value=1):
+    """input + value * tensor1 / tensor2."""
+    return e.add(input, e.mul(e.div(tensor1, tensor2), value))
+
+
+def addn(x):
+    """The sum of a tuple or list of Tensors."""
+    total, *rest = (tensor("addn", part) for part in x)
+    for part in rest:
+        total = e.add(total, part)
+    return total
+
+
+def population_count(input_x):
+    """How many bits are 1 (uint8)."""
+    from jitgrad.ir.types import uint8, uint64
+    from jitgrad.primitives.declare import INTEGER
+
+    x = tensor("population_count", input_x, INTEGER)
+    bits = cast(x, uint64)
+    if x.dtype.kind == "i" and x.dtype.size < 8:
+        bits = e.bitwise_and(bits, (1 << 8 * x.dtype.size) - 1)
+    total = splat(0, bits._type.with_dtype(int32))
+    for i in range(8 * x.dtype.size):
+        total = e.add(total, cast(e.bitwise_and(e.bitwise_right_shift(bits, i), 1), int32))
+    return cast(total, uint8)
+
+
+__all__ = [
+    "addcdiv", "addcmul", "addn", "angle", "approximate_equal", "conj", "copysign", "deg2rad",
+    "div_no_nan", "float_power", "fmax", "fmin", "frac", "heaviside", "hypot", "imag", "isneginf",
+    "isposinf", "isreal", "ldexp", "lerp", "logaddexp", "logaddexp2", "mul_no_nan", "mvlgamma",
+    "nan_to_num", "population_count", "rad2deg", "real", "signbit", "sinc", "squared_difference",
+    "truncate_div", "xdivy",
+]  # fmt: skip

@@ -1,0 +1,221 @@
+"""Fusion: elementwise chains, into reductions and out of them, with several results.
+
+Every computed node gets a *stage*: it can run as soon as all of lower stages has run. Nodes of one
+stage that share a loop nest and touch each other form a group, and become one `fused` region.
+An edge that leaves a group always leads to a higher stage, so groups can never form a cycle, and
+the whole pass is linear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jitgrad.ir.node import Graph, Node
+from jitgrad.passes.access import external, stored
+from jitgrad.passes.schedule import kept, schedule
+
+MOST_OPERANDS = 24  # arrays of one kernel: beyond that, run-time alias checks outgrow the loop
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Nodes that will share a kernel: loops over `domain`, reducing `axes` (None: not yet)."""
+
+    stage: int
+    domain: tuple[int, ...]
+    axes: tuple[int, ...] | None = None
+    nodes: list[Node] = field(default_factory=list)
+    operands: set[Node] = field(default_factory=set)
+    merged_into: Group | None = None
+
+    def root(self) -> Group:
+        group = self
+        while group.merged_into is not None:
+            group = group.merged_into
+        return group
+
+    def row_shape(self) -> tuple[int, ...] | None:
+        if not self.axes:
+            return None
+        return tuple(self.domain[a] for a in kept(self.domain, self.axes))
+
+
+# Views by which a kernel that reduces rows reads its own results again.
+ROW_TO_FULL = frozenset({"broadcast"})
+
+
+def repeats_row(view: Node, group: Group) -> bool:
+    """Whether a broadcast repeats a row value of the group over the group's own domain."""
+    if not group.axes or view.inputs[0].ndim == len(group.domain):
+        return False
+    fits = view.shape == group.domain and view.attrs["dims"] == kept(group.domain, group.axes)
+    return fits and schedule(group.domain, group.axes) == "row"
+
+
+class Fuser:
+    """The state of one run of the pass."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.groups: dict[Node, Group] = {}
+        self.stages: dict[Node, int] = {}  # of nodes that run on their own
+        self.recent: dict[tuple[int, tuple[int, ...]], Group] = {}
+
+    # --- stages and groups ---
+
+    def available(self, node: Node) -> int:
+        """The first stage in which a stored node can be read."""
+        if node in self.groups:
+            return self.groups[node].root().stage + 1
+        if node in self.stages:
+            return self.stages[node] + 1
+        if node.op.kind == "view":  # to be copied, a stage of its own
+            return self.available(stored(node.inputs[0])) + 1
+        return 0
+
+    def place_all(self) -> None:
+        for node in self.graph.nodes:
+            if node.op.kind == "elementwise":
+                self.place_elementwise(node)
+            elif node.op.kind == "reduce":
+                self.place_reduction(node)
+            elif node.op.kind not in ("leaf", "view"):
+                self.stages[node] = max((self.available(stored(i)) for i in node.inputs), default=0)
+
+    def row_link(self, operand: Node) -> Node | None:
+        """The row value that `operand` repeats along the reduced axes of its own group."""
+        row = operand.inputs[0] if operand.op.name in ROW_TO_FULL else operand
+        group = self.groups[row].root() if row in self.groups else None
+        if row is operand or group is None:
+            return None
+        return row if repeats_row(operand, group) else None
+
+    def place_elementwise(self, node: Node) -> None:
+        links: list[tuple[Node, bool]] = []  # a fusable operand, and whether it is repeated
+        stored_operands: list[Node] = []
+        for operand in node.inputs:
+            row = self.row_link(operand)
+            base = external(operand)
+            if row is not None:
+                links.append((row, True))
+            elif operand in self.groups:
+                links.append((operand, False))
+            elif base is not None:
+                stored_operands.append(base)
+        stage = max((self.available(s) for s in stored_operands), default=0)
+        stage = max([stage, *(self.groups[n].root().stage for n, _ in links)])
+        now = [(n, repeated) for n, repeated in links if self.groups[n].root().stage == stage]
+        bases = stored_operands + [n for n, _ in links if self.groups[n].root().stage < stage]
+        group = self.common_group(node, now, bases)
+        if group is None:
+            bases += [n for n, _ in now]
+            stage = max([stage, *(self.available(n) for n, _ in now)])
+            group = self.neighbour(stage, node.shape, bases, None)
+        self.join(group, node, bases)
+
+    def common_group(
+        self, node: Node, links: list[tuple[Node, bool]], bases: list[Node]
+    ) -> Group | None:
+        """The one group in which the node can run with all of its producers, if there is one."""
+        if not links:
+            return None
+        roots = list(dict.fromkeys(self.groups[n].root() for n, _ in links))
+        main = next((g for g in roots if g.axes), roots[0])
+        for other in roots:
+            if other is not main and not self.can_merge(main, other):
+                return None
+        for producer, repeated in links:
+            full = producer.ndim == len(main.domain) and producer.shape == main.domain
+            row = producer.shape == main.row_shape() and not full
+            if repeated:
+                fits = row and node.shape == main.domain
+            else:
+                fits = (full and node.shape == main.domain) or (row and self.rows_can_compute(main))
+                fits = fits and node.shape == producer.shape
+            if not fits:
+                return None
+        operands = main.operands.union(bases, *(g.operands for g in roots))
+        if len(operands) + sum(len(g.nodes) > 0 for g in roots) > MOST_OPERANDS:
+            return None
+        for other in roots:
+            if other is not main:
+                self.merge(main, other)
+        return main
+
+    @staticmethod
+    def rows_can_compute(group: Group) -> bool:
+        """Whether ops on finished results can follow in the same kernel."""
+        return schedule(group.domain, group.axes) in ("row", "column")
+
+    def can_merge(self, main: Group, other: Group) -> bool:
+        if main.stage != other.stage:
+            return False
+        if main.domain == other.domain:
+            return other.axes is None or main.axes is None or main.axes == other.axes
+        return (
+            other.axes is None and other.domain == main.row_shape() and self.rows_can_compute(main)
+        )
+
+    @staticmethod
+    def merge(main: Group, other: Group) -> None:
+        main.nodes += other.nodes
+        main.operands |= other.operands
+        main.axes = main.axes or (other.axes if main.domain == other.domain else None)
+        other.merged_into = main
+
+    def place_reduction(self, node: Node) -> None:
+        (operand,) = node.inputs
+        axes = node.attrs["axes"]
+        group = self.groups[operand].root() if operand in self.groups else None
+        joins = (
+            group is not None
+            and axes != ()
+            and operand.shape == group.domain
+            and group.axes in (None, axes)
+        )
+        if joins:
+            group.axes = axes
+            self.join(group, node, [])
+            return
+        base = external(operand)
+        bases = [] if base is None else [base]
+        stage = max((self.available(b) for b in bases), default=0)
+        group = self.neighbour(stage, operand.shape, bases, axes)
+        group.axes = axes or group.axes
+        self.join(group, node, bases)
+
+    def neighbour(
+        self,
+        stage: int,
+        domain: tuple[int, ...],
+        bases: list[Node],
+        axes: tuple[int, ...] | None,
+    ) -> Group:
+        """A group of this stage and domain that reads one of the same arrays, or a new one."""
+        near = self.recent.get((stage, domain))
+        near = near.root() if near is not None else None
+        if (
+            near is not None
+            and near.stage == stage
+            and near.domain == domain
+            and any(b in near.operands for b in bases)
+            and (not axes or near.axes in (None, axes))
+            and len(near.operands.union(bases)) + len(near.nodes) // 4 < MOST_OPERANDS
+        ):
+            return near
+        group = self.recent[(stage, domain)] = Group(stage, domain)
+        return group
+
+    def join(self, group: Group, node: Node, bases: list[Node]) -> None:
+        group.nodes.append(node)
+        group.operands.update(bases)
+        self.groups[node] = group
+
+
+def fuse(graph: Graph) -> Graph:
+    """Group the fusable nodes of a graph into `fused` regions."""
+    from jitgrad.passes.regions import emit_regions
+
+    fuser = Fuser(graph)
+    fuser.place_all()
+    return emit_regions(graph, {n: g.root() for n, g in fuser.groups.items()})

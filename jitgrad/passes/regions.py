@@ -1,0 +1,213 @@
+"""Turning groups of nodes into `fused` regions.
+
+What a group must store is found by walking back from the graph's outputs: a node is stored if
+something outside of its group reads it, unless it is cheap enough to be computed again there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jitgrad.ir.node import (
+    Graph,
+    Node,
+    builder,
+    input_node,
+    project,
+    substitute,
+    with_inputs,
+)
+from jitgrad.ir.op import op
+from jitgrad.locate import Location
+from jitgrad.passes.access import external, is_leaf, keeps_order, stored
+from jitgrad.passes.fuse import ROW_TO_FULL, Group, repeats_row
+from jitgrad.passes.schedule import schedule
+
+CHEAP_OPS, CHEAP_LOADS = 4, 2  # recomputed rather than stored and loaded again
+# Ops whose kernel reads an operand with its last two axes swapped as it is (a flag of the call).
+READS_TRANSPOSED = frozenset({"matmul"})
+
+
+def is_cheap(node: Node) -> bool:
+    """A few additions, comparisons and the like; no function calls, no divisions."""
+    if node.op.kind != "elementwise":
+        return False
+    text = node.op.scalar
+    return "(" not in text.replace("select(", "") and "/" not in text
+
+
+def accumulates_in_memory(group: Group) -> bool:
+    """Whether the group's reductions need an array to accumulate in."""
+    return schedule(group.domain, group.axes) in ("column", "blocked")
+
+
+class Regions:
+    """Emission of the new graph; `new` maps a stored node to its value there."""
+
+    def __init__(self, graph: Graph, groups: Mapping[Node, Group]):
+        self.graph = graph
+        self.groups = groups
+        self.stored: set[Node] = set()
+        self.cost: dict[Node, tuple[int, frozenset[Node]] | None] = {}
+        self.new: dict[Node, Node] = {}
+        self.locs: dict[Node, Location] = {}
+
+    # --- what has to be in memory ---
+
+    def recomputed(self, node: Node) -> tuple[int, frozenset[Node]] | None:
+        """Ops and loads of computing a node again in another kernel; None: better stored."""
+        if node not in self.cost:
+            self.cost[node] = self._recomputed(node) if is_cheap(node) else None
+        return self.cost[node]
+
+    def _recomputed(self, node: Node) -> tuple[int, frozenset[Node]] | None:
+        ops, loads = 1, frozenset[Node]()
+        for operand in node.inputs:
+            base = external(operand)
+            if base is None:
+                continue
+            if base in self.groups:
+                inner = self.recomputed(base) if base is operand else None
+                if inner is None:
+                    return None
+                ops, loads = ops + inner[0], loads | inner[1]
+            else:
+                loads |= {base}
+        return (ops, loads) if ops <= CHEAP_OPS and len(loads) <= CHEAP_LOADS else None
+
+    def edges(self, node: Node, group: Group) -> tuple[list[Node], list[Node]]:
+        """Operands computed in the group itself, and stored nodes that it reads."""
+        inside: list[Node] = []
+        outside: list[Node] = []
+        for operand in node.inputs:
+            base = external(operand)
+            repeats = operand.op.name in ROW_TO_FULL and self.groups.get(base) is group
+            if base is None:
+                continue
+            if self.groups.get(operand) is group or self._is_again(operand, base):
+                inside.append(operand)
+            elif repeats and base is operand.inputs[0] and repeats_row(operand, group):
+                inside.append(base)
+            else:
+                outside.append(base)
+        return inside, outside
+
+    def _is_again(self, operand: Node, base: Node) -> bool:
+        return operand is base and base in self.groups and self.recomputed(base) is not None
+
+    def find_stored(self) -> None:
+        computed: set[Node] = set()
+        for output in self.graph.outputs:
+            self.stored.add(stored(output))
+        for node in reversed(self.graph.nodes):
+            if node in self.groups:
+                if node not in self.stored and node not in computed:
+                    continue
+                if node.op.kind == "reduce" and accumulates_in_memory(self.groups[node]):
+                    self.stored.add(node)
+                pending, seen = [node], {node}
+                while pending:
+                    inside, outside = self.edges(pending.pop(), self.groups[node])
+                    self.stored.update(outside)
+                    for inner in inside:
+                        if inner not in seen:
+                            seen.add(inner)
+                            pending.append(inner)
+                            if self.groups[inner] is self.groups[node]:
+                                computed.add(inner)
+            elif node.op.kind not in ("leaf", "view"):
+                self.stored.add(node)
+                self.stored.update(stored(i) for i in node.inputs)
+
+    # --- the new graph ---
+
+    def emit(self) -> Graph:
+        self.find_stored()
+        outputs: dict[Group, list[Node]] = {}
+        units: list[tuple[int, int, Node]] = []
+        depth: dict[Node, int] = {}
+        for position, node in enumerate(self.graph.nodes):
+            if node in self.groups:
+                if node in self.stored:
+                    outputs.setdefault(self.groups[node], []).append(node)
+                    units.append((self.groups[node].stage, position, node))
+                depth[node] = self.groups[node].stage + 1
+            elif node.op.kind in ("leaf", "view"):
+                depth[node] = max((depth[i] for i in node.inputs), default=0)
+                if not is_leaf(node) and node.op.kind == "leaf":
+                    self.new[node] = node
+            else:
+                stage = max((depth[i] for i in node.inputs), default=0)
+                depth[node] = stage + 1
+                units.append((stage, position, node))
+        for _, _, node in sorted(units, key=lambda unit: unit[:2]):
+            if node in self.new:
+                continue
+            if node in self.groups:
+                self.emit_group(outputs[self.groups[node]], self.groups[node])
+            else:
+                self.note(
+                    node, with_inputs(node, tuple(self.in_memory(i, node) for i in node.inputs))
+                )
+        results = [self.in_memory(o, None) for o in self.graph.outputs]
+        return self.graph.replace(results, self.locs)
+
+    def note(self, node: Node, new: Node) -> None:
+        self.new[node] = new
+        if node in self.graph.locs:
+            self.locs.setdefault(new, self.graph.locs[node])
+
+    def emit_group(self, outputs: list[Node], group: Group) -> None:
+        reads: dict[Node, None] = {}
+        pending, seen = list(outputs), set(outputs)
+        while pending:
+            inside, outside = self.edges(pending.pop(), group)
+            reads.update(dict.fromkeys(outside))
+            for inner in inside:
+                if inner not in seen:
+                    seen.add(inner)
+                    pending.append(inner)
+        region = self.region(outputs, list(reads), group.domain, group.axes or ())
+        for index, output in enumerate(outputs):
+            self.note(output, project(region, index) if len(outputs) > 1 else region)
+        if outputs[0] in self.graph.locs:
+            self.locs.setdefault(region, self.graph.locs[outputs[0]])
+
+    def region(
+        self, outputs: list[Node], reads: list[Node], domain: tuple[int, ...], axes: tuple[int, ...]
+    ) -> Node:
+        operands = [self.in_memory(r, None) for r in reads]
+        inputs = [input_node(f"a{i}", r.type) for i, r in enumerate(reads)]
+        inside = substitute(outputs, dict(zip(reads, inputs, strict=True)))
+        body = Graph("body", inputs, inside)
+        return builder.make(
+            op("fused"), tuple(operands), {"body": body, "domain": domain, "axes": axes}
+        )
+
+    def in_memory(self, node: Node, reader: Node | None) -> Node:
+        """The value of a node as a stored array, copied there if it is a mere view."""
+        if node in self.new:
+            return self.new[node]
+        if is_leaf(node):
+            self.note(node, self.region([node], [], node.shape, ()))
+        elif keeps_order(node):
+            self.note(node, with_inputs(node, (self.in_memory(node.inputs[0], None),)))
+        elif reader is not None and reader.op.name in READS_TRANSPOSED and _swaps_last(node):
+            return with_inputs(node, (self.in_memory(node.inputs[0], None),))
+        else:
+            base = external(node)
+            reads = [] if base is None else [base]
+            self.note(node, self.region([node], reads, node.shape, ()))
+        return self.new[node]
+
+
+def _swaps_last(view: Node) -> bool:
+    """A transposition of the last two axes, and of nothing else."""
+    perm = view.attrs.get("perm")
+    n = view.ndim
+    return perm is not None and n >= 2 and perm == (*range(n - 2), n - 1, n - 2)
+
+
+def emit_regions(graph: Graph, groups: Mapping[Node, Group]) -> Graph:
+    """The graph with each group as a region, or as several nodes' worth of one."""
+    return Regions(graph, groups).emit()

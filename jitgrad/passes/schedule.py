@@ -1,0 +1,31 @@
+"""Which loop nest a fused region becomes, decided from its shape alone."""
+
+from __future__ import annotations
+
+import math
+
+BLOCK = 4096  # elements of a partial sum: its buffers stay in the L1 cache
+LONGEST_ROW = 1 << 16  # a longer reduction to few results is split into blocks
+
+
+def kept(domain: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of the domain that are not reduced."""
+    return tuple(a for a in range(len(domain)) if a not in axes)
+
+
+def schedule(domain: tuple[int, ...], axes: tuple[int, ...] | None) -> str:
+    """The kind of loop nest.
+
+    map      every element on its own.
+    row      the innermost axis is reduced: scalars accumulate, then may be read again.
+    column   the innermost axis is kept: a row of results accumulates.
+    blocked  everything is reduced and it is long: partial results, block by block.
+    """
+    if not axes:
+        return "map"
+    rows = math.prod(domain[a] for a in kept(domain, axes))
+    length = math.prod(domain[a] for a in axes)
+    if rows == 1 and length > LONGEST_ROW:
+        return "blocked"
+    last = max((a for a, n in enumerate(domain) if n > 1), default=-1)
+    return "row" if last in axes or last == -1 else "column"

@@ -1,0 +1,27 @@
+"""Regions: ops whose meaning is a graph of their own."""
+
+from __future__ import annotations
+
+from jitgrad.ir.interp import interpret
+from jitgrad.ir.types import TupleType, Type
+from jitgrad.primitives.declare import structural
+
+
+@structural("region")
+class fused:
+    """One kernel: `body` over the index space `domain`, of which `axes` are reduced.
+
+    Made by the fuse pass, after differentiation; the results are the body's outputs.
+    """
+
+    vjp = None
+
+    def infer(types, attrs) -> Type:
+        outputs = attrs["body"].outputs
+        if len(outputs) == 1:
+            return outputs[0].type
+        return TupleType(tuple(o.type for o in outputs))
+
+    def numpy(*arrays, body, domain, axes):
+        results = interpret(body, arrays)
+        return results[0] if len(results) == 1 else tuple(results)

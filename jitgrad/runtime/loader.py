@@ -1,0 +1,72 @@
+"""Kernels as addresses: compiled or fetched from the cache, loaded by LLVM's linker."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from jitgrad import config
+from jitgrad.runtime import cache
+
+_lock = threading.RLock()
+_addresses: dict[str, int] = {}
+compiled = 0  # kernels compiled by this process
+
+
+@functools.cache
+def _engine() -> Any:
+    """LLVM's linker and loader for this process."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+
+
+def address(
+    source: str,
+    name: str = "kernel",
+    signature: Sequence[str] = ("P", "P", "i", "i"),
+    result: str = "v",
+) -> int:
+    """The address of the compiled function of a source."""
+    with _lock:
+        known = _addresses.get(source)
+        if known is not None:
+            return known
+        found = cache.load(source)
+        if found is None:
+            found = _compile(source, name, signature, result)
+        _addresses[source] = _link(*found)
+        return _addresses[source]
+
+
+def _compile(source: str, name: str, signature: Sequence[str], result: str) -> tuple[str, bytes]:
+    global compiled
+    from jitgrad.codegen.compile import compile_source
+
+    start = time.perf_counter()
+    symbol, code = compile_source(source, name, signature, result)
+    cache.store(source, symbol, code)
+    compiled += 1
+    if config.get("debug") >= 1:
+        took = (time.perf_counter() - start) * 1e3
+        lines = source.count("\n")
+        print(f"jitgrad: compiled {symbol} ({lines} lines) in {took:.0f} ms", file=sys.stderr)
+    if config.get("debug") >= 5:
+        print(source, file=sys.stderr)
+    return symbol, code
+
+
+def _link(symbol: str, code: bytes) -> int:
+    import llvmlite.binding as llvm
+
+    engine = _engine()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine.get_function_address(symbol)

@@ -1,0 +1,76 @@
+"""Plans run as plain Python (JITGRAD_JIT=0): the kernels' own text, un-jitted, for debuggers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitgrad.codegen.launch import Launch, Library, Pointer, Status
+from jitgrad.codegen.compile import function, plain_names
+from jitgrad.codegen.vecmath.table import NUMPY_NAMES
+from jitgrad.ir.interp import evaluate
+from jitgrad.ir.types import TupleType
+from jitgrad.passes.plan import Plan, Step
+
+Memory = Callable[[Pointer], np.ndarray]
+
+
+@functools.cache
+def _names() -> dict[str, Any]:
+    """The kernels' names over raw memory: a pointer is a view of bytes."""
+    typed = {
+        f"{code}_ptr": functools.partial(_typed, np.uint8 if code == "bool" else name)
+        for code, name in NUMPY_NAMES.items()
+    }
+    half = functools.partial(_typed, "uint16")
+    return {**plain_names(), **typed, "f16_ptr": half}
+
+
+def _typed(dtype: str, ptrs: Sequence[np.ndarray], k: int) -> np.ndarray:
+    return ptrs[k].view(dtype)
+
+
+@functools.lru_cache(maxsize=1024)
+def _kernel(source: str) -> Callable[..., None]:
+    return function(source, _names())
+
+
+def run(plan: Plan, launches: Sequence[tuple[int, Launch]], memory: Memory) -> int:
+    """Run a plan's launches over memory given as flat arrays of bytes; the executor's status."""
+    status = np.zeros(2, np.int64)
+    done: set[int] = set()
+    for number, (position, launch) in enumerate(launches):
+        step = plan.steps[position]
+        if any(isinstance(p, Library) for p in launch.pointers):
+            if position not in done:
+                _by_reference(step, memory)
+            done.add(position)
+            continue
+        ptrs = [
+            status.view(np.uint8) if isinstance(p, Status) else memory(p) for p in launch.pointers
+        ]
+        with np.errstate(all="ignore"):  # as machine code has it
+            _kernel(launch.source)(ptrs, list(launch.dims), 0, launch.extent)
+        if status[0]:
+            return int(status[1]) * 65536 + number + 1
+    return 0
+
+
+def _by_reference(step: Step, memory: Memory) -> None:
+    """A step that calls a library, through the op's NumPy reference."""
+    node = step.node
+    assert node is not None
+    values = []
+    for operand, buffer in zip(node.inputs, step.reads, strict=True):
+        stored = operand.inputs[0] if operand.op.kind == "view" else operand
+        raw = memory(buffer)[: stored.type.nbytes]
+        value = raw.view(stored.dtype.numpy).reshape(stored.shape)
+        values.append(evaluate(operand, [value]) if stored is not operand else value)
+    result = evaluate(node, values)
+    parts = result if isinstance(node.type, TupleType) else (result,)
+    for part, buffer in zip(parts, step.writes, strict=True):
+        raw = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
+        memory(buffer)[: raw.size] = raw

@@ -1,0 +1,97 @@
+"""Pytrees: nests of tuples, lists, dicts, dataclasses and None with leaves of any other type."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Structure:
+    """The shape of a nest: the container's type, its keys, and the structures inside.
+
+    `kind` is None for a leaf. `leaves` counts the leaves below.
+    """
+
+    kind: type | None
+    keys: tuple[Any, ...] = ()
+    children: tuple[Structure, ...] = ()
+    leaves: int = 1
+
+
+LEAF = Structure(None)
+
+
+def _parts(tree: Any) -> tuple[tuple[Any, ...], Sequence[Any]] | None:
+    """Keys and children of a container, or None for a leaf."""
+    if tree is None:
+        return (), ()
+    if isinstance(tree, (tuple, list)):
+        return (), tree
+    if isinstance(tree, dict):
+        return tuple(tree), tuple(tree.values())
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        names = tuple(f.name for f in dataclasses.fields(tree))
+        return names, tuple(getattr(tree, name) for name in names)
+    return None
+
+
+def flatten(tree: Any) -> tuple[list[Any], Structure]:
+    """The leaves from left to right, and the structure that `unflatten` takes.
+
+    >>> flatten({"a": 1, "b": (2, 3)})[0]
+    [1, 2, 3]
+    """
+    leaves: list[Any] = []
+    return leaves, _flatten_into(tree, leaves)
+
+
+def _flatten_into(tree: Any, leaves: list[Any]) -> Structure:
+    parts = _parts(tree)
+    if parts is None:
+        leaves.append(tree)
+        return LEAF
+    keys, children = parts
+    inner = tuple(_flatten_into(child, leaves) for child in children)
+    return Structure(type(tree), keys, inner, sum(child.leaves for child in inner))
+
+
+def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
+    """Rebuild a nest; ValueError if the number of leaves is not the structure's."""
+    if len(leaves) != structure.leaves:
+        raise ValueError(f"structure has {structure.leaves} leaves, got {len(leaves)}")
+    iterator = iter(leaves)
+    return _build(structure, iterator)
+
+
+def _build(structure: Structure, leaves: Any) -> Any:
+    kind = structure.kind
+    if kind is None:
+        return next(leaves)
+    if kind is type(None):
+        return None
+    children = [_build(child, leaves) for child in structure.children]
+    if issubclass(kind, dict):
+        return kind(zip(structure.keys, children, strict=True))
+    if dataclasses.is_dataclass(kind):
+        return kind(**dict(zip(structure.keys, children, strict=True)))
+    if hasattr(kind, "_fields"):  # a namedtuple takes its fields one by one
+        return kind(*children)
+    return kind(children)
+
+
+def map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """Apply `function` leaf by leaf over nests of one structure.
+
+    >>> map(lambda a, b: a + b, [1, (2,)], [10, (20,)])
+    [11, (22,)]
+    """
+    leaves, structure = flatten(tree)
+    columns = [leaves]
+    for other in others:
+        more, its_structure = flatten(other)
+        if its_structure != structure:
+            raise ValueError(f"structures differ: {structure} and {its_structure}")
+        columns.append(more)
+    return unflatten(structure, [function(*row) for row in zip(*columns, strict=True)])

@@ -1,0 +1,94 @@
+"""Every op, compiled: the CPU kernels, the same text as plain Python, and the CUDA simulator.
+
+All ops of one dtype that take the same kind of operands go through a few graphs, so that one test
+compiles a few kernels, not hundreds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jitgrad import config
+from jitgrad import primitives as _  # noqa: F401  (fills the table)
+from jitgrad.codegen import cuda
+from jitgrad.ir.interp import interpret
+from jitgrad.ir.node import Graph, Node, input_node
+from jitgrad.ir.op import OPS, Op, Sample
+from jitgrad.ir.types import DTYPES, DType, of_array
+from jitgrad.runtime.executable import Executable
+
+CHUNK = 8
+# Ulps between NumPy's functions and ours, each within its own bound of the true value.
+ULPS = {"float16": 2, "float32": 8, "float64": 8}
+LOOSE = {"lgamma": 64, "digamma": 64, "erfinv": 64}  # near their roots relative error has no bound
+
+
+def cases(kind: str, dtype: DType) -> list[tuple[Op, Sample]]:
+    """The first two-dimensional or largest sample of each op of a kind."""
+    found = []
+    for op in OPS.values():
+        if op.kind == kind:
+            samples = [s for s in op.samples(dtype) if s.inputs]
+            if kind == "elementwise":
+                samples = samples[1:2] if op.name != "cast" else samples
+            found += [(op, s) for s in samples]
+    return found
+
+
+def graph_of(chunk: list[tuple[Op, Sample]]) -> tuple[Graph, list[np.ndarray]]:
+    inputs: list[Node] = []
+    arrays: list[np.ndarray] = []
+    outputs: list[Node] = []
+    for op, sample in chunk:
+        mine = [input_node(f"x{len(inputs) + i}", of_array(a)) for i, a in enumerate(sample.inputs)]
+        inputs += mine
+        arrays += sample.inputs
+        outputs.append(op(*mine, **sample.attrs))
+    return Graph("ops", inputs, outputs), [np.array(a, order="C") for a in arrays]
+
+
+def assert_close(op: Op, got: np.ndarray, want: np.ndarray) -> None:
+    assert got.shape == want.shape and got.dtype == want.dtype, op.name
+    if want.dtype.kind != "f":
+        np.testing.assert_array_equal(got, want, err_msg=op.name)
+        return
+    ulps = LOOSE.get(op.name, ULPS[want.dtype.name])
+    if op.kind in ("reduce", "call"):
+        ulps *= 4  # another order of summation
+    eps = np.finfo(want.dtype).eps
+    np.testing.assert_allclose(got, want, rtol=ulps * eps, atol=ulps * eps, err_msg=op.name)
+
+
+GROUPS = [
+    pytest.param(kind, dtype, start, id=f"{kind}-{dtype.code}-{start}")
+    for kind in ("elementwise", "reduce", "view", "call")
+    for dtype in DTYPES
+    for start in range(0, len(cases(kind, dtype)), CHUNK)
+]
+
+
+def run_group(kind: str, dtype: DType, start: int) -> Executable:
+    chunk = cases(kind, dtype)[start : start + CHUNK]
+    graph, arrays = graph_of(chunk)
+    executable = Executable(graph, {})
+    results = executable(*arrays)
+    flat = iter(results)
+    for (op, _), want in zip(chunk, interpret(graph, arrays), strict=True):
+        assert_close(op, next(flat), np.asarray(want))
+    return executable
+
+
+@pytest.mark.parametrize(("kind", "dtype", "start"), GROUPS)
+def test_compiled_equals_reference(kind: str, dtype: DType, start: int) -> None:
+    run_group(kind, dtype, start)
+
+
+@pytest.mark.parametrize(("kind", "dtype", "start"), GROUPS)
+def test_plain_python_equals_reference(kind: str, dtype: DType, start: int) -> None:
+    with config.override(jit=False):
+        run_group(kind, dtype, start)
+
+
+def test_cuda_source_runs_in_the_simulator() -> None:
+    assert cuda.THREADS % 32 == 0
