@@ -63,6 +63,8 @@ def _run(name: str, rest: Sequence[str]) -> int:
 
     try:
         return getattr(module, command.function)(rest)
+    except BrokenPipeError:
+        raise
     except (JitgradError, OSError) as error:
         print(f"jitgrad {name}: {error}", file=sys.stderr)
         return 1

@@ -93,10 +93,15 @@ class Parameter(Tensor):
     assign_value = set_data
 
     def _assign(self, new: Tensor) -> None:
+        """Take another Tensor's value. Read afterwards, it is a constant to every derivative."""
         if state.trace is not None:
             state.trace.write(self, new)
-        else:
-            self._set(new._array("assigned").copy(), new._type)
+            return
+        self._set(new._array("assigned").copy(), new._type)
+        if self._grad_fn is not None and not getattr(self._grad_fn, "parameter", False):
+            self._grad_fn = None
+
+    _become = _assign
 
     def set_dtype(self, dtype: Any) -> Self:
         """Change the dtype in place."""

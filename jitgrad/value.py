@@ -20,7 +20,7 @@ from jitgrad.arrays import array_text, dtype_asked, initialized, leaves, scalar_
 from jitgrad.errors import ArgumentError, DTypeError, TapeError, TraceError, fail
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
-from jitgrad.state import FUNCTIONAL, ON, Leaf, bump, state
+from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, bump, state
 
 if TYPE_CHECKING:
     from typing import Self
@@ -208,10 +208,9 @@ class Tensor:
                 "a leaf Tensor that requires grad is changed in place",
                 instead="with jitgrad.autograd.no_grad(): …, or compute a new Tensor",
             )
-        array = other._array("written in place")
-        leaf = self._grad_fn if type(self._grad_fn) is Leaf else None
-        self._set(array, other._type)
-        self._grad_fn, self._index = (leaf, 0) if leaf else (other._grad_fn, other._index)
+        self._set(other._array("written in place"), other._type)
+        if state.grad != OFF:  # switched off, writing leaves the history as it is
+            self._grad_fn, self._index = other._grad_fn, other._index
 
     def _set(self, array: np.ndarray, type: TensorType) -> None:
         """Hold another array, which this Tensor then owns."""

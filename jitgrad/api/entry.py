@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jitgrad import tree
+from jitgrad import config, tree
 from jitgrad.frontend import graphcall
 from jitgrad.frontend.guards import PLAIN, Guards
 from jitgrad.frontend.tape import edge_of
@@ -71,7 +71,7 @@ class Entry:
             state.grad = before
 
     def run_plain(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        arrays = self.execute(*[x._array("passed to a compiled function") for x in inputs])
+        arrays = self.execute(*[graphcall.contiguous(x) for x in inputs])
         for place in self.written:
             inputs[place]._version += 1
         return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
@@ -126,7 +126,7 @@ class _Writer:
         names.update(
             Tensor=Tensor, MISS=MISS, execute=entry.execute, wrap=Tensor._wrap, state=state
         )
-        names.update(guards=entry.guards, TypeError=TypeError)
+        names.update(guards=entry.guards, settings=config._values, jit=config.get("jit"))
 
     def source(self) -> str | None:
         """The text, or None where arguments are of a kind that only the long way knows."""
@@ -144,7 +144,11 @@ class _Writer:
         for i, (tensor, version) in enumerate(traced.values):
             names[f"v{i}"] = tensor
             self.conditions.append(f"v{i}._version == {version}")
-        checks = ["epoch.value == guards.epoch", *entry.guards.text(names), *self.conditions]
+        checks = [
+            "epoch.value == guards.epoch and settings['jit'] is jit",
+            *entry.guards.text(names),
+            *self.conditions,
+        ]
         condition = "\n            and ".join(checks)
         unpack = "".join(f"a{i}, " for i in range(len(entry.leaves)))
         lines = [
@@ -157,8 +161,15 @@ class _Writer:
             "            return MISS",
             "    except Exception:",
             "        return MISS",
-            f"    r = execute({', '.join(self.arrays)})",
         ]
+        if self.followed:  # Parameters that train: one node on the tape
+            tensors = [f"a{i}" for i, x in enumerate(entry.leaves) if isinstance(x, Tensor)]
+            names["run"] = entry.run
+            lines += [
+                "    if state.grad:",
+                f"        return run(({''.join(f'{t}, ' for t in tensors)}))",
+            ]
+        lines.append(f"    r = execute({', '.join(self.arrays)})")
         for k, place in enumerate(sorted(entry.written)):
             names[f"w{k}"] = traced.captures[place - self.count]
             lines.append(f"    w{k}._version += 1")
@@ -197,8 +208,7 @@ class _Writer:
                 elif tensor._trained:
                     off = True
             self.arrays.append(f"c{i}._data")
-        if off:
-            self.conditions.append("not state.grad")
+        self.followed = off
 
     def result(self, structure: tree.Structure, leaves: Any) -> str:
         """The expression that builds what the function returns."""
@@ -217,6 +227,8 @@ class _Writer:
             return f"({''.join(f'{p}, ' for p in parts)})"
         if structure.kind is list:
             return f"[{', '.join(parts)}]"
+        if structure.kind is dict and all(type(k) in (str, int) for k in structure.keys):
+            return f"{{{', '.join(f'{k!r}: {p}' for k, p in zip(structure.keys, parts))}}}"
         n = len(self.names)
         self.names[f"o{n}"] = structure
         self.names["build"] = _build

@@ -13,14 +13,18 @@ import numpy as np
 from jitgrad import config, tree
 from jitgrad.api.entry import MISS, Entry
 from jitgrad.api.store import artefacts
+from jitgrad.autodiff.custom import erase
 from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.frontend import graphcall
-from jitgrad.frontend.guards import PLAIN, guards_of
+from jitgrad.frontend.guards import PLAIN, guards_of, is_cell
 from jitgrad.frontend.trace import Argument, trace
+from jitgrad.runtime.lowered import Lowered
 from jitgrad.state import state
 from jitgrad.tensor import Parameter, Tensor
 
 VARIANTS = 64  # entries kept for arguments of one kind; the oldest goes
+KEYS = 512  # kinds of arguments
+BY_VALUE = (*PLAIN, slice, range, type(Ellipsis), np.dtype)
 OPTIONS = ("capture_mode", "jit_level", "dynamic", "fullgraph", "backend", "hash_args")
 
 
@@ -65,10 +69,13 @@ class Compiled:
         function: Callable,
         make: graphcall.Maker = graphcall.compiled,
         functional: bool = False,
+        like: Any = None,
     ):
-        functools.update_wrapper(self, function, updated=())
+        """`like`: the callable whose name and signature the graphs show."""
+        functools.update_wrapper(self, like or function, updated=())
         self.__wrapped__ = function
         self._function, self._make, self._functional = function, make, functional
+        self._shown = like or function
         self._entries: dict[Any, list[Entry]] = {}
         self._fast: Callable[[tuple], Any] | None = None
 
@@ -97,12 +104,20 @@ class Compiled:
     def entry(self, args: tuple, kwargs: dict) -> tuple[Entry, list[Tensor]]:
         """The entry for arguments, traced and compiled if need be, and the Tensors it takes."""
         leaves, structure = tree.flatten((args, kwargs))
-        leaves = [_normal(x) if isinstance(x, np.ndarray) else x for x in leaves]
-        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves)
+        arrays = {i for i, x in enumerate(leaves) if isinstance(x, np.ndarray)}
+        leaves = [_normal(x) if i in arrays else x for i, x in enumerate(leaves)]
+        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves), config.get("jit")
         tensors = [x for x in leaves if isinstance(x, Tensor)]
-        entries = self._entries.setdefault(key, [])
+        entries = self._entries.get(key)
+        if entries is None:
+            entries = self._entries[key] = []
+            if len(self._entries) > KEYS:
+                del self._entries[next(iter(self._entries))]
         for entry in entries:
             if entry.valid():
+                if arrays and entry.written:  # NumPy arrays of the user's are not written to
+                    tensors = [Tensor(x) if i in arrays else x for i, x in enumerate(leaves)]
+                    tensors = [x for x in tensors if isinstance(x, Tensor)]
                 return entry, tensors
         if entries and config.get("debug") >= 1:
             failed = entries[-1].guards.failed
@@ -112,12 +127,25 @@ class Compiled:
         del entries[VARIANTS:]
         return entry, tensors
 
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """What a call with these arguments runs: graphs after each pass, plan, kernels.
+
+        >>> from jitgrad.tensor import Tensor
+        >>> import jitgrad.ops
+        >>> print(len(jit(lambda x: (x * x + 1.0).sum()).lower(Tensor([1.0, 2.0])).kernels))
+        1
+        """
+        entry, tensors = self.entry(args, kwargs)
+        traced = entry.traced
+        arrays = [graphcall.contiguous(x) for x in [*tensors, *traced.captures]]
+        return Lowered(erase(traced.graph), dict(traced.writes), arrays)
+
     def _trace(
         self, leaves: list[Any], structure: tree.Structure, args: tuple, kwargs: dict
     ) -> Entry:
         others = [x for x in leaves if not isinstance(x, Tensor) and type(x) not in PLAIN]
         guards = guards_of([self._function, *others])
-        names = self._names(args, kwargs)
+        names = _names(self._shown, args, kwargs)
         arguments = [
             Argument(name, x._type, x if isinstance(x, Parameter) else None)
             for name, x in zip(names, leaves, strict=True)
@@ -130,26 +158,30 @@ class Compiled:
             call_args, call_kwargs = tree.unflatten(structure, filled)
             return self._function(*call_args, **call_kwargs)
 
-        traced = trace(call, arguments, _graph_name(self._function))
+        traced = trace(call, arguments, _graph_name(self._shown))
         return Entry(traced, guards, self._make, leaves, structure, self._functional)
-
-    def _names(self, args: tuple, kwargs: dict) -> list[str]:
-        """A name for each leaf of the arguments: the parameter's, counted on inside of nests."""
-        given = [*_parameter_names(self._function, len(args)), *kwargs]
-        names: list[str] = []
-        for name, value in zip(given, (*args, *kwargs.values()), strict=True):
-            count = len(tree.flatten(value)[0])
-            flat = count == 1 and isinstance(value, (Tensor, np.ndarray))
-            names += [name] if flat else [f"{name}_{i}" for i in range(count)]
-        return names
 
     def __repr__(self) -> str:
         return f"<jit of {self._function!r}>"
 
 
+def _names(function: Callable, args: tuple, kwargs: dict) -> list[str]:
+    """A name for each leaf of the arguments: the parameter's, counted on inside of nests."""
+    given = [*_parameter_names(function, len(args)), *kwargs]
+    names: list[str] = []
+    for name, value in zip(given, (*args, *kwargs.values()), strict=True):
+        count = len(tree.flatten(value)[0])
+        flat = count == 1 and isinstance(value, (Tensor, np.ndarray))
+        names += [name] if flat else [f"{name}_{i}" for i in range(count)]
+    return names
+
+
 def _parameter_names(function: Callable, count: int) -> list[str]:
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        called = function.construct if is_cell(function) else function
+        parameters = list(inspect.signature(called).parameters.values())
     except (TypeError, ValueError):
         parameters = []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -180,7 +212,7 @@ def _kind(leaf: Any) -> Any:
         return leaf._type
     if isinstance(leaf, Tensor):
         return Parameter, leaf._type, leaf.requires_grad
-    if type(leaf) in PLAIN:
+    if type(leaf) in BY_VALUE or isinstance(leaf, np.generic):
         return type(leaf), repr(leaf)
     return type(leaf), id(leaf)  # the entry keeps it alive
 

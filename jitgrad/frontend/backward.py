@@ -127,7 +127,7 @@ def reaches_before(roots: Iterable[Any], serial: int, own: set[Any]) -> bool:
 
 def _hooked(node: Any, index: int, value: Tensor) -> Tensor:
     for hook in list(node.hooks.get(index, {}).values()):
-        changed = hook(value)
+        changed = hook(own(value))
         if changed is not None:
             if not isinstance(changed, Tensor) or changed._type is not value._type:
                 got = changed._type if isinstance(changed, Tensor) else type(changed).__name__

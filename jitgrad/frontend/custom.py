@@ -14,6 +14,7 @@ from jitgrad import tree
 from jitgrad.autodiff.custom import custom
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.frontend import tape
+from jitgrad.frontend.backward import own
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import (
     Graph,
@@ -104,7 +105,7 @@ class CustomNode(tape.TapeNode):
         values = iter(self.values())
         args = tree.map(lambda x: next(values) if isinstance(x, Tensor) else x, self.args)
         outs = [next(values) if isinstance(x, tape.Saved) else x for x in self.results]
-        seeds = iter([tape.zeros(t) if g is None else g for g, t in zip(given, self.types)])
+        seeds = iter([tape.zeros(t) if g is None else own(g) for g, t in zip(given, self.types)])
         douts = [next(seeds) if isinstance(x, tape.Saved) else None for x in self.results]
         out = tree.unflatten(self.structure, outs)
         dout = tree.unflatten(self.structure, douts)

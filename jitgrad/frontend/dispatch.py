@@ -13,7 +13,7 @@ from jitgrad.ir.node import full, project
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.state import state
-from jitgrad.tensor import Tensor
+from jitgrad.tensor import Parameter, Tensor
 
 KNOWN_SIZE = 64  # up to so many elements, what follows from constants is computed while tracing
 
@@ -108,10 +108,14 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
             f"cannot assign {value._type} to {target._type}",
             instead="cast or reshape the value first",
         )
-    if state.trace is not None:
+    if isinstance(target, Parameter):
+        target._assign(value)
+    elif state.trace is not None:
         state.trace.write(target, value, keep_gradient=False)
     else:
         target._set(value._array("assigned").copy(), value._type)
+        if not target.is_leaf:
+            target._grad_fn = None
     return target
 
 

@@ -58,9 +58,15 @@ class GraphNode(tape.TapeNode):
         return found
 
 
+def contiguous(value: Tensor) -> np.ndarray:
+    """The array of a Tensor as compiled code takes it. Cotangents may be views."""
+    array = value._array("passed to a compiled function")
+    return array if array.flags.c_contiguous else array.copy()
+
+
 def call_graph(graph: Graph, values: Sequence[Tensor], make: Maker) -> list[Tensor]:
     """The outputs of a pure graph for Tensors of its inputs' types; recorded if they are."""
-    arrays = make(graph, {})(*[v._data for v in values])
+    arrays = make(graph, {})(*[contiguous(v) for v in values])
     outputs = [Tensor._wrap(a, o.type) for a, o in zip(arrays, graph.outputs, strict=True)]
     if state.grad:
         record(graph, values, outputs, make)

@@ -65,7 +65,7 @@ class TracedLinear(Linear):
 
     def pull(self, seeds: Seeds) -> list[Tensor]:
         nodes = [None if s is None else self.trace.read(s) for s in seeds]
-        found = cotangents(self.raw, nodes, list(self.places))
+        found = cotangents(self.raw, nodes, list(self.places), self.trace.locs)
         filled = [full(0, p.type) if g is None else g for p, g in zip(self.places, found)]
         return [Tensor._of_node(n) for n in self.trace.substitute(filled, self.places)]
 
@@ -148,12 +148,18 @@ class TapeLinear(Linear):
     def __init__(self, start: int, ends: list[Any], types: list, again: bool):
         self.start, self.ends, self.types, self.again = start, ends, types, again
         self.roots: list[Tensor] = []
+        self.reaches: bool | None = None
 
     def outside(self, seeds: Seeds) -> bool:
         """Whether the result depends on something that is followed further out."""
         with tape.functional():
             if any(s is not None and tape.edge_of(s) is not None for s in seeds):
                 return True
+        if self.reaches is None:
+            self.reaches = self._reaches()
+        return self.reaches
+
+    def _reaches(self) -> bool:
         roots = [y._grad_fn for y in self.roots if y._grad_fn is not None]
         return reaches_before(roots, self.start, {e for e in self.ends if type(e) is Leaf})
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend.pull import Pull, pull_of
-from jitgrad.ir.interp import interpret
+from jitgrad.ir.node import Graph
 from jitgrad.ir.op import Op
-from jitgrad.ir.types import TensorType
+from jitgrad.ir.types import TensorType, TupleType
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
 
@@ -133,8 +133,26 @@ def run(graph: Any, values: Sequence[Tensor]) -> list[Tensor]:
         from jitgrad.frontend.replay import replay
 
         return replay(graph, values)
-    results = interpret(graph, [v._data for v in values])
-    return [Tensor._wrap(np.ascontiguousarray(r).reshape(r.shape)) for r in results]
+    steps, outputs = _program(graph)
+    slots = [v._data for v in values]
+    with np.errstate(all="ignore"):
+        for function, places, attrs, dtype in steps:
+            value = function(*[slots[i] for i in places], **attrs)
+            slots.append(value if dtype is None else np.asarray(value, dtype))
+    return [Tensor._wrap(slots[place], type) for place, type in outputs]
+
+
+@functools.lru_cache(maxsize=8192)
+def _program(graph: Graph) -> tuple[list, list]:
+    """A small graph as a list of calls: of what, on which values, with what, giving what."""
+    places = {node: i for i, node in enumerate(graph.inputs)}
+    steps = []
+    for node in graph.nodes:
+        if node not in places:
+            places[node] = len(places)
+            dtype = None if isinstance(node.type, TupleType) else node.type.dtype.numpy
+            steps.append((node.op.numpy, [places[i] for i in node.inputs], node.attrs, dtype))
+    return steps, [(places[o], o.type) for o in graph.outputs]
 
 
 # --- recording ----------------------------------------------------------------------------------

@@ -126,7 +126,8 @@ class Trace:
         if isinstance(target, Parameter) or not keep_gradient:
             node = builder.make(stop_gradient, (node,), {})
         if target._node is not None:
-            target._node, target._type, target._data = node, node.type, None
+            known = value._data if value._node is not None else None
+            target._node, target._type, target._data = node, node.type, known
             target._version += 1
             return
         if node.type is not target._type:

@@ -58,7 +58,7 @@ def _label(node: Node) -> str:
         return f"%{node.attrs['name']}\n{node.type}"
     number = splat(node)
     if number is not None:
-        return f"{number[()]}\n{node.type}"
+        return f"{number[()]!s}\n{node.type}"
     shown = {k: v for k, v in node.attrs.items() if not isinstance(v, (Constant, Graph))}
     attrs = [f"{k}={v}" for k, v in shown.items() if len(str(v)) <= LONG]
     return "\n".join([node.op.name, *attrs, str(node.type)])

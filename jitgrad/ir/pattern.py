@@ -116,7 +116,7 @@ class Literal(Pattern):
         return self.bits[dtype] == array.tobytes()
 
     def in_dtype(self, dtype: DType) -> bytes | None:
-        """The bits of the number in a dtype, or None where the dtype does not have it."""
+        """The bits of the number, rounded to a dtype; None where the dtype has nothing like it."""
         if isinstance(self.value, bool) != (dtype.kind == "b"):
             return None
         if isinstance(self.value, float) and not dtype.is_float:
@@ -125,7 +125,8 @@ class Literal(Pattern):
             return None
         with np.errstate(over="ignore"):
             array = np.array(self.value).astype(dtype.numpy)
-        return array.tobytes() if array == self.value else None
+        overflows = dtype.is_float and np.isinf(array) and not np.isinf(self.value)
+        return None if overflows else array.tobytes()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

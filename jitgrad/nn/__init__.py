@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from jitgrad.nn import (
     activations,
-    containers,
     dynamic_lr,
     layers,
     losses,

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jitgrad import ops
+
 from jitgrad.api import context
 from jitgrad.api.jit import jit
 from jitgrad.errors import DTypeError, fail
@@ -169,7 +169,7 @@ class Cell(walk.Collection):
                 f"{type(self).__name__}.{name} is a Parameter and cannot become a"
                 f" {type(value).__name__}; assign a Tensor to it or delete it first"
             )
-        ops.assign(self._params[name], value)
+        self._params[name].set_data(value)
 
     def _adopt(self, values: ParameterTuple) -> None:
         for parameter in values:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.nn.schedule import _rate as rate

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.api.grad import grad
-
 from jitgrad import ops
-from jitgrad.api import value_and_grad
+from jitgrad.api.grad import grad, value_and_grad
 from jitgrad.errors import DTypeError, fail
 from jitgrad.nn.cell import Cell
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from jitgrad.errors import ArgumentError, ShapeError, fail
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.gather import one_hot
+from jitgrad.ops.gathering import one_hot
 from jitgrad.ops.promote import (
     apply,
     axis_of,
@@ -19,8 +20,8 @@ from jitgrad.ops.promote import (
     splat,
     tensor,
 )
-from jitgrad.ops.shape import reshaped
-from jitgrad.ops.split import chunk
+from jitgrad.ops.shaping import reshaped
+from jitgrad.ops.splitting import chunk
 from jitgrad.primitives import reduce as primitive
 from jitgrad.primitives.declare import NUMBER
 from jitgrad.tensor import Tensor
@@ -48,7 +49,7 @@ def relu(input):
     [0.0, 2.0]
     """
     x = tensor("relu", input, NUMBER)
-    return apply(scalar.select, _le(x, 0), splat(0, x._type), x)
+    return apply(scalar.relu, x)
 
 
 def relu6(x):
@@ -83,7 +84,7 @@ def prelu(input, weight):
                 why="it takes one weight, or one for each element of axis 1",
             )
         weight = reshaped("prelu", weight, (-1,) + (1,) * (x.ndim - 2))
-    return e.where(_le(x, 0), e.mul(x, weight), x)
+    return c.where(_le(x, 0), e.mul(x, weight), x)
 
 
 @spellings
@@ -234,7 +235,7 @@ def tanhshrink(input):
 def logit(input, eps=None):
     """log(x / (1 - x)), with x limited to [eps, 1 - eps]."""
     x = floating("logit", input)
-    x = x if eps is None or eps < 0 else e.clamp(x, eps, 1 - eps)
+    x = x if eps is None or eps < 0 else c.clamp(x, eps, 1 - eps)
     return apply(scalar.log, e.div(x, e.sub(1, x)))
 
 

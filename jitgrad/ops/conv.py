@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import ArgumentError, ShapeError, fail
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.index import getitem
+from jitgrad.ops.indexing import getitem
 from jitgrad.ops.linalg import factors, product
 from jitgrad.ops.promote import apply, constant, describe, floating, one_of, static, tensor
-from jitgrad.ops.shape import permuted, reshaped
+from jitgrad.ops.shaping import permuted, reshaped
 from jitgrad.primitives import conv as primitive
 from jitgrad.primitives import pool
 from jitgrad.tensor import Tensor
@@ -255,7 +256,7 @@ def _max_by_patches(x, kernel_size, stride, padding, dilation, return_indices, c
     ]
     steps = kernel_size if stride is None else stride
     _, step, _, pads = _windows("max_pool2d", x, reach, steps, padding, ceil_mode)
-    n, c, high, wide = x.shape
+    n, channels, high, wide = x.shape
     rows, columns = (
         np.arange((extent + low + over - size) // s + 1)[:, None] * s - low
         + np.arange(0, size, d)
@@ -267,17 +268,17 @@ def _max_by_patches(x, kernel_size, stride, padding, dilation, return_indices, c
     inside = ((rows >= 0) & (rows < high))[:, None, :, None]
     inside = inside & ((columns >= 0) & (columns < wide))[None, :, None, :]
     at = np.where(inside, at, 0).reshape(*at.shape[:2], -1)
-    patches = getitem(reshaped("max_pool2d", x, (n, c, high * wide)), (..., at))
+    patches = getitem(reshaped("max_pool2d", x, (n, channels, high * wide)), (..., at))
     lowest = -math.inf if x.dtype.is_float else np.iinfo(x.dtype.numpy).min.item()
-    patches = e.where(constant(inside.reshape(at.shape)), patches, lowest)
+    patches = c.where(constant(inside.reshape(at.shape)), patches, lowest)
     best = r.argmax(patches, -1, True)
-    from jitgrad.ops.gather import gather_elements
+    from jitgrad.ops.gathering import gather_elements
 
     values = gather_elements(patches, 4, best)
     values = reshaped("max_pool2d", values, values.shape[:-1])
     if not return_indices:
         return values
-    places = np.broadcast_to(at, (n, c, *at.shape))
+    places = np.broadcast_to(at, (n, channels, *at.shape))
     found = gather_elements(constant(np.ascontiguousarray(places)), 4, best)
     return values, reshaped("max_pool2d", found, values.shape)
 
@@ -318,6 +319,21 @@ def _shares(x: Tensor, kernel, stride, pads, out) -> np.ndarray:
     return np.outer(*lines).astype(x.dtype.numpy)
 
 
+def average_pool(x, kernel_size=1, strides=1, pad_mode="valid"):
+    """The mean of each window with MindSpore's pad_mode; padding does not count."""
+    x, mode = floating("AvgPool", x), pad_mode.lower()
+    return _average("AvgPool", x, kernel_size, strides, 0, False, False, 0, mode)
+
+
+def maximum_pool(x, kernel_size=1, strides=1, pad_mode="valid"):
+    """The largest of each window with MindSpore's pad_mode."""
+    x = _image("MaxPool", tensor("MaxPool", x), 4)
+    kernel, steps, _, pads = _windows(
+        "MaxPool", x, kernel_size, strides, 0, False, pad_mode.lower()
+    )
+    return apply(pool.max_pool2d, x, kernel=kernel, stride=steps, pad=pads)
+
+
 def max_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False):
     """The largest of each window of sequences: [N, C, L]."""
     x = tensor("max_pool1d", x)
@@ -345,6 +361,6 @@ def _unflat(x: Tensor) -> Tensor:
 
 
 __all__ = [
-    "avg_pool1d", "avg_pool2d", "bias_add", "conv1d", "conv2d", "conv_transpose2d", "dense",
-    "linear", "max_pool1d", "max_pool2d", "paddings", "pair", "transposed",
+    "average_pool", "avg_pool1d", "avg_pool2d", "bias_add", "conv1d", "conv2d", "conv_transpose2d", "dense",
+    "linear", "max_pool1d", "max_pool2d", "maximum_pool", "paddings", "pair", "transposed",
 ]  # fmt: skip

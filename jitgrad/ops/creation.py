@@ -10,7 +10,9 @@ import numpy as np
 from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ir.types import DType, TensorType, float32, int64
 from jitgrad.ir.types import dtype as dtype_of
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
+from jitgrad.ops.joining import broadcasted
 from jitgrad.ops.promote import (
     WEAK,
     apply,
@@ -26,7 +28,7 @@ from jitgrad.ops.promote import (
     structure,
     tensor,
 )
-from jitgrad.ops.shape import broadcasted, reshaped
+from jitgrad.ops.shaping import reshaped
 from jitgrad.tensor import Tensor
 
 
@@ -136,8 +138,8 @@ def linspace(start, end, steps):
     line = np.arange(steps) / builtins.max(steps - 1, 1)
     parts = [reshaped("linspace", v, (*v.shape, 1)) for v in (low, high)]
     share = constant(line.astype(low.dtype.numpy))
-    return e.where(
-        e.lt(share, 0.5),
+    return c.where(
+        c.lt(share, 0.5),
         e.add(parts[0], e.mul(e.sub(parts[1], parts[0]), share)),
         e.sub(parts[1], e.mul(e.sub(parts[1], parts[0]), e.sub(1, share))),
     )
@@ -226,7 +228,7 @@ def sequence_mask(lengths, maxlen=None):
         values = lengths._array("asked for its largest by sequence_mask")
         maxlen = int(values.max()) if values.size else 0
     places = constant(np.arange(static("sequence_mask", "maxlen", maxlen)))
-    return e.lt(places, reshaped("sequence_mask", lengths, (*lengths.shape, 1)))
+    return c.lt(places, reshaped("sequence_mask", lengths, (*lengths.shape, 1)))
 
 
 __all__ = [

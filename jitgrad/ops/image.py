@@ -12,11 +12,11 @@ from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.conv import avg_pool2d, max_pool2d, pair
-from jitgrad.ops.index import getitem, scattered
-from jitgrad.ops.linalg import product
+from jitgrad.ops.indexing import getitem, scattered
+from jitgrad.ops.joining import concat
 from jitgrad.ops.promote import constant, fill, floating, one_of, static, tensor
-from jitgrad.ops.shape import concat, permuted, reshaped, sliced
-from jitgrad.ops.split import padded
+from jitgrad.ops.shaping import permuted, reshaped, sliced
+from jitgrad.ops.splitting import padded
 from jitgrad.tensor import Tensor
 
 # --- adaptive pooling ---------------------------------------------------------------------------
@@ -61,7 +61,9 @@ def adaptive_avg_pool2d(input, output_size):
 def adaptive_max_pool2d(input, output_size, return_indices=False):
     """The largest of windows chosen so that the output has a given size."""
     if return_indices:
-        raise fail(ArgumentError, "adaptive_max_pool2d got return_indices=True", why="not yet known")
+        raise fail(
+            ArgumentError, "adaptive_max_pool2d got return_indices=True", why="not yet known"
+        )
     return _adaptive("adaptive_max_pool2d", input, output_size, r.amax, max_pool2d)
 
 

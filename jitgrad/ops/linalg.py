@@ -6,6 +6,7 @@ Products do not promote dtypes: operands of different dtypes are a DTypeError (a
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 from typing import Any
 
@@ -15,7 +16,8 @@ from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.ir.types import bool_
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.index import getitem, scattered
+from jitgrad.ops.indexing import getitem, scattered
+from jitgrad.ops.joining import concat
 from jitgrad.ops.promote import (
     apply,
     axis_of,
@@ -25,7 +27,7 @@ from jitgrad.ops.promote import (
     spellings,
     tensor,
 )
-from jitgrad.ops.shape import permuted, reshaped, sliced
+from jitgrad.ops.shaping import permuted, reshaped, sliced
 from jitgrad.primitives import linalg as primitive
 from jitgrad.primitives.declare import NUMBER
 from jitgrad.tensor import Tensor
@@ -211,8 +213,6 @@ def cross(input, other, dim=None):
         e.sub(e.mul(u[(i + 1) % 3], v[(i + 2) % 3]), e.mul(u[(i + 2) % 3], v[(i + 1) % 3]))
         for i in range(3)
     ]
-    from jitgrad.ops.shape import concat
-
     return concat(parts, axis)
 
 
@@ -334,8 +334,6 @@ def trace(input):
 
 def combinations(input, r=2, with_replacement=False):
     """All combinations of r elements of a vector, as rows."""
-    import itertools
-
     x = tensor("combinations", input)
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(pick(range(x.shape[0]), r)), np.int64).reshape(-1, r)

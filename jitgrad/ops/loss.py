@@ -9,11 +9,12 @@ from typing import Any
 from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ir.types import float32
 from jitgrad.ops import activation as a
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.gather import gather, gather_elements, indices_of
+from jitgrad.ops.gathering import gather, gather_elements, indices_of
 from jitgrad.ops.promote import align, cast, describe, floating, one_of, splat, tensor
-from jitgrad.ops.shape import reshaped
+from jitgrad.ops.shaping import reshaped
 from jitgrad.primitives.declare import FLOAT
 from jitgrad.tensor import Tensor
 
@@ -58,7 +59,7 @@ def smooth_l1_loss(input, target, beta=1.0, reduction="none"):
         raise fail(ArgumentError, f"smooth_l1_loss got beta={beta}", why="it is not negative")
     if beta > 0:
         near = e.div(e.mul(e.square(size), 0.5), beta)
-        size = e.where(e.lt(size, beta), near, e.sub(size, 0.5 * beta))
+        size = c.where(c.lt(size, beta), near, e.sub(size, 0.5 * beta))
     return reduce_loss("smooth_l1_loss", size, reduction)
 
 
@@ -69,14 +70,14 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
         raise fail(ArgumentError, f"huber_loss got delta={delta}", why="it must be positive")
     size = e.abs(e.sub(x, y))
     near, far = e.mul(e.square(size), 0.5), e.mul(e.sub(size, 0.5 * delta), delta)
-    return reduce_loss("huber_loss", e.where(e.le(size, delta), near, far), reduction)
+    return reduce_loss("huber_loss", c.where(c.le(size, delta), near, far), reduction)
 
 
 def gaussian_nll_loss(x, target, var, full=False, eps=1e-06, reduction="mean"):
     """The negative log likelihood of a normal distribution of mean x and variance var."""
     x, y, var = align("gaussian_nll_loss", x, target, var, integers_as=float32)
     # The variance is limited from below without touching its gradient, as in PyTorch.
-    low = e.stop_gradient(e.sub(e.clamp(var, eps), var))
+    low = e.stop_gradient(e.sub(c.clamp(var, eps), var))
     var = e.add(var, low)
     loss = e.mul(e.add(e.log(var), e.div(e.square(e.sub(x, y)), var)), 0.5)
     loss = e.add(loss, 0.5 * math.log(2 * math.pi)) if full else loss
@@ -93,11 +94,11 @@ def poisson_nll_loss(input, target, log_input=True, full=False, eps=1e-08, reduc
     else:
         loss = e.sub(x, e.mul(y, e.log(e.add(x, eps))))
     if full:
-        safe = e.where(e.gt(y, 1), y, 1.0)
+        safe = c.where(c.gt(y, 1), y, 1.0)
         term = e.add(
             e.sub(e.mul(safe, e.log(safe)), safe), e.mul(e.log(e.mul(safe, 2 * math.pi)), 0.5)
         )
-        loss = e.add(loss, e.where(e.gt(y, 1), term, 0.0))
+        loss = e.add(loss, c.where(c.gt(y, 1), term, 0.0))
     return reduce_loss("poisson_nll_loss", loss, reduction)
 
 
@@ -109,7 +110,7 @@ def binary_cross_entropy(logits, labels, weight=None, reduction="mean"):
     x, y = align("binary_cross_entropy", logits, labels, integers_as=float32)
 
     def log(p):
-        return e.clamp(e.log(p), -100.0)
+        return c.clamp(e.log(p), -100.0)
 
     loss = e.neg(e.add(e.mul(y, log(x)), e.mul(e.sub(1, y), log(e.sub(1, x)))))
     loss = loss if weight is None else e.mul(loss, weight)
@@ -144,8 +145,8 @@ def soft_margin_loss(input, target, reduction="mean"):
 def hinge_embedding_loss(inputs, targets, margin=1.0, reduction="mean"):
     """x where the label is 1, max(0, margin - x) where it is -1."""
     x, y = _pair("hinge_embedding_loss", inputs, targets)
-    far = e.clamp(e.sub(margin, x), 0.0)
-    loss = e.add(e.where(e.ne(y, 1), far, 0.0), e.where(e.ne(y, -1), x, 0.0))
+    far = c.clamp(e.sub(margin, x), 0.0)
+    loss = e.add(c.where(c.ne(y, 1), far, 0.0), c.where(c.ne(y, -1), x, 0.0))
     return reduce_loss("hinge_embedding_loss", loss, reduction)
 
 
@@ -174,8 +175,8 @@ def kl_div(logits, labels, reduction="mean"):
 def xlogy(input, other):
     """x log(y), and 0 where x is 0, whatever y is."""
     x, y = align("xlogy", input, other, integers_as=float32)
-    zero = e.logical_and(e.eq(x, 0), e.logical_not(e.isnan(y)))
-    safe = e.where(zero, 1.0, y)
+    zero = c.logical_and(c.eq(x, 0), c.logical_not(c.isnan(y)))
+    safe = c.where(zero, 1.0, y)
     return e.mul(x, e.log(safe))
 
 
@@ -221,24 +222,24 @@ def _nll(name, inputs, target, weight, ignore_index, reduction, smoothing) -> Te
             why="the targets have the shape of the input without axis 1, the classes",
         )
     weight = _class_weights(name, x, weight)
-    counted = e.ne(target, ignore_index)
-    safe = e.where(counted, target, 0)
+    counted = c.ne(target, ignore_index)
+    safe = c.where(counted, target, 0)
     place = reshaped(name, safe, (*safe.shape[:axis], 1, *safe.shape[axis:]))
     picked = reshaped(name, gather_elements(x, axis, place), target.shape)
     share = None if weight is None else gather(weight, safe, 0)
     zero = splat(0, picked._type)
-    loss = e.where(counted, e.neg(picked if share is None else e.mul(picked, share)), zero)
+    loss = c.where(counted, e.neg(picked if share is None else e.mul(picked, share)), zero)
     if smoothing > 0:
         spread = (
             weight if weight is None else reshaped(name, weight, (-1,) + (1,) * (x.ndim - axis - 1))
         )
         every = r.sum(x if spread is None else e.mul(x, spread), axis)
-        every = e.where(counted, e.neg(every), zero)
+        every = c.where(counted, e.neg(every), zero)
         classes = x.shape[axis]
         loss = e.add(e.mul(loss, 1 - smoothing), e.mul(every, smoothing / classes))
     if reduction != "mean":
         return reduce_loss(name, loss, reduction)
-    total = cast(counted, x.dtype) if share is None else e.where(counted, share, zero)
+    total = cast(counted, x.dtype) if share is None else c.where(counted, share, zero)
     return e.div(r.sum(loss), r.sum(total))
 
 
@@ -293,21 +294,21 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
 def cosine_similarity(x1, x2, dim=1, eps=1e-08):
     """The cosine of the angle between vectors along an axis."""
     x, y = align("cosine_similarity", x1, x2, integers_as=float32)
-    sizes = [e.sqrt(e.clamp(r.sum(e.square(v), dim), eps * eps)) for v in (x, y)]
+    sizes = [e.sqrt(c.clamp(r.sum(e.square(v), dim), eps * eps)) for v in (x, y)]
     return e.div(r.sum(e.mul(x, y), dim), e.mul(*sizes))
 
 
 def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction="mean"):
     """1 - cosine where the label is 1, max(0, cosine - margin) where it is -1."""
     cosine = cosine_similarity(input1, input2, -1)
-    loss = e.where(e.eq(target, 1), e.sub(1, cosine), a.relu(e.sub(cosine, margin)))
+    loss = c.where(c.eq(target, 1), e.sub(1, cosine), a.relu(e.sub(cosine, margin)))
     return reduce_loss("cosine_embedding_loss", loss, reduction)
 
 
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False,
                         reduction="mean"):  # fmt: skip
     """max(0, distance to the positive - distance to the negative + margin), in the p-norm."""
-    from jitgrad.ops.norm import vector_norm
+    from jitgrad.ops.norms import vector_norm
 
     def distance(x, y):
         return vector_norm(e.add(e.sub(x, y), eps), p, -1)

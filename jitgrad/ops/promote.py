@@ -120,7 +120,7 @@ def tensor(name: str, value: Any, takes: Policy = ANY) -> Tensor:
     if not isinstance(value, Tensor):
         value = convert(name, value)
         if is_number(value):
-            value = splat(value, TensorType(WEAK[rank_of(value)], ()))
+            value = fill(value, TensorType(WEAK[rank_of(value)], ()))
     if takes is not ANY and not accepts(takes, value.dtype):
         raise refused(name, (value,), takes)
     return value
@@ -168,9 +168,9 @@ def align(
     """
     if dtype is None and len(operands) == 2:  # the common cases, quickly
         x, y = operands
-        if isinstance(x, Tensor) and isinstance(y, Tensor) and x._type is y._type:
-            if accepts(takes, x.dtype):
-                return [x, y]
+        same = isinstance(x, Tensor) and isinstance(y, Tensor) and x._type is y._type
+        if same and accepts(takes, x.dtype) and (integers_as is None or x.dtype.is_float):
+            return [x, y]
     operands = tuple([convert(name, x) for x in operands])
     if dtype is None:
         dtype = result_dtype(operands)
@@ -353,6 +353,29 @@ def spellings(function: Callable) -> Callable:
         return function(*args, **kwargs)
 
     return call
+
+
+def fresh(function: Callable) -> Callable:
+    """Never give back an operand itself: Tensors are values, and a later write to the result must
+    not reach the operand, whether or not there was anything to do.
+    """
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        out = function(*args, **kwargs)
+        if out is (args[0] if args else None) or any(out is value for value in kwargs.values()):
+            return copied(out)
+        return out
+
+    return call
+
+
+def copied(x: Tensor) -> Tensor:
+    """The same value and history, as another Tensor with memory of its own."""
+    if state.trace is not None:
+        array = None if x._node is None else x._data
+        return Tensor._of_node(state.trace.read(x), array)
+    return apply(structure.reshape, x, shape=x.shape)
 
 
 def named(function: Callable, name: str, doc: str) -> Callable:

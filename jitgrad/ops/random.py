@@ -6,24 +6,26 @@ With `seed` given, a function draws from the beginning of that seed's own stream
 
 from __future__ import annotations
 
-import builtins
 import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from jitgrad.errors import ArgumentError, ShapeError, fail
-from jitgrad.frontend.random import Generator, default_generator
+from jitgrad.frontend.random import Generator, checked_seed, default_generator, key_of
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, Node, full, input_node
-from jitgrad.ir.types import DType, TensorType, float16, float32, int32, int64, uint64
+from jitgrad.ir.types import DType, TensorType, bool_, float16, float32, int64, uint64
 from jitgrad.ir.types import dtype as dtype_of
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
-from jitgrad.ops import reduce as r
-from jitgrad.ops.index import getitem
+from jitgrad.ops.indexing import getitem
 from jitgrad.ops.promote import (
     apply,
     assign,
+    broadcast_shape,
     cast,
     expand,
     floating,
@@ -33,7 +35,6 @@ from jitgrad.ops.promote import (
     static,
     tensor,
 )
-from jitgrad.ops.shape import reshaped
 from jitgrad.ops.sorting import cumsum, searchsorted, topk
 from jitgrad.primitives import random as primitive
 from jitgrad.state import state
@@ -52,19 +53,21 @@ def draw(
     seed  None for the default generator, a Generator, or an int for a stream of its own.
     """
     span = options["high"] - options["low"] if make is primitive.randint else 1
-    count = primitive.consumed(make, shape, dtype, span)
-    build = functools.partial(_build, make, shape, dtype, tuple(options.items()))
+    call = (make, shape, dtype, tuple(options.items()))
     if seed is not None and not isinstance(seed, Generator):
-        generator = Generator(static("a random function", "seed", seed))
-        nodes = [full(part._data.item(), WORD) for part in (generator.key, generator.counter)]
-        return _made(build, generator) if state.trace is None else Tensor._of_node(build(*nodes))
+        key = np.uint64(key_of(checked_seed(static("a random function", "seed", seed))))
+        if state.trace is not None:
+            return Tensor._of_node(_build(*call, full(key, WORD), full(0, WORD)))
+        return _made(call, np.asarray(key), np.asarray(np.uint64(0)))
     generator = seed or default_generator()
+    count = primitive.consumed(make, shape, dtype, span)
     if state.trace is not None:
-        out = Tensor._of_node(build(*map(state.trace.read, (generator.key, generator.counter))))
+        read = state.trace.read
+        out = Tensor._of_node(_build(*call, read(generator.key), read(generator.counter)))
         _advance(generator, count)
         return out
     with generator._lock:
-        out = _made(build, generator)
+        out = _made(call, generator.key._data, generator.counter._data)
         _advance(generator, count)
     return out
 
@@ -85,9 +88,8 @@ def _build(make, shape, dtype, options, key: Node, counter: Node) -> Node:
     return make(key, counter, shape, dtype)
 
 
-def _made(build: functools.partial, generator: Generator) -> Tensor:
-    graph = _graph(*build.args)
-    (array,) = interpret(graph, (generator.key._data, generator.counter._data))
+def _made(call: tuple, key: np.ndarray, counter: np.ndarray) -> Tensor:
+    (array,) = interpret(_graph(*call), (key, counter))
     return Tensor._wrap(array)
 
 
@@ -138,9 +140,7 @@ def randn_like(input, seed=None, *, dtype=None):
 
 def _located(unit: Tensor, scale: Any, shift: Any) -> Tensor:
     """unit * scale + shift, for numbers or Tensors, in the dtype of the draw."""
-    scale, shift = (
-        cast(v, unit.dtype) if isinstance(v, Tensor) else v for v in (scale, shift)
-    )
+    scale, shift = (cast(v, unit.dtype) if isinstance(v, Tensor) else v for v in (scale, shift))
     return e.add(e.mul(unit, scale), shift)
 
 
@@ -159,16 +159,8 @@ def uniform(shape, minval, maxval, seed=None, dtype=float32):
 
 def _joint(name: str, shape: tuple[int, ...], *parameters: Any) -> tuple[int, ...]:
     """The shape asked for, widened where the parameters of a distribution are larger."""
-    from jitgrad.ops.promote import broadcast_shape
-
-    marker = Tensor._wrap(_zeros(shape))
+    marker = splat(False, TensorType(bool_, shape))
     return broadcast_shape(name, [marker, *(p for p in parameters if isinstance(p, Tensor))])
-
-
-def _zeros(shape: tuple[int, ...]):
-    import numpy as np
-
-    return np.zeros(shape, bool)
 
 
 def normal(shape, mean, stddev, seed=None):
@@ -196,7 +188,7 @@ def truncated_normal(shape, dtype=float32, seed=None):
     edge = math.erf(math.sqrt(2.0))
     shape = shape_of("truncated_normal", shape)
     unit = e.sub(e.mul(draw_uniform(shape, dtype, seed), 2 * edge), edge)
-    return e.clamp(e.mul(e.erfinv(unit), math.sqrt(2.0)), -2.0, 2.0)
+    return c.clamp(e.mul(e.erfinv(unit), math.sqrt(2.0)), -2.0, 2.0)
 
 
 def randint(low, high, size, seed=None, *, dtype=None):
@@ -239,7 +231,7 @@ def bernoulli(input, p=0.5, seed=None):
         raise fail(ArgumentError, f"bernoulli got p={p}", why="a probability is 0 to 1")
     unit = draw_uniform(x.shape, float32, seed)
     p = expand(cast(p, float32), x.shape) if isinstance(p, Tensor) else p
-    return cast(e.lt(unit, p), x.dtype)
+    return cast(c.lt(unit, p), x.dtype)
 
 
 def multinomial(input, num_samples, replacement=True, seed=None):
@@ -267,7 +259,7 @@ def multinomial(input, num_samples, replacement=True, seed=None):
     last = getitem(total, (..., slice(-1, None)))
     unit = draw_uniform((*lead, count), weights.dtype, seed)
     found = searchsorted(total, e.mul(unit, last), right=True, out_int32=True)
-    return e.clamp(found, 0, weights.shape[-1] - 1)
+    return c.clamp(found, 0, weights.shape[-1] - 1)
 
 
 def random_categorical(logits, num_sample, seed=None, dtype=int64):
@@ -299,8 +291,8 @@ def _dropped(name: str, x: Tensor, p: float, training: bool, shape, seed) -> Ten
         return x
     if p == 1:
         return e.mul(x, 0)
-    kept = expand(e.ge(draw_uniform(shape, float32, seed), p), x.shape)
-    return e.where(kept, e.mul(x, 1 / (1 - p)), 0.0)
+    kept = expand(c.ge(draw_uniform(shape, float32, seed), p), x.shape)
+    return c.where(kept, e.mul(x, 1 / (1 - p)), 0.0)
 
 
 def _channels(ndims: tuple[int, ...], name: str):

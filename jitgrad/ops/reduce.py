@@ -12,6 +12,7 @@ import math
 from jitgrad.errors import ArgumentError, fail
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import DType, TensorType, bool_, float16, float32, int32, int64
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops.promote import (
     apply,
@@ -19,6 +20,7 @@ from jitgrad.ops.promote import (
     axis_of,
     cast,
     expand,
+    fill,
     floating,
     named,
     scalar,
@@ -164,7 +166,7 @@ def _extreme(name: str, op: Op, identity: str, input, axis, keepdims, initial, w
                 why="an empty choice needs a value",
                 instead=f"add initial={identity}",
             )
-        x = e.where(where, x, initial)
+        x = c.where(where, x, initial)
     if x.dtype is bool_:
         op = primitive.reduce_any if op is primitive.reduce_max else primitive.reduce_all
     if initial is None and axes and count_of(x, axes) == 0:
@@ -177,7 +179,7 @@ def _extreme(name: str, op: Op, identity: str, input, axis, keepdims, initial, w
     if initial is not None and count_of(x, axes) == 0:
         kept = kept_shape(x.shape, axes)
         shape = kept if keepdims else tuple(n for a, n in enumerate(kept) if a not in axes)
-        return splat(initial, x._type.with_shape(shape))
+        return fill(initial, x._type.with_shape(shape))
     out = reduced(op, x, axes, keepdims)
     if initial is None:
         return out
@@ -239,7 +241,7 @@ def argmin(input, axis=None, keepdims=False):
 
 def _with_index(name: str, value, op: Op, input, axis, keepdims, initial, where):
     if axis is None:
-        return value(input, None, keepdims, initial=initial, where=where), splat(0, _INDEX)
+        return value(input, None, keepdims, initial=initial, where=where), fill(0, _INDEX)
     values = value(input, axis, keepdims, initial=initial, where=where)
     return values, argument(name, op, input, axis, keepdims)
 
@@ -282,27 +284,27 @@ def ptp(input, axis=None, keepdims=False):
 @spellings
 def any(input, axis=None, keep_dims=False):
     """Whether any element is true (not 0) over axes: a bool Tensor."""
-    x = e.truth("any", input)
+    x = c.truth("any", input)
     return reduced(primitive.reduce_any, x, axes_of("any", axis, x.ndim), keep_dims)
 
 
 @spellings
 def all(input, axis=None, keep_dims=False):
     """Whether all elements are true (not 0) over axes: a bool Tensor."""
-    x = e.truth("all", input)
+    x = c.truth("all", input)
     return reduced(primitive.reduce_all, x, axes_of("all", axis, x.ndim), keep_dims)
 
 
 @spellings
 def count_nonzero(x, axis=(), keep_dims=False, dtype=int32):
     """How many elements are not 0 over axes, in `dtype`."""
-    counts = cast(e.truth("count_nonzero", x), int64)
+    counts = cast(c.truth("count_nonzero", x), int64)
     return e.to_dtype("count_nonzero", sum(counts, axis, keep_dims), dtype)
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether all elements are close, as `isclose` has it: a 0-d bool Tensor."""
-    return all(e.isclose(input, other, rtol, atol, equal_nan))
+    return all(c.isclose(input, other, rtol, atol, equal_nan))
 
 
 # --- with logarithms and nans -------------------------------------------------------------------
@@ -338,14 +340,14 @@ def shift_of(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 def nansum(input, axis=None, keepdims=False, *, dtype=None):
     """Sum over axes in which nan counts as 0."""
     x = tensor("nansum", input)
-    return sum(e.where(e.isnan(x), 0, x), axis, keepdims, dtype=dtype)
+    return sum(c.where(c.isnan(x), 0, x), axis, keepdims, dtype=dtype)
 
 
 @spellings
 def nanmean(input, axis=None, keepdims=False, *, dtype=None):
     """Mean over axes of what is not nan."""
     x = floating("nanmean", input)
-    present = cast(e.logical_not(e.isnan(x)), x.dtype)
+    present = cast(c.logical_not(c.isnan(x)), x.dtype)
     out = e.div(nansum(x, axis, keepdims), sum(present, axis, keepdims))
     return out if dtype is None else e.to_dtype("nanmean", out, dtype)
 

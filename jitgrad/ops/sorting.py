@@ -10,10 +10,12 @@ import numpy as np
 
 from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ir.types import bool_, float32, int32, int64
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.gather import combine, gather_elements
-from jitgrad.ops.index import getitem
+from jitgrad.ops.gathering import combine, gather_elements
+from jitgrad.ops.indexing import getitem
+from jitgrad.ops.joining import concat
 from jitgrad.ops.promote import (
     apply,
     axis_of,
@@ -29,7 +31,7 @@ from jitgrad.ops.promote import (
     splat,
     tensor,
 )
-from jitgrad.ops.shape import concat, ravel, reshaped, sliced
+from jitgrad.ops.shaping import ravel, reshaped, sliced
 from jitgrad.primitives import scan
 from jitgrad.primitives import sort as primitive
 from jitgrad.primitives.declare import NUMBER
@@ -41,7 +43,7 @@ from jitgrad.tensor import Tensor
 def _sorted(name: str, x: Tensor, axis: Any, descending: bool, dtype=int32):
     axis = axis_of(name, axis, x.ndim)
     if x.ndim == 0:
-        return x, splat(0, x._type.with_dtype(dtype))
+        return x, fill(0, x._type.with_dtype(dtype))
     return apply(primitive.sort, x, axis=axis, descending=bool(descending), dtype=dtype)
 
 
@@ -115,8 +117,8 @@ def median(input, axis=-1, keepdims=False):
     extent = x.shape[axis_of("median", axis, x.ndim)] if x.ndim else 1
     values, at = kthvalue(x, (extent + 1) // 2, axis, keepdims)
     if x.dtype.is_float:
-        missing = r.any(e.isnan(x), axis, keepdims)
-        values = e.where(missing, math.nan, values)
+        missing = r.any(c.isnan(x), axis, keepdims)
+        values = c.where(missing, math.nan, values)
     return values, at
 
 
@@ -128,7 +130,7 @@ def quantile(input, q, axis=None, keepdims=False):
         q: a number in [0, 1], or a vector of them, which becomes the first axis.
         axis: None takes all elements.
     """
-    return _quantile("quantile", input, q, axis, keepdims, False)
+    return _quantile("quantile", "running_product", "running_sum", input, q, axis, keepdims, False)
 
 
 @spellings
@@ -149,12 +151,12 @@ def _quantile(name: str, input, q, axis, keepdims: bool, skip: bool) -> Tensor:
         raise fail(ArgumentError, f"{name} of {x._type}", why="there are no elements")
     q = cast(tensor(name, q), x.dtype)
     values, _ = _sorted(name, x if x.ndim else reshaped(name, x, (1,)), at, False)
-    missing = e.isnan(x if x.ndim else reshaped(name, x, (1,)))
-    count = cast(r.sum(e.logical_not(missing), at, True), x.dtype)
+    missing = c.isnan(x if x.ndim else reshaped(name, x, (1,)))
+    count = cast(r.sum(c.logical_not(missing), at, True), x.dtype)
     last = e.sub(count if skip else splat(values.shape[at], count._type), 1)
     parts = [_interpolated(values, at, e.mul(last, part)) for part in _each(q)]
     if not skip:
-        parts = [e.where(r.any(missing, at, True), math.nan, part) for part in parts]
+        parts = [c.where(r.any(missing, at, True), math.nan, part) for part in parts]
     shape = (
         kept if keepdims else tuple(n for a, n in enumerate(kept) if axis is not None and a != at)
     )
@@ -172,7 +174,7 @@ def _interpolated(values: Tensor, axis: int, place: Tensor) -> Tensor:
     """Sorted values at a fractional place, which has extent 1 along the axis."""
     low = e.floor(place)
     lower, upper = (
-        gather_elements(values, axis, cast(e.clamp(p, 0), int64)) for p in (low, e.ceil(place))
+        gather_elements(values, axis, cast(c.clamp(p, 0), int64)) for p in (low, e.ceil(place))
     )
     return e.add(lower, e.mul(e.sub(place, low), e.sub(upper, lower)))
 
@@ -213,6 +215,16 @@ def cumsum(x, axis, dtype=None):
     return _running("cumsum", scan.cumsum, x, axis)
 
 
+def running_sum(x, axis, exclusive=False, reverse=False):
+    """Running sum, from the end or without the element itself."""
+    return _running("CumSum", scan.cumsum, tensor("CumSum", x), axis, exclusive, reverse)
+
+
+def running_product(x, axis, exclusive=False, reverse=False):
+    """Running product, from the end or without the element itself."""
+    return _running("CumProd", scan.cumprod, tensor("CumProd", x), axis, exclusive, reverse)
+
+
 @spellings
 def cumprod(input, dim, dtype=None):
     """Running product along an axis; integers give int64."""
@@ -226,7 +238,7 @@ def _running_extreme(name: str, op, input, axis):
     x = tensor(name, input, NUMBER)
     axis = axis_of(name, axis, x.ndim)
     if x.ndim == 0:
-        return x, splat(0, x._type.with_dtype(int64))
+        return x, fill(0, x._type.with_dtype(int64))
     return apply(op, x, axis=axis, dtype=int64)
 
 
@@ -270,7 +282,7 @@ def diff(x, n=1, axis=-1, prepend=None, append=None):
             sliced(x, axis, builtins.min(1, extent), extent),
             sliced(x, axis, 0, builtins.max(extent - 1, 0)),
         )
-        x = e.ne(after, before) if x.dtype is bool_ else e.sub(after, before)
+        x = c.ne(after, before) if x.dtype is bool_ else e.sub(after, before)
     return x
 
 
@@ -369,7 +381,7 @@ def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=
         )
     shape = line.shape if line.ndim == 1 else (*line.shape[:-1], 1, line.shape[-1])
     line, given = reshaped(name, line, shape), reshaped(name, given, (*given.shape, 1))
-    smaller = e.le(line, given) if right else e.lt(line, given)
+    smaller = c.le(line, given) if right else c.lt(line, given)
     return r.sum(smaller, -1, dtype=int32 if out_int32 else int64)
 
 
@@ -384,17 +396,18 @@ def histc(input, bins=100, min=0.0, max=0.0):
     low, high = min, max
     if low == 0 and high == 0 and x._type.size:
         low, high = r.amin(x), r.amax(x)
-        same = e.eq(low, high)
-        low, high = e.where(same, e.sub(low, 1), low), e.where(same, e.add(high, 1), high)
+        same = c.eq(low, high)
+        low, high = c.where(same, e.sub(low, 1), low), c.where(same, e.add(high, 1), high)
     place = e.floor(e.div(e.mul(e.sub(cast(x, float32), low), bins), e.sub(high, low)))
-    inside = e.logical_and(e.ge(x, low), e.le(x, high))
-    at = cast(e.where(inside, e.clamp(place, 0, bins - 1), 0), int32)
+    inside = c.logical_and(c.ge(x, low), c.le(x, high))
+    at = cast(c.where(inside, c.clamp(place, 0, bins - 1), 0), int32)
     counts = fill(0, x._type.with_shape((bins,)))
     return combine("histc", counts, (at,), cast(inside, x.dtype), "add")
 
 
 __all__ = [
     "argsort", "argwhere", "bucketize", "cummax", "cummin", "cumprod", "cumsum", "diff", "histc",
-    "kthvalue", "logcumsumexp", "median", "msort", "nanquantile", "nonzero", "quantile",
+    "kthvalue", "logcumsumexp", "median", "msort", "nanquantile", "nonzero", "quantile", "running_product",
+    "running_sum",
     "searchsorted", "sort", "topk", "trapz", "unique", "unique_consecutive",
 ]  # fmt: skip

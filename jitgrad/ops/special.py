@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 from jitgrad.ir.types import bool_, float32, float64, int32
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
+from jitgrad.ops.joining import stack
 from jitgrad.ops.promote import (
     align,
     apply,
     cast,
+    fill,
     floating,
     is_number,
     scalar,
@@ -17,7 +20,6 @@ from jitgrad.ops.promote import (
     tensor,
 )
 from jitgrad.ops.reduce import sum as sum_
-from jitgrad.ops.shape import stack
 
 # --- of one number ------------------------------------------------------------------------------
 
@@ -41,20 +43,20 @@ def rad2deg(x):
 def sinc(input):
     """sin(pi x) / (pi x), and 1 at 0."""
     x = e.mul(floating("sinc", input), math.pi)
-    at_zero = e.eq(x, 0)
-    safe = e.where(at_zero, 1.0, x)
+    at_zero = c.eq(x, 0)
+    safe = c.where(at_zero, 1.0, x)
     # Where x is 0 the series 1 - x**2 / 6 stands in, which has the right derivatives there.
     series = e.sub(1, e.div(e.square(x), 6))
-    return e.where(at_zero, series, e.div(e.sin(safe), safe))
+    return c.where(at_zero, series, e.div(e.sin(safe), safe))
 
 
 def signbit(input):
     """Whether the sign is negative, that of -0.0 included."""
     x = tensor("signbit", input)
     if not x.dtype.is_float:
-        return e.lt(x, 0) if x.dtype is not bool_ else e.ne(x, x)
-    zero_below = e.lt(e.atan2(x, splat(-1, x._type)), 0)  # -pi for -0.0, pi for 0.0
-    return e.logical_or(e.lt(x, 0), zero_below)
+        return c.lt(x, 0) if x.dtype is not bool_ else c.ne(x, x)
+    zero_below = c.lt(e.atan2(x, splat(-1, x._type)), 0)  # -pi for -0.0, pi for 0.0
+    return c.logical_or(c.lt(x, 0), zero_below)
 
 
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
@@ -67,24 +69,24 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
     most = float(np.finfo(x.dtype.numpy).max)
     high = most if posinf is None else posinf
     low = -most if neginf is None else neginf
-    out = e.where(e.isnan(x), 0.0 if nan is None else nan, x)
-    out = e.where(e.eq(x, math.inf), high, out)
-    return e.where(e.eq(x, -math.inf), low, out)
+    out = c.where(c.isnan(x), 0.0 if nan is None else nan, x)
+    out = c.where(c.eq(x, math.inf), high, out)
+    return c.where(c.eq(x, -math.inf), low, out)
 
 
 def isposinf(input):
     """Whether plus infinity."""
-    return e.eq(tensor("isposinf", input), math.inf)
+    return c.eq(tensor("isposinf", input), math.inf)
 
 
 def isneginf(input):
     """Whether minus infinity."""
-    return e.eq(tensor("isneginf", input), -math.inf)
+    return c.eq(tensor("isneginf", input), -math.inf)
 
 
 def isreal(input):
     """Whether without an imaginary part: always."""
-    return splat(True, tensor("isreal", input)._type.with_dtype(bool_))
+    return fill(True, tensor("isreal", input)._type.with_dtype(bool_))
 
 
 def real(input):
@@ -105,7 +107,7 @@ def conj(input):
 def angle(input):
     """The angle in the complex plane: 0, or pi where negative."""
     x = floating("angle", input)
-    return e.where(e.lt(x, 0), math.pi, e.where(e.isnan(x), x, 0.0))
+    return c.where(c.lt(x, 0), math.pi, c.where(c.isnan(x), x, 0.0))
 
 
 def mvlgamma(input, p):
@@ -122,7 +124,7 @@ def hypot(input, other):
     """sqrt(x**2 + y**2) without overflow in between."""
     x, y = (e.abs(v) for v in align("hypot", input, other, integers_as=float32))
     top = e.stop_gradient(e.maximum(x, y))
-    unit = e.where(e.logical_or(e.eq(top, 0), e.isinf(top)), 1.0, top)
+    unit = c.where(c.logical_or(c.eq(top, 0), c.isinf(top)), 1.0, top)
     return e.mul(unit, e.sqrt(e.add(e.square(e.div(x, unit)), e.square(e.div(y, unit)))))
 
 
@@ -131,10 +133,10 @@ def logaddexp(input, other):
     from jitgrad.ops.activation import log1pexp
 
     x, y = align("logaddexp", input, other, integers_as=float32)
-    larger = e.ge(x, y)
-    top, rest = e.where(larger, x, y), e.where(larger, y, x)
-    same = e.logical_and(e.eq(x, y), e.isinf(x))
-    return e.where(same, x, e.add(top, log1pexp(e.sub(rest, top))))
+    larger = c.ge(x, y)
+    top, rest = c.where(larger, x, y), c.where(larger, y, x)
+    same = c.logical_and(c.eq(x, y), c.isinf(x))
+    return c.where(same, x, e.add(top, log1pexp(e.sub(rest, top))))
 
 
 def logaddexp2(input, other):
@@ -147,34 +149,34 @@ def logaddexp2(input, other):
 def xdivy(x, y):
     """x / y, and 0 where x is 0, whatever y is."""
     x, y = align("xdivy", x, y, integers_as=float32)
-    zero = e.eq(x, 0)
-    return e.where(zero, 0.0, e.div(x, e.where(zero, 1.0, y)))
+    zero = c.eq(x, 0)
+    return c.where(zero, 0.0, e.div(x, c.where(zero, 1.0, y)))
 
 
 def copysign(x, other):
     """The magnitude of x with the sign of the other."""
     x, y = align("copysign", x, other, integers_as=float32)
     size = e.abs(x)
-    return e.where(signbit(y), e.neg(size), size)
+    return c.where(signbit(y), e.neg(size), size)
 
 
 def heaviside(input, values):
     """0 below 0, 1 above, `values` at 0."""
     x, at_zero = align("heaviside", input, values)
-    step = e.where(e.gt(x, 0), splat(1, x._type), splat(0, x._type))
-    return e.where(e.isnan(x), x, e.where(e.eq(x, 0), at_zero, step))
+    step = c.where(c.gt(x, 0), splat(1, x._type), splat(0, x._type))
+    return c.where(c.isnan(x), x, c.where(c.eq(x, 0), at_zero, step))
 
 
 def fmax(input, other):
     """The larger of two; a nan counts only if both are."""
     x, y = align("fmax", input, other)
-    return e.where(e.isnan(x), y, e.where(e.isnan(y), x, e.maximum(x, y)))
+    return c.where(c.isnan(x), y, c.where(c.isnan(y), x, e.maximum(x, y)))
 
 
 def fmin(input, other):
     """The smaller of two; a nan counts only if both are."""
     x, y = align("fmin", input, other)
-    return e.where(e.isnan(x), y, e.where(e.isnan(y), x, e.minimum(x, y)))
+    return c.where(c.isnan(x), y, c.where(c.isnan(y), x, e.minimum(x, y)))
 
 
 def lerp(input, end, weight):
@@ -205,19 +207,19 @@ def squared_difference(x, y):
 def div_no_nan(x, y):
     """x / y, and 0 where y is 0."""
     x, y = align("div_no_nan", x, y, integers_as=float32)
-    zero = e.eq(y, 0)
-    return e.where(zero, 0.0, e.div(x, e.where(zero, 1.0, y)))
+    zero = c.eq(y, 0)
+    return c.where(zero, 0.0, e.div(x, c.where(zero, 1.0, y)))
 
 
 def mul_no_nan(x, y):
     """x * y, and 0 where y is 0, whatever x is."""
     x, y = align("mul_no_nan", x, y)
-    return e.where(e.eq(y, 0), splat(0, x._type), e.mul(x, y))
+    return c.where(c.eq(y, 0), splat(0, x._type), e.mul(x, y))
 
 
 def approximate_equal(x, y, tolerance=1e-05):
     """Whether \\|x - y\\| < tolerance, elementwise."""
-    return e.lt(e.abs(e.sub(x, y)), tolerance)
+    return c.lt(e.abs(e.sub(x, y)), tolerance)
 
 
 def truncate_div(x, y):
@@ -254,10 +256,10 @@ def population_count(input_x):
     x = tensor("population_count", input_x, INTEGER)
     bits = cast(x, uint64)
     if x.dtype.kind == "i" and x.dtype.size < 8:
-        bits = e.bitwise_and(bits, (1 << 8 * x.dtype.size) - 1)
+        bits = c.bitwise_and(bits, (1 << 8 * x.dtype.size) - 1)
     total = splat(0, bits._type.with_dtype(int32))
     for i in range(8 * x.dtype.size):
-        total = e.add(total, cast(e.bitwise_and(e.bitwise_right_shift(bits, i), 1), int32))
+        total = e.add(total, cast(c.bitwise_and(c.bitwise_right_shift(bits, i), 1), int32))
     return cast(total, uint8)
 
 

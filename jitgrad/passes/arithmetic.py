@@ -47,7 +47,7 @@ from jitgrad.primitives.elementwise import (
 )
 from jitgrad.primitives.shape import cast
 
-FLOATS, INTS, BOOLS, DISCRETE = "f", "iu", "b", "biu"
+FLOATS, INTS, SIGNED, DISCRETE = "f", "iu", "if", "biu"
 
 SUMS = (
     rule("x + 0", lambda x: (x + 0, x), EXACT, on=INTS),
@@ -73,7 +73,7 @@ SUMS = (
     rule(
         "(x + a) + b of floats",
         lambda x, a, b: ((x + a.by(constant)) + b.by(constant), x + (a + b)),
-        ROUNDING,
+        FINITE,  # x + a may overflow, or a + b
         on=FLOATS,
     ),
 )
@@ -160,7 +160,7 @@ STEPS = (
         rule(f"{f.name} twice", lambda x, f=f: (f(f(x)), f(x)), EXACT)
         for f in (abs_, sign, floor, ceil, trunc, rint)
     ],
-    rule("|-x|", lambda x: (abs_(-x), abs_(x)), EXACT),
+    rule("|-x|", lambda x: (abs_(-x), abs_(x)), EXACT, on=SIGNED),
     *[
         row
         for f in (minimum, maximum)

@@ -14,7 +14,9 @@ from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.access import external, stored
 from jitgrad.passes.schedule import kept, schedule
 
-MOST_OPERANDS = 24  # arrays of one kernel: beyond that, run-time alias checks outgrow the loop
+# Arrays that one kernel reads and writes: beyond that, run-time alias checks outgrow the loop.
+MOST_OPERANDS, MOST_RESULTS = 24, 16
+MOST_NODES = 400  # of one kernel: compile time grows faster than its text
 
 
 @dataclass(slots=True, eq=False)
@@ -26,12 +28,15 @@ class Group:
     axes: tuple[int, ...] | None = None
     nodes: list[Node] = field(default_factory=list)
     operands: set[Node] = field(default_factory=set)
+    results: int = 0  # nodes that are stored in any case
     merged_into: Group | None = None
 
     def root(self) -> Group:
         group = self
         while group.merged_into is not None:
             group = group.merged_into
+        if group is not self:
+            self.merged_into = group  # so that long chains of merges stay short
         return group
 
     def row_shape(self) -> tuple[int, ...] | None:
@@ -40,6 +45,7 @@ class Group:
         return tuple(self.domain[a] for a in kept(self.domain, self.axes))
 
 
+FUSABLE = frozenset({"elementwise", "reduce"})
 # Views by which a kernel that reduces rows reads its own results again.
 ROW_TO_FULL = frozenset({"broadcast"})
 
@@ -59,7 +65,12 @@ class Fuser:
         self.graph = graph
         self.groups: dict[Node, Group] = {}
         self.stages: dict[Node, int] = {}  # of nodes that run on their own
+        self.copied: dict[Node, int] = {}  # views, and from which stage on a copy can be read
         self.recent: dict[tuple[int, tuple[int, ...]], Group] = {}
+        self.results = {stored(o) for o in graph.outputs}
+        for node in graph.nodes:
+            if node.op.kind not in FUSABLE and node.op.kind != "view":
+                self.results.update(stored(i) for i in node.inputs)
 
     # --- stages and groups ---
 
@@ -69,9 +80,7 @@ class Fuser:
             return self.groups[node].root().stage + 1
         if node in self.stages:
             return self.stages[node] + 1
-        if node.op.kind == "view":  # to be copied, a stage of its own
-            return self.available(stored(node.inputs[0])) + 1
-        return 0
+        return self.copied.get(node, 0)
 
     def place_all(self) -> None:
         for node in self.graph.nodes:
@@ -79,7 +88,9 @@ class Fuser:
                 self.place_elementwise(node)
             elif node.op.kind == "reduce":
                 self.place_reduction(node)
-            elif node.op.kind not in ("leaf", "view"):
+            elif node.op.kind == "view":
+                self.copied[node] = self.available(stored(node.inputs[0])) + 1
+            elif node.op.kind != "leaf":
                 self.stages[node] = max((self.available(stored(i)) for i in node.inputs), default=0)
 
     def row_link(self, operand: Node) -> Node | None:
@@ -134,13 +145,20 @@ class Fuser:
                 fits = fits and node.shape == producer.shape
             if not fits:
                 return None
-        operands = main.operands.union(bases, *(g.operands for g in roots))
-        if len(operands) + sum(len(g.nodes) > 0 for g in roots) > MOST_OPERANDS:
+        if not self.has_room(roots, bases, node):
             return None
         for other in roots:
             if other is not main:
                 self.merge(main, other)
         return main
+
+    def has_room(self, groups: list[Group], bases: list[Node], node: Node) -> bool:
+        """Whether the groups together with one more node are still one kernel of a sane size."""
+        operands = set(bases).union(*(g.operands for g in groups))
+        results = sum(g.results for g in groups) + (node in self.results)
+        nodes = sum(len(g.nodes) for g in groups)
+        fits = len(operands) <= MOST_OPERANDS and results <= MOST_RESULTS
+        return fits and nodes < MOST_NODES
 
     @staticmethod
     def rows_can_compute(group: Group) -> bool:
@@ -160,6 +178,7 @@ class Fuser:
     def merge(main: Group, other: Group) -> None:
         main.nodes += other.nodes
         main.operands |= other.operands
+        main.results += other.results
         main.axes = main.axes or (other.axes if main.domain == other.domain else None)
         other.merged_into = main
 
@@ -172,6 +191,7 @@ class Fuser:
             and axes != ()
             and operand.shape == group.domain
             and group.axes in (None, axes)
+            and self.has_room([group], [], node)
         )
         if joins:
             group.axes = axes
@@ -201,6 +221,7 @@ class Fuser:
             and any(b in near.operands for b in bases)
             and (not axes or near.axes in (None, axes))
             and len(near.operands.union(bases)) + len(near.nodes) // 4 < MOST_OPERANDS
+            and near.results < MOST_RESULTS
         ):
             return near
         group = self.recent[(stage, domain)] = Group(stage, domain)
@@ -209,6 +230,7 @@ class Fuser:
     def join(self, group: Group, node: Node, bases: list[Node]) -> None:
         group.nodes.append(node)
         group.operands.update(bases)
+        group.results += node in self.results
         self.groups[node] = group
 
 

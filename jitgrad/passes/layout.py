@@ -24,10 +24,9 @@ MANY = 64  # operands of a join that rules look at: all passes stay linear
 
 
 def _same_type(op):
-    """Where these ops keep the type, they keep every element in its place."""
-
     @rewrite(lambda x: op(x), EXACT)
     def keeps_the_type(x, node):
+        """It keeps every element in its place as well."""
         return x if node.type is x.type else None
 
     return keeps_the_type.named(f"{op.name} that {keeps_the_type.name}")

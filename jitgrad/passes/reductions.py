@@ -13,7 +13,7 @@ import numpy as np
 from jitgrad.ir.node import builder, full, splat
 from jitgrad.ir.node import constant_op as constant
 from jitgrad.ir.op import OPS
-from jitgrad.ir.pattern import EXACT, EXACT_BUT_SIGNED_ZERO, rewrite
+from jitgrad.ir.pattern import EXACT, EXACT_BUT_SIGNED_ZERO, rewrite, rule
 from jitgrad.primitives.reduce import (
     kept_axes,
     reduce_all,
@@ -36,6 +36,7 @@ IDEMPOTENT = (reduce_max, reduce_min, reduce_any, reduce_all)
 def _over_unit_axes(op):
     @rewrite(lambda x, axes: op(x, axes=axes), REDUCTIONS[op])
     def over_unit_axes(x, axes, node):
+        """Nothing is combined: only the shape changes."""
         if any(x.shape[a] != 1 for a in axes):
             return None
         return reshape(x, shape=node.shape)
@@ -103,6 +104,13 @@ def _of_one_number(op):
     return of_one_number.named(f"{op.name} {of_one_number.name}")
 
 
+sum_of_negations = rule(
+    "sum of negations",
+    lambda x, a: (reduce_sum(-x, axes=a), -reduce_sum(x, axes=a)),
+    EXACT_BUT_SIGNED_ZERO,
+)
+
+
 def _sums_exactly(number, count):
     """Whether every partial sum of `count` copies of a float is a float."""
     if not np.isfinite(number):
@@ -146,5 +154,6 @@ REDUCTION = (
     *map(_of_itself, REDUCTIONS),
     *map(_of_broadcast, REDUCTIONS),
     *map(_of_one_number, REDUCTIONS),
+    sum_of_negations,
     *[_of_broadcasts(op) for op in OPS.values() if op.kind == "elementwise"],
 )

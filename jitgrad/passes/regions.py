@@ -22,6 +22,7 @@ from jitgrad.locate import Location
 from jitgrad.passes.access import external, is_leaf, keeps_order, stored
 from jitgrad.passes.fuse import ROW_TO_FULL, Group, repeats_row
 from jitgrad.passes.schedule import schedule
+from jitgrad.primitives.shape import swaps_last
 
 CHEAP_OPS, CHEAP_LOADS = 4, 2  # recomputed rather than stored and loaded again
 # Ops whose kernel reads an operand with its last two axes swapped as it is (a flag of the call).
@@ -47,27 +48,31 @@ class Regions:
     def __init__(self, graph: Graph, groups: Mapping[Node, Group]):
         self.graph = graph
         self.groups = groups
+        self.needed = self.find_needed()
         self.stored: set[Node] = set()
-        self.cost: dict[Node, tuple[int, frozenset[Node]] | None] = {}
+        self.recomputed: dict[Node, tuple[int, frozenset[Node]]] = {}
         self.new: dict[Node, Node] = {}
         self.locs: dict[Node, Location] = {}
 
     # --- what has to be in memory ---
 
-    def recomputed(self, node: Node) -> tuple[int, frozenset[Node]] | None:
-        """Ops and loads of computing a node again in another kernel; None: better stored."""
-        if node not in self.cost:
-            self.cost[node] = self._recomputed(node) if is_cheap(node) else None
-        return self.cost[node]
+    def find_cheap(self) -> None:
+        """Ops and loads of computing a node again in another kernel, where that is better than
+        to store it.
+        """
+        for node in self.graph.nodes:
+            cost = self.cost(node) if node in self.groups and is_cheap(node) else None
+            if cost is not None:
+                self.recomputed[node] = cost
 
-    def _recomputed(self, node: Node) -> tuple[int, frozenset[Node]] | None:
+    def cost(self, node: Node) -> tuple[int, frozenset[Node]] | None:
         ops, loads = 1, frozenset[Node]()
         for operand in node.inputs:
             base = external(operand)
             if base is None:
                 continue
             if base in self.groups:
-                inner = self.recomputed(base) if base is operand else None
+                inner = self.recomputed.get(base) if base is operand else None
                 if inner is None:
                     return None
                 ops, loads = ops + inner[0], loads | inner[1]
@@ -93,35 +98,47 @@ class Regions:
         return inside, outside
 
     def _is_again(self, operand: Node, base: Node) -> bool:
-        return operand is base and base in self.groups and self.recomputed(base) is not None
+        return operand is base and base in self.recomputed
+
+    def find_needed(self) -> set[Node]:
+        """What has to be in memory whatever fusion does: results, and operands of calls."""
+        needed = {stored(output) for output in self.graph.outputs}
+        for node in self.graph.nodes:
+            if node not in self.groups and node.op.kind not in ("leaf", "view"):
+                needed.update(stored(i) for i in node.inputs)
+        return needed
 
     def find_stored(self) -> None:
         computed: set[Node] = set()
-        for output in self.graph.outputs:
-            self.stored.add(stored(output))
+        self.stored |= self.needed
         for node in reversed(self.graph.nodes):
             if node in self.groups:
                 if node not in self.stored and node not in computed:
                     continue
                 if node.op.kind == "reduce" and accumulates_in_memory(self.groups[node]):
                     self.stored.add(node)
-                pending, seen = [node], {node}
-                while pending:
-                    inside, outside = self.edges(pending.pop(), self.groups[node])
-                    self.stored.update(outside)
-                    for inner in inside:
-                        if inner not in seen:
-                            seen.add(inner)
-                            pending.append(inner)
-                            if self.groups[inner] is self.groups[node]:
-                                computed.add(inner)
+                self.find_read(node, computed)
             elif node.op.kind not in ("leaf", "view"):
                 self.stored.add(node)
-                self.stored.update(stored(i) for i in node.inputs)
+
+    def find_read(self, node: Node, computed: set[Node]) -> None:
+        """What a node reads, itself or through nodes computed again, is stored; its operands in
+        its own group are computed there.
+        """
+        pending, group = [node], self.groups[node]
+        while pending:
+            inside, outside = self.edges(pending.pop(), group)
+            self.stored.update(outside)
+            for inner in inside:
+                if self.groups[inner] is group:
+                    computed.add(inner)
+                else:
+                    pending.append(inner)  # at most CHEAP_OPS of them
 
     # --- the new graph ---
 
     def emit(self) -> Graph:
+        self.find_cheap()
         self.find_stored()
         outputs: dict[Group, list[Node]] = {}
         units: list[tuple[int, int, Node]] = []
@@ -149,7 +166,7 @@ class Regions:
                 self.note(
                     node, with_inputs(node, tuple(self.in_memory(i, node) for i in node.inputs))
                 )
-        results = [self.in_memory(o, None) for o in self.graph.outputs]
+        results = [self.in_memory(o) for o in self.graph.outputs]
         return self.graph.replace(results, self.locs)
 
     def note(self, node: Node, new: Node) -> None:
@@ -176,7 +193,7 @@ class Regions:
     def region(
         self, outputs: list[Node], reads: list[Node], domain: tuple[int, ...], axes: tuple[int, ...]
     ) -> Node:
-        operands = [self.in_memory(r, None) for r in reads]
+        operands = [self.in_memory(r) for r in reads]
         inputs = [input_node(f"a{i}", r.type) for i, r in enumerate(reads)]
         inside = substitute(outputs, dict(zip(reads, inputs, strict=True)))
         body = Graph("body", inputs, inside)
@@ -184,28 +201,35 @@ class Regions:
             op("fused"), tuple(operands), {"body": body, "domain": domain, "axes": axes}
         )
 
-    def in_memory(self, node: Node, reader: Node | None) -> Node:
+    def in_memory(self, node: Node, reader: Node | None = None) -> Node:
         """The value of a node as a stored array, copied there if it is a mere view."""
-        if node in self.new:
-            return self.new[node]
-        if is_leaf(node):
-            self.note(node, self.region([node], [], node.shape, ()))
-        elif keeps_order(node):
-            self.note(node, with_inputs(node, (self.in_memory(node.inputs[0], None),)))
-        elif reader is not None and reader.op.name in READS_TRANSPOSED and _swaps_last(node):
-            return with_inputs(node, (self.in_memory(node.inputs[0], None),))
-        else:
-            base = external(node)
-            reads = [] if base is None else [base]
-            self.note(node, self.region([node], reads, node.shape, ()))
+        swapped = reader is not None and reader.op.name in READS_TRANSPOSED and swaps_last(node)
+        if swapped and node not in self.new:
+            return with_inputs(node, (self.in_memory(node.inputs[0]),))
+        pending = [node]
+        while pending:
+            top = pending[-1]
+            missing = [n for n in self.below(top) if n not in self.new]
+            pending += missing
+            if not missing:
+                pending.pop()
+                if top not in self.new:
+                    self.copy(top)
         return self.new[node]
 
+    def below(self, node: Node) -> list[Node]:
+        """What must be in memory for `copy` to store a leaf or view."""
+        if node in self.new or is_leaf(node):
+            return []
+        base = node.inputs[0] if keeps_order(node) else external(node)
+        return [] if base is None else [base]
 
-def _swaps_last(view: Node) -> bool:
-    """A transposition of the last two axes, and of nothing else."""
-    perm = view.attrs.get("perm")
-    n = view.ndim
-    return perm is not None and n >= 2 and perm == (*range(n - 2), n - 1, n - 2)
+    def copy(self, node: Node) -> None:
+        """Store a leaf or a view."""
+        if keeps_order(node):
+            self.note(node, with_inputs(node, (self.new[node.inputs[0]],)))
+        else:
+            self.note(node, self.region([node], self.below(node), node.shape, ()))
 
 
 def emit_regions(graph: Graph, groups: Mapping[Node, Group]) -> Graph:

@@ -88,6 +88,7 @@ OVERFLOW = (
     ),
     softplus,
     rule("1 / (1 + exp(x))", lambda x: (1 / (1 + exp(x)), sigmoid(-x)), ROUNDING),
+    rule("sigmoid(-x) * exp(x)", lambda x: (sigmoid(-x) * exp(x), sigmoid(x)), ROUNDING),
     rule("exp(x) / (1 + exp(x))", lambda x: (exp(x) / (1 + exp(x)), sigmoid(x)), ROUNDING),
     rule(
         "g / (1 + exp(x)) * exp(x)",
@@ -99,7 +100,6 @@ OVERFLOW = (
         lambda x: ((exp(x) - exp(-x)) / (exp(x) + exp(-x)), tanh(x)),
         ROUNDING,
     ),
-    rule("log(exp(x) / y)", lambda x, y: (log(exp(x) / y), x - log(y)), ROUNDING),
 )
 
 # --- sums of exponentials -----------------------------------------------------------------------
@@ -155,6 +155,20 @@ def _softmax(x, axes):
 
 
 @rewrite(
+    lambda x, axes, dims: log(exp(x) / broadcast(reduce_sum(exp(x), axes=axes), dims=dims)),
+    ROUNDING,
+)
+def log_of_softmax(x, axes, dims):
+    """log(exp(x) / sum(exp(x))) is x - log(sum(exp(x))).
+
+    Only for x less its largest: there both terms have one sign and nothing cancels.
+    """
+    if not _is_safe(x) or dims != kept_axes(x.ndim, axes):
+        return None
+    return x - expand(log(reduce_sum(exp(x), axes=axes)), x.shape, axes)
+
+
+@rewrite(
     lambda g, x, axes, dims: broadcast(g / reduce_sum(exp(x), axes=axes), dims=dims) * exp(x),
     ROUNDING,
 )
@@ -189,6 +203,7 @@ RULES = Rules(
         log_of_a_sum_of_exponentials,
         log_of_a_reshaped_sum_of_exponentials,
         softmax,
+        log_of_softmax,
         gradient_of_log_of_a_sum_of_exponentials,
     )
 )

@@ -143,7 +143,7 @@ def rint(x):
 @elementwise("select(x <= 0, 0, x)", dtype=NUMBER, sample=reals(-3, 3, 0))
 def relu(x, out):
     """x where positive, else 0; nan for nan. The derivative at 0 is 0."""
-    return ((lambda g: select(out > 0, g, zeros(g.type))),)
+    return ((lambda g: select(out <= 0, zeros(g.type), g)),)
 
 
 # --- exponentials, logarithms, roots ------------------------------------------------------------

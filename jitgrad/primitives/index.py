@@ -63,7 +63,11 @@ def _draw(shape: tuple[int, ...], dtype: DType, seed: int = 5) -> np.ndarray:
         return (values % 2 == 0).reshape(shape)
     low = 0 if dtype.kind == "u" else size // 2
     values = values - low
-    return (values * 0.25 + seed * 0.01 if dtype.is_float else values).reshape(shape).astype(dtype.numpy)
+    return (
+        (values * 0.25 + seed * 0.01 if dtype.is_float else values)
+        .reshape(shape)
+        .astype(dtype.numpy)
+    )
 
 
 # --- rows ---------------------------------------------------------------------------------------

@@ -42,16 +42,16 @@ def _pooled(name: str, x: TensorType, attrs: Attrs) -> TensorType:
 
 def _cells(
     size: Pair, kernel: Pair, stride: Pair, pad: tuple[int, ...]
-) -> Iterator[tuple[int, tuple, tuple]]:
-    """For each place of a window: its number, and the slices of the output and of the image that
-    it connects (outputs for which the place is outside the image are left out).
+) -> Iterator[tuple[tuple, tuple]]:
+    """For each place of a window, in C order: the slices of the output and of the image that it
+    connects. Outputs for which the place is outside the image are left out.
     """
     out = spans("pool", size, kernel, {"stride": stride, "pad": pad})
     rows = [_run(kh - pad[0], stride[0], size[0], out[0]) for kh in range(kernel[0])]
     columns = [_run(kw - pad[2], stride[1], size[1], out[1]) for kw in range(kernel[1])]
-    for kh, (oy, iy) in enumerate(rows):
-        for kw, (ox, ix) in enumerate(columns):
-            yield kh * kernel[1] + kw, (..., oy, ox), (..., iy, ix)
+    for oy, iy in rows:
+        for ox, ix in columns:
+            yield (..., oy, ox), (..., iy, ix)
 
 
 def _run(first: int, step: int, extent: int, count: int) -> tuple[slice, slice]:
@@ -62,16 +62,21 @@ def _run(first: int, step: int, extent: int, count: int) -> tuple[slice, slice]:
     return slice(low, high), slice(max(start, 0), max(start + (high - low) * step, 0), step)
 
 
-def _choice(x: np.ndarray, **attrs: Any) -> np.ndarray:
-    """For each window the number of the place that holds the first maximum; -1 if it is empty."""
-    out = (*x.shape[:2], *spans("pool", x.shape[2:], attrs["kernel"], attrs))
-    best, choice = np.zeros(out, x.dtype), np.full(out, -1, np.int32)
-    for number, at, place in _cells(x.shape[2:], **attrs):
-        value, known, chosen = x[place], best[at], choice[at]
-        better = (value > known) | (chosen < 0) | ((value != value) & (known == known))
-        np.copyto(known, value, where=better)
-        chosen[better] = number
-    return choice
+def _first_maxima(x: np.ndarray, **attrs: Any) -> Iterator[tuple[tuple, tuple, np.ndarray]]:
+    """What `_cells` gives, with the windows in which the place holds the first maximum, or the
+    first nan, if there is one.
+    """
+    best = max_pool2d.numpy(x, **attrs)
+    has_nan = best.dtype.kind == "f" and np.isnan(best).any()
+    free = np.ones(best.shape, bool)
+    for at, place in _cells(x.shape[2:], **attrs):
+        value = x[place]
+        is_first = value == best[at]
+        if has_nan:
+            is_first |= value != value
+        is_first &= free[at]
+        free[at] ^= is_first
+        yield at, place, is_first
 
 
 def _lowest(dtype: np.dtype) -> Any:
@@ -85,7 +90,7 @@ def _element_counts(size: Pair, include_pad: bool, **attrs: Any) -> np.ndarray:
     if include_pad:
         return np.full(out, kernel[0] * kernel[1])
     counts = np.zeros(out, np.int64)
-    for _, at, _ in _cells(size, **attrs):
+    for at, _ in _cells(size, **attrs):
         counts[at] += 1
     return np.maximum(counts, 1)
 
@@ -144,7 +149,7 @@ class max_pool2d:
     def numpy(x, **attrs):
         out = (*x.shape[:2], *spans("max_pool2d", x.shape[2:], attrs["kernel"], attrs))
         best = np.full(out, _lowest(x.dtype), x.dtype)
-        for _, at, place in _cells(x.shape[2:], **attrs):
+        for at, place in _cells(x.shape[2:], **attrs):
             np.maximum(best[at], x[place], out=best[at])
         return best
 
@@ -183,9 +188,9 @@ class max_pool2d_grad:
         return x
 
     def numpy(x, g, **attrs):
-        out, choice = np.zeros(x.shape, x.dtype), _choice(x, **attrs)
-        for number, at, place in _cells(x.shape[2:], **attrs):
-            out[place] += np.where(choice[at] == number, g[at], g.dtype.type(0))
+        out = np.zeros(x.shape, x.dtype)
+        for at, place, is_first in _first_maxima(x, **attrs):
+            out[place] += np.where(is_first, g[at], g.dtype.type(0))
         return out
 
     def vjp(node: Node, ct: Node):
@@ -220,10 +225,9 @@ class max_pool2d_pick:
         return _pooled("max_pool2d_pick", x, attrs)
 
     def numpy(x, t, **attrs):
-        choice = _choice(x, **attrs)
-        out = np.zeros(choice.shape, t.dtype)
-        for number, at, place in _cells(x.shape[2:], **attrs):
-            np.copyto(out[at], t[place], where=choice[at] == number)
+        out = np.zeros((*x.shape[:2], *spans("pool", x.shape[2:], attrs["kernel"], attrs)), t.dtype)
+        for at, place, is_first in _first_maxima(x, **attrs):
+            np.copyto(out[at], t[place], where=is_first)
         return out
 
     def vjp(node: Node, ct: Node):
@@ -261,7 +265,7 @@ class avg_pool2d:
         windows, include_pad = _split(attrs)
         counts = _element_counts(x.shape[2:], include_pad, **windows)
         total = np.zeros((*x.shape[:2], *counts.shape), x.dtype)
-        for _, at, place in _cells(x.shape[2:], **windows):
+        for at, place in _cells(x.shape[2:], **windows):
             total[at] += x[place]
         return total / counts.astype(x.dtype)
 
@@ -300,7 +304,7 @@ class avg_pool2d_grad:
         windows, include_pad = _split(attrs)
         share = g / _element_counts(size, include_pad, **windows).astype(g.dtype)
         out = np.zeros((*g.shape[:2], *size), g.dtype)
-        for _, at, place in _cells(size, **windows):
+        for at, place in _cells(size, **windows):
             out[place] += share[at]
         return out
 

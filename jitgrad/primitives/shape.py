@@ -356,6 +356,14 @@ def transpose_last(x: Node) -> Node:
     return transpose(x, perm=(*order[:-2], order[-1], order[-2]))
 
 
+def swaps_last(node: Node) -> bool:
+    """Whether a node swaps the last two axes, and does nothing else."""
+    n = node.ndim
+    return (
+        node.op is transpose and n >= 2 and node.attrs["perm"] == (*range(n - 2), n - 1, n - 2)
+    )
+
+
 def iota_of(shape: tuple[int, ...], axis: int, dtype: DType) -> Node:
     """An `iota` node (the op has no inputs to take a type from)."""
     from jitgrad.ir.node import builder
@@ -365,5 +373,5 @@ def iota_of(shape: tuple[int, ...], axis: int, dtype: DType) -> Node:
 
 __all__ = [
     "broadcast", "cast", "concat", "flip", "iota", "iota_of", "lead", "pad", "reshape",
-    "slice_", "transpose", "transpose_last", "zeros",
+    "slice_", "swaps_last", "transpose", "transpose_last", "zeros",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
+from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import optimize
 from jitgrad.passes.plan import ALIGNMENT, Plan, plan
 from jitgrad.passes.widen import widen
@@ -30,7 +31,7 @@ class Executable:
     def __init__(self, graph: Graph, updates: Mapping[int, int]):
         self.graph = graph
         self.optimized = optimize(graph)
-        self.fused = fuse(widen(self.optimized))
+        self.fused = fuse(optimize(orient(widen(self.optimized))))
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch]] = [
             (position, launch)

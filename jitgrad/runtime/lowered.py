@@ -57,7 +57,10 @@ class Lowered:
     kernels  one report for each launch, in order.
     """
 
-    def __init__(self, graph: Graph, updates: Mapping[int, int]):
+    def __init__(
+        self, graph: Graph, updates: Mapping[int, int], arrays: Sequence[np.ndarray] = ()
+    ):
+        self.arrays = list(arrays)
         start = time.perf_counter()
         self.stages: list[tuple[str, Graph]] = [("trace", graph)]
         optimize(graph, watch=self._watch)
@@ -108,10 +111,13 @@ class Lowered:
         """Bytes that one run reads and writes, each buffer of a launch counted once."""
         return sum(kernel.nbytes for kernel in self.kernels)
 
-    def profile(self, arrays: Sequence[np.ndarray], repeat: int = 20) -> list[float]:
-        """Seconds of each launch, the least of `repeat` runs, on copies of the inputs."""
+    def profile(self, arrays: Sequence[np.ndarray] = (), repeat: int = 20) -> list[float]:
+        """Seconds of each launch, the least of `repeat` runs, on copies of the inputs.
+
+        `arrays` are the inputs; by default those that it was lowered for.
+        """
         executable = self.executable
-        bases = [np.array(a) for a in arrays]
+        bases = [np.array(a) for a in arrays or self.arrays]
         bases += [np.empty(shape, dtype) for shape, dtype in executable.outputs]
         bases += [*self.plan.constants, np.zeros(max(self.plan.arena, 1), np.uint8)]
         if not self.plan.arena:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +31,9 @@ class Info:
             ("size", size(self.nbytes)),
         ]
         if self.seconds is not None:
-            first, last = (datetime.fromtimestamp(s).strftime("%Y-%m-%d %H:%M") for s in self.seconds)
+            first, last = (
+                datetime.fromtimestamp(s).strftime("%Y-%m-%d %H:%M") for s in self.seconds
+            )
             rows.append(("compiled", first if first == last else f"{first} to {last}"))
         return "\n".join([f"{name:<9} {value}" for name, value in rows])
 
@@ -43,11 +46,8 @@ def size(nbytes: float) -> str:
     """
     if nbytes < 1000:
         return f"{nbytes:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        nbytes /= 1000
-        if nbytes < 1000:
-            break
-    return f"{nbytes:.1f} {unit}"
+    power = min(int(math.log10(nbytes) / 3), 3)
+    return f"{nbytes / 1000**power:.1f} {' kMG'[power]}B"
 
 
 def info() -> Info:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -18,7 +19,7 @@ console = Console()
 
 def say(text: str) -> None:
     """A line of text."""
-    console.print(text, highlight=False)
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def shown(compare: Callable[..., Comparison], plan: Plan, data: Any) -> Comparison:
@@ -42,11 +43,11 @@ def shown(compare: Callable[..., Comparison], plan: Plan, data: Any) -> Comparis
 
 def table(comparisons: list[Comparison]) -> None:
     """All results, one row for each training."""
-    out = Table(title="Handwritten digits, eager and compiled", title_justify="left")
+    out = Table(box=SIMPLE, collapse_padding=True, pad_edge=False)
     for name in ("network", "mode"):
-        out.add_column(name)
-    for name in ("final loss", "test accuracy", "ms a step", "compile", "peak memory", "speed-up"):
-        out.add_column(name, justify="right")
+        out.add_column(name, no_wrap=True)
+    for name in ("loss", "accuracy", "ms/step", "compile", "memory", "speed-up"):
+        out.add_column(name, justify="right", no_wrap=True)
     for comparison in comparisons:
         for run in comparison.runs:
             compiled = run.mode == "compiled"

@@ -36,7 +36,9 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """The same as a Markdown table."""
     lines = [list(head), ["---"] * len(head), *rows]
-    return "\n".join([f"| {' | '.join([c.replace('|', chr(92) + '|') for c in r])} |" for r in lines])
+    return "\n".join(
+        [f"| {' | '.join([c.replace('|', chr(92) + '|') for c in r])} |" for r in lines]
+    )
 
 
 # --- ops ----------------------------------------------------------------------------------------
@@ -91,7 +93,7 @@ def _row(op: Op) -> OpRow:
         op.scalar or "",
         " ".join(shown),
         " ".join(rules),
-        " ".join(op.doc.partition("\n\n")[0].split()),
+        " ".join(op.doc.partition("\n\n")[0].split()) if op.doc else "",
     )
 
 
@@ -160,7 +162,8 @@ def setting_rows(values: bool = True) -> list[tuple[str, ...]]:
     found = []
     for name, setting in config.SETTINGS.items():
         value = config.get(name)
-        now = [f"{_shown(value)}{'' if os.environ.get(setting.variable) else ' (default)'}"]
+        chosen = os.environ.get(setting.variable) or value != setting.default
+        now = [f"{_shown(value)}{'' if chosen else ' (default)'}"]
         shown = now if values else []
         found.append((setting.variable, *shown, _shown(setting.default), setting.meaning))
     return found

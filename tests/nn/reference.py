@@ -25,7 +25,7 @@ def same(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, i
 
 def conv2d(x, w, stride=(1, 1), pad=(0, 0, 0, 0), dilation=(1, 1), groups=1) -> Array:
     x = around(x, pad)
-    n, c, h, wide = x.shape
+    n, _, h, wide = x.shape
     o, depth, kh, kw = w.shape
     rows = (h - (kh - 1) * dilation[0] - 1) // stride[0] + 1
     columns = (wide - (kw - 1) * dilation[1] - 1) // stride[1] + 1
@@ -82,12 +82,13 @@ def normalized(x: Array, axes: tuple[int, ...], eps: float) -> Array:
     return (x - mean) / np.sqrt(variance + eps)
 
 
-def numerical_gradient(f: Callable[[Array], float], x: Array, step: float = 1e-5) -> Array:
-    """Central differences of a scalar function."""
-    gradient = np.zeros_like(x)
-    for place in np.ndindex(x.shape):
-        high, low = x.copy(), x.copy()
-        high[place] += step
-        low[place] -= step
-        gradient[place] = (f(high) - f(low)) / (2 * step)
-    return gradient
+def assert_gradient(f: Callable[[Array], float], x: Array, gradient: Array, name: str = "") -> None:
+    """Hold a gradient against central differences of a scalar function along random directions."""
+    rng = np.random.default_rng(17)
+    assert gradient.shape == x.shape, name
+    for _ in range(3):
+        direction = rng.standard_normal(x.shape)
+        step = 1e-5 * direction
+        wanted = (f(x + step) - f(x - step)) / 2e-5
+        got = float((gradient * direction).sum())
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7, err_msg=name)

@@ -96,7 +96,7 @@ def test_without_construct_or_init() -> None:
         def __init__(self):
             self.fc = nn.Dense(2, 2)
 
-    with pytest.raises(AttributeError, match="Forgot.fc is set before super"):
+    with pytest.raises(AttributeError, match=r"Forgot\.fc is set before super"):
         Forgot()
 
 

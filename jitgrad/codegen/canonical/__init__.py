@@ -12,8 +12,9 @@ parts may run at the same time. Except where stated, no two arrays may overlap.
 A kernel that meets an index outside its axis leaves that element out and writes to its last
 pointer, an int64 array: 1 to the first word, the index to the second.
 
-Texts hold only loops, scalars and the names of `jitgrad.codegen.vecmath`; they run un-jitted too,
-with flat arrays in the place of `ptrs` and a list as `dims`.
+Texts hold only loops, scalars and the names of `jitgrad.codegen.compile.names`, besides
+`unpack_f16` and `pack_f16` (between float16 in memory and float32) where the dtype is "f16". They
+run un-jitted too, with flat arrays in the place of `ptrs`, bools as bytes, and a list as `dims`.
 """
 
 from __future__ import annotations

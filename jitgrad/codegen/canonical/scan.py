@@ -76,9 +76,9 @@ EXTREME_SINGLE = """            best = {load}(x[at])
             place = 0
             for k in range(n):
                 value = {load}(x[at])
-                if value {order} best or value != value:
-                    best = value
-                    place = k
+                new = (value {order} best) | (value != value)
+                best = select(new, value, best)
+                place = k if new else place
                 values[at] = {store}(best)
                 indices[at] = to_{I}(place)
                 at += step"""
@@ -90,8 +90,8 @@ EXTREME_SEVERAL = """            for j in range(count):
                 at += step
                 for j in range(count):
                     value, best = {load}(x[at + j]), {load}(values[before + j])
-                    new = value {order} best or value != value
-                    values[at + j] = {store}(value if new else best)
+                    new = (value {order} best) | (value != value)
+                    values[at + j] = {store}(select(new, value, best))
                     indices[at + j] = to_{I}(k) if new else indices[before + j]"""
 
 

@@ -12,11 +12,16 @@ ARG = """def kernel(ptrs, dims, lo, hi):
     if b == 1:
         for line in range(lo, hi):
             at = line * n
-            best, place = {load}(x[at]), 0
-            for k in range(1, n):
-                value = {load}(x[at + k])
-                if value {order} best or (value != value and best == best):
-                    best, place = value, k
+            best = {load}(x[at])
+            for i in range(at + 1, at + n):
+                best = {extreme}(best, {load}(x[i]))
+            place = 0
+            if best == best:
+                while {load}(x[at + place]) != best:
+                    place += 1
+            else:
+                while {load}(x[at + place]) == {load}(x[at + place]):
+                    place += 1
             out[line] = to_{I}(place)
     else:
         line = lo
@@ -33,7 +38,7 @@ ARG = """def kernel(ptrs, dims, lo, hi):
                     value = {load}(x[at + k * b + j])
                     place = at + to_i64(out[a * b + j]) * b + j
                     best = {load}(x[place])
-                    if value {order} best or (value != value and best == best):
+                    if (best == best) & (not value {order} best):
                         out[a * b + j] = to_{I}(k)
             line += high - low
 """
@@ -68,21 +73,19 @@ SORT = """def kernel(ptrs, dims, lo, hi):
             for low in range(0, n, 2 * width):
                 middle = low + width if low + width < n else n
                 high = low + 2 * width if low + 2 * width < n else n
-                left, right = low, middle
-                for k in range(low, high):
-                    if left < middle and right < high:
-                        value = {load}(keys[source + right])
-                        other = {load}(keys[source + left])
-                        from_right = {before}
-                    else:
-                        from_right = left >= middle
-                    i = right if from_right else left
-                    keys[target + k] = keys[source + i]
-                    places[target + k] = places[source + i]
-                    if from_right:
-                        right += 1
-                    else:
-                        left += 1
+                left, right, k = low, middle, low
+                while left < middle and right < high:
+                    value, other = {load}(keys[source + right]), {load}(keys[source + left])
+                    # 1 if the right one goes first
+                    skip = to_i64({before})
+                    i = source + left + skip * (right - left)
+                    keys[target + k] = keys[i]
+                    places[target + k] = places[i]
+                    k, left, right = k + 1, left + 1 - skip, right + skip
+                shift = left - k if left < middle else right - k
+                for i in range(k, high):
+                    keys[target + i] = keys[source + i + shift]
+                    places[target + i] = places[source + i + shift]
             source, target = target, source
             width *= 2
         for k in range(n):
@@ -96,12 +99,17 @@ def argmax(dtype: str, index: str) -> str:
 
     ptrs   x, out (of dtype `index`)      dims   n, B      range   lines of A * B
     """
-    return fill(ARG, dtype, I=index, order=">", what="maximum")
+    return fill(ARG, dtype, I=index, order="<=", what="maximum", extreme=_running(dtype, "max"))
 
 
 def argmin(dtype: str, index: str) -> str:
     """Where the minimum of each line is first; everything else as `argmax`."""
-    return fill(ARG, dtype, I=index, order="<", what="minimum")
+    return fill(ARG, dtype, I=index, order=">=", what="minimum", extreme=_running(dtype, "min"))
+
+
+def _running(dtype: str, which: str) -> str:
+    """The name of a maximum or minimum that a loop may take in any order."""
+    return f"{which}_reassoc_{{C}}" if dtype.startswith("f") else f"{which}imum_{{C}}"
 
 
 def sort(descending: bool, dtype: str, index: str) -> str:
@@ -111,9 +119,5 @@ def sort(descending: bool, dtype: str, index: str) -> str:
            of the dtype, and places, 2 * A * n * B of `index`. values may be x.
     dims   n, B      range   lines of A * B
     """
-    order = f"value {'>' if descending else '<'} other"
-    if dtype.startswith("f"):
-        order = f"({order} or (value == value and other != other))"
-    else:
-        order = f"({order})"
-    return fill(SORT, dtype, I=index, before=order)
+    order = "<=" if descending else ">="
+    return fill(SORT, dtype, I=index, before=f"(value == value) & (not value {order} other)")

@@ -1,9 +1,9 @@
-"""Derive the polynomial coefficients of this package (a development tool; needs mpmath and scipy).
+"""Derive the polynomial coefficients of this package (a development tool; needs mpmath).
 
 ``minimax`` is Remez's exchange algorithm in 60-digit arithmetic: it finds the coefficients that
 minimise ``max |weight(x) * (p(x) - f(x))|``.  ``rounded`` then rounds them to the format one by
-one, from the constant term up, solving again for the others after each rounding, so that the
-rounding of one coefficient is made good by those not rounded yet.
+one, from the constant term up, solving again (least squares) for the others after each, so that
+the rounding of one coefficient is made good by those not rounded yet.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import struct
 from collections.abc import Callable, Sequence
 
 import mpmath as mp
-import numpy as np
-from scipy.optimize import linprog
 
 mp.mp.dps = 60
 Function = Callable[[mp.mpf], mp.mpf]
@@ -76,34 +74,28 @@ def rounded(
 ) -> tuple[list[float], float]:
     """c[0..degree] rounded to the format and log2 of the error; c begins with ``fixed``."""
     grid = sample(f, a, b, weight, degree)
-    best, worst = minimax(grid, degree)
-    top = max(abs(mp.mpf(a)), abs(mp.mpf(b)))
-    unit = [worst / top**k for k in range(degree + 1)]  # changes of c are counted in these
-    error = np.array([float(w * (mp.polyval(best[::-1], x) - y) / worst) for x, y, w in grid])
-    columns = np.array([[float(w * (x / top) ** k) for k in range(degree + 1)] for x, _, w in grid])
-    move, done = np.zeros(degree + 1), []
+    best, _ = minimax(grid, degree)
+    # sums of weight**2 x**k and of weight**2 x**k times the error: all that least squares needs
+    power = [mp.fsum(w * w * x**k for x, _, w in grid) for k in range(2 * degree + 1)]
+    left = [mp.fsum(w * w * x**k * (mp.polyval(best[::-1], x) - y) for x, y, w in grid)
+            for k in range(degree + 1)]
+    done: list[mp.mpf] = []
     for k in range(degree + 1):
-        c = mp.mpf(fixed[k]) if k < len(fixed) else to_format(best[k] + move[k] * unit[k], width)
+        c = mp.mpf(fixed[k]) if k < len(fixed) else to_format(best[k], width)
+        left = [s + (c - best[k]) * power[k + j] for j, s in enumerate(left)]
         done.append(c)
-        error = error + columns[:, k] * float((c - best[k]) / unit[k])
-        move[k + 1 :] = _flatten(error, columns[:, k + 1 :])
-    return [float(c) for c in done], round(float(mp.log(worst * abs(error).max(), 2)), 1)
-
-
-def _flatten(error: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The d that minimises max |error + columns @ d|: a linear programme."""
-    n = columns.shape[1]
-    if not n:
-        return np.zeros(0)
-    ones = np.ones((len(error), 1))
-    scale = abs(error).max()
-    got = linprog(
-        np.r_[np.zeros(n), 1.0],
-        A_ub=np.block([[columns, -ones], [-columns, -ones]]),
-        b_ub=np.r_[-error, error] / scale,
-        bounds=[(None, None)] * n + [(0, None)],
-    )
-    return got.x[:n] * scale
+        rest = range(k + 1, degree + 1)
+        if rest:  # move the others so that the squared error is least again
+            move = mp.lu_solve(
+                mp.matrix([[power[i + j] for j in rest] for i in rest]),
+                mp.matrix([-left[i] for i in rest]),
+            )
+            for j, d in zip(rest, move):
+                best[j] += d
+            left = [s + mp.fsum(d * power[i + j] for j, d in zip(rest, move))
+                    for i, s in enumerate(left)]
+    error = max(w * abs(mp.polyval(done[::-1], x) - y) for x, y, w in grid)
+    return [float(c) for c in done], round(float(mp.log(error, 2)), 1)
 
 
 def pieces(c: mp.mpf, bits: Sequence[int], width: int) -> list[float]:

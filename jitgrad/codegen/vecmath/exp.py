@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.codegen.vecmath.lang import (
-    absolute, copysign, fast_two_sum, fma, from_bits, nearest, pick, poly, select, shr, width,
+    absolute, copysign, fast_two_sum, fma, from_bits, nearest, pick, poly, select, shr, two_sum, width,
 )
 
 # q(r) = (exp(r) - 1 - r) / r**2: error 2**-28.2, 2**-57.9
@@ -72,14 +72,18 @@ def clamp_above(x: Any, high: float) -> Any:
     return select(x > high, high, x)
 
 
-def reduce(x: Any, low: Any = None) -> tuple[Any, Any]:
-    """(n, r) with x + low = n ln2 + r, |r| <= ln2/2, n an integer; |x| below a few thousand."""
+def reduce(x: Any) -> tuple[Any, Any]:
+    """(n, r) with x = n ln2 + r, |r| <= ln2/2, n an integer; |x| below a few thousand."""
     w = width(x)
     n, i = nearest(x * LOG2E)
-    head = fma(n, -LN2_HI[w], x)  # exact
-    if low is None:
-        return i, fma(n, -LN2_LO[w], head)
-    return i, head + fma(n, -LN2_LO[w], low)
+    return i, fma(n, -LN2_LO[w], fma(n, -LN2_HI[w], x))
+
+
+def reduce_pair(x: Any, low: Any) -> tuple[Any, Any, Any]:
+    """(n, r, r_low) with x + low = n ln2 + r + r_low."""
+    w = width(x)
+    n, i = nearest(x * LOG2E)
+    return i, *two_sum(fma(n, -LN2_HI[w], x), fma(n, -LN2_LO[w], low))
 
 
 def exp(x: Any) -> Any:

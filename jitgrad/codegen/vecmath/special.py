@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.codegen.vecmath.exp import (
-    EXP_Q, clamp_above, exp_r, power_of_two, reduce, scale,
+    EXP_Q, clamp_above, exp_r, power_of_two, reduce, reduce_pair, scale,
 )
 from jitgrad.codegen.vecmath.lang import (
     absolute, const, copysign, fast_two_sum, fma, pick, poly, select, sqrt, two_prod, two_sum, width,
@@ -78,9 +78,9 @@ def erfc(x: Any) -> Any:
     g_low = fma(q, u_low, fma(q_low, u, g_low))
     # times exp(-x**2), the square in two parts too
     square, rest = two_prod(a, a)
-    n, r = reduce(-square, -rest)
-    w1 = fma(r * r, poly(r, EXP_Q[w]), r)
-    y = scale(g + fma(g, w1, g_low), n)
+    n, r, r_low = reduce_pair(-square, -rest)
+    g_low = fma(g_low, r, fma(g, r_low, g_low))
+    y = scale(g + fma(g, r, fma(g, r * r * poly(r, EXP_Q[w]), g_low)), n)
     y = select(x < 0.0, 2.0 - y, y)
     small = fma(-x, poly(x * x, ERF_SMALL[w]), 1.0 - x)
     return select(absolute(x) < pick(x, 0.75, 0.85), small, y)

@@ -18,12 +18,7 @@ def _made(init: Any, shape: Any, name: str, dtype: Any = float32, trains: bool =
 
 
 class _BatchNorm(Cell):
-    """(x - mean) / sqrt(variance + eps) * gamma + beta, per channel (axis 1).
-
-    In training, mean and variance are those of the batch, and `moving_mean` and `moving_variance`
-    become momentum * old + (1 - momentum) * new (the new variance without bias); otherwise the
-    moving ones are used. `use_batch_statistics` True or False fixes the choice.
-    """
+    """What batch normalization of one, two and three dimensions share."""
 
     axes: tuple[int, ...]
 
@@ -85,17 +80,26 @@ class _BatchNorm(Cell):
 
 
 class BatchNorm1d(_BatchNorm):
-    __doc__ = f"Of (n, c) or (n, c, l): {_BatchNorm.__doc__}"
+    """Batch normalization of (n, c) or (n, c, l), per channel:
+    (x - mean) / sqrt(variance + eps) * gamma + beta.
+
+    In training, mean and variance are those of the batch, and `moving_mean` and `moving_variance`
+    become momentum * old + (1 - momentum) * new (the new variance without bias); otherwise the
+    moving ones are used. `use_batch_statistics` True or False fixes the choice.
+    """
+
     axes = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = f"Of (n, c, h, w): {_BatchNorm.__doc__}"
+    """Batch normalization of (n, c, h, w); see `BatchNorm1d`."""
+
     axes = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    __doc__ = f"Of (n, c, d, h, w): {_BatchNorm.__doc__}"
+    """Batch normalization of (n, c, d, h, w); see `BatchNorm1d`."""
+
     axes = (5,)
 
 

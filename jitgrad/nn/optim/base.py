@@ -40,7 +40,9 @@ class Optimizer(Cell):
 
     Calling it with one gradient for each Parameter takes a step and returns True. A subclass
     defines `update`, and `slots` (an attribute or an argument): the name and the first value of
-    each state it keeps for every Parameter. ValueError and TypeError for arguments out of range or of another type.
+    each state it keeps for every Parameter.
+
+    ValueError for arguments out of range, TypeError for those of another type.
     """
 
     slots: Mapping[str, float] = {}
@@ -297,9 +299,7 @@ def _as_rate(rate: Any, name: str) -> Any:
 
 def write(parameter: Parameter, value: Tensor) -> None:
     """Assign in the Parameter's own dtype."""
-    if value.dtype is not parameter.dtype:
-        value = ops.cast(value, parameter.dtype)
-    ops.assign(parameter, value)
+    parameter.set_data(value)
 
 
 def counter(name: str, value: float) -> Parameter:

@@ -67,7 +67,7 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """v = momentum * v + g; the step is -lr * v, or with `use_nesterov` -lr * (g + momentum * v)."""
+    """v = momentum * v + g; the step is -lr * v, with `use_nesterov` -lr * (g + momentum * v)."""
 
     slots = {"moments": 0.0}
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.ir.types import DType, TensorType, bool_, float32, int32
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
-from jitgrad.ops.index import getitem, scattered
+from jitgrad.ops.indexing import getitem, scattered
 from jitgrad.ops.promote import (
     apply,
     axis_of,
@@ -32,8 +33,8 @@ from jitgrad.ops.promote import (
     static,
     tensor,
 )
-from jitgrad.ops.shape import ravel, reshaped
-from jitgrad.ops.split import unbind
+from jitgrad.ops.shaping import ravel, reshaped
+from jitgrad.ops.splitting import unbind
 from jitgrad.primitives import scan
 from jitgrad.primitives.declare import INTEGER
 from jitgrad.tensor import Tensor
@@ -152,7 +153,7 @@ def masked_fill(input_x, mask, value):
     """
     x, mask = tensor("masked_fill", input_x), _mask("masked_fill", mask)
     value = splat(value, x._type.with_shape(())) if is_number(value) else value
-    return e.where(mask, cast(tensor("masked_fill", value), x.dtype), x)
+    return c.where(mask, cast(tensor("masked_fill", value), x.dtype), x)
 
 
 def masked_select(input, mask):
@@ -168,10 +169,10 @@ def masked_scatter(input, mask, source):
     if x._type.size == 0:
         return x
     order = apply(scan.cumsum, cast(ravel(mask), int32), axis=0, reverse=False)
-    before = e.clamp(e.sub(order, 1), 0)
-    before = e.where(ravel(mask), before, 0)
+    before = c.clamp(e.sub(order, 1), 0)
+    before = c.where(ravel(mask), before, 0)
     values = getitem(ravel(cast(source, x.dtype)), before)
-    return e.where(mask, reshaped("masked_scatter", values, x.shape), x)
+    return c.where(mask, reshaped("masked_scatter", values, x.shape), x)
 
 
 # --- scattering ---------------------------------------------------------------------------------
@@ -287,10 +288,10 @@ def _segments(mode: str, neutral):
             )
         empty = neutral(x.dtype)
         base = fill(empty, TensorType(x.dtype, (count, *x.shape[ids.ndim :])))
-        counts = e.ge(ids, 0)
-        ids = e.where(counts, ids, 0)
+        counts = c.ge(ids, 0)
+        ids = c.where(counts, ids, 0)
         lead = reshaped(name, counts, counts.shape + (1,) * (x.ndim - ids.ndim))
-        return combine(name, base, (ids,), e.where(lead, x, splat(empty, x._type)), mode)
+        return combine(name, base, (ids,), c.where(lead, x, splat(empty, x._type)), mode)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""Slices of the input combined by the id of their segment ({mode}).
@@ -332,10 +333,10 @@ def one_hot(indices, depth, on_value=1, off_value=0, axis=-1):
     axis = axis_of("one_hot", axis, at.ndim, insert=True)
     place = reshaped("one_hot", at, (*at.shape[:axis], 1, *at.shape[axis:]))
     places = constant(_steps(depth, axis, at.ndim + 1).astype(at.dtype.numpy))
-    hit = e.eq(place, places)
+    hit = c.eq(place, places)
     values = [convert("one_hot", v) for v in (on_value, off_value)]
     dtype = result_dtype(values)
-    return cast(e.where(hit, *values), dtype)
+    return cast(c.where(hit, *values), dtype)
 
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0,
@@ -354,13 +355,13 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0,
     if padding_idx is not None:
         row = fill(False, TensorType(bool_, (weight.shape[0], 1)))
         row = scattered(row, (np.asarray([padding_idx]),), True, "set")
-        weight = e.where(row, e.stop_gradient(weight), weight)
+        weight = c.where(row, e.stop_gradient(weight), weight)
     out = getitem(weight, at)
     if max_norm is not None:
-        from jitgrad.ops.norm import vector_norm
+        from jitgrad.ops.norms import vector_norm
 
         size = vector_norm(out, norm_type, -1, True)
-        out = e.where(e.gt(size, max_norm), e.mul(out, e.div(max_norm, e.add(size, 1e-7))), out)
+        out = c.where(c.gt(size, max_norm), e.mul(out, e.div(max_norm, e.add(size, 1e-7))), out)
     return out
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ir.types import float32
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
+from jitgrad.ops.joining import stack
 from jitgrad.ops.linalg import factors
 from jitgrad.ops.promote import (
     apply,
@@ -23,7 +25,7 @@ from jitgrad.ops.promote import (
     spellings,
     tensor,
 )
-from jitgrad.ops.shape import reshaped
+from jitgrad.ops.shaping import reshaped
 from jitgrad.tensor import Tensor
 
 # --- norms --------------------------------------------------------------------------------------
@@ -62,7 +64,7 @@ def vector_norm(x, ord=2, axis=None, keepdims=False, *, dtype=None):
     if ord == -math.inf:
         return r.amin(size, axis, keepdims)
     if ord == 0:
-        return r.sum(cast(e.ne(x, 0), x.dtype), axis, keepdims)
+        return r.sum(cast(c.ne(x, 0), x.dtype), axis, keepdims)
     if ord == 1:
         return r.sum(size, axis, keepdims)
     if ord == 2:
@@ -238,8 +240,8 @@ def l2_normalize(x, axis=-1, epsilon=1e-12):
 def clip_by_value(x, clip_value_min=None, clip_value_max=None):
     """Values limited to an interval, of a Tensor or of each in a tuple or list."""
     if isinstance(x, (tuple, list)):
-        return type(x)(e.clamp(part, clip_value_min, clip_value_max) for part in x)
-    return e.clamp(x, clip_value_min, clip_value_max)
+        return type(x)(c.clamp(part, clip_value_min, clip_value_max) for part in x)
+    return c.clamp(x, clip_value_min, clip_value_max)
 
 
 def clip_by_norm(x, max_norm, norm_type=2.0, error_if_nonfinite=False):
@@ -248,18 +250,12 @@ def clip_by_norm(x, max_norm, norm_type=2.0, error_if_nonfinite=False):
     parts = [floating("clip_by_norm", part) for part in parts]
     if not parts:
         return x
-    total = vector_norm(_stacked([vector_norm(part, norm_type) for part in parts]), norm_type)
-    if error_if_nonfinite and not bool(e.isfinite(total)):
+    total = vector_norm(stack([vector_norm(part, norm_type) for part in parts]), norm_type)
+    if error_if_nonfinite and not bool(c.isfinite(total)):
         raise fail(ArgumentError, "clip_by_norm: the norm is not finite")
-    factor = e.clamp(e.div(max_norm, e.add(total, 1e-6)), max=1.0)
+    factor = c.clamp(e.div(max_norm, e.add(total, 1e-6)), max=1.0)
     clipped = [e.mul(part, cast(factor, part.dtype)) for part in parts]
     return type(x)(clipped) if isinstance(x, (tuple, list)) else clipped[0]
-
-
-def _stacked(values: list[Tensor]) -> Tensor:
-    from jitgrad.ops.shape import stack
-
-    return stack(values)
 
 
 def clip_by_global_norm(x, clip_norm=1.0, use_norm=None):

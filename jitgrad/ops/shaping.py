@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import builtins
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
+from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ops.promote import (
     apply,
     axes_of,
     axis_of,
-    broadcast_shape,
-    cast,
-    convert,
-    describe,
-    expand,
-    result_dtype,
+    fresh,
     shape_of,
     spellings,
     static,
@@ -30,6 +24,7 @@ from jitgrad.tensor import Tensor
 # --- one shape to another -----------------------------------------------------------------------
 
 
+@fresh
 def reshape(input, shape):
     """The same elements in C order under another shape; one extent may be -1.
 
@@ -58,12 +53,14 @@ def reshaped(name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return apply(structure.reshape, x, shape=shape)
 
 
+@fresh
 def view(input, shape):
     """As `reshape`: Tensors are values, so there is no aliasing to tell apart."""
     return reshape(input, shape)
 
 
 @spellings
+@fresh
 def squeeze(input, axis=None):
     """Without axes of extent 1: all of them, or those named, if their extent is 1."""
     x = tensor("squeeze", input)
@@ -93,6 +90,7 @@ def expand_dims(input_x, axis):
     return unsqueeze(x, axis)
 
 
+@fresh
 def flatten(input, order="C", *, start_dim=1, end_dim=-1):
     """Axes start_dim to end_dim joined into one. By default all but the first, the batch."""
     x = tensor("flatten", input)
@@ -116,6 +114,7 @@ def flatten(input, order="C", *, start_dim=1, end_dim=-1):
     return reshaped("flatten", x, (*x.shape[:first], joined, *x.shape[last + 1 :]))
 
 
+@fresh
 def ravel(input):
     """All elements in one axis."""
     x = tensor("ravel", input)
@@ -137,6 +136,7 @@ def permuted(name: str, x: Tensor, order: Sequence[int]) -> Tensor:
     return x if perm == tuple(range(x.ndim)) else apply(structure.transpose, x, perm=perm)
 
 
+@fresh
 def transpose(input, dims):
     """Axes in the order of `dims`: axis i of the result is axis dims[i] of the input.
 
@@ -147,11 +147,13 @@ def transpose(input, dims):
     return permuted("transpose", tensor("transpose", input), shape_of("transpose", dims))
 
 
+@fresh
 def permute(input, axis):
     """Axes in the order of `axis`, as `transpose`."""
     return permuted("permute", tensor("permute", input), shape_of("permute", axis))
 
 
+@fresh
 def swapaxes(input, axis0, axis1):
     """Two axes exchanged."""
     x = tensor("swapaxes", input)
@@ -162,11 +164,13 @@ def swapaxes(input, axis0, axis1):
     return permuted("swapaxes", x, order)
 
 
+@fresh
 def swapdims(input, dim0, dim1):
     """Two axes exchanged."""
     return swapaxes(input, dim0, dim1)
 
 
+@fresh
 def movedim(x, source, destination):
     """Axes moved to other places, the rest staying in order."""
     x = tensor("movedim", x)
@@ -184,11 +188,13 @@ def movedim(x, source, destination):
     return permuted("movedim", x, order)
 
 
+@fresh
 def moveaxis(x, source, destination):
     """Axes moved to other places, the rest staying in order."""
     return movedim(x, source, destination)
 
 
+@fresh
 def t(input):
     """The transpose of a matrix; vectors and scalars stay what they are."""
     x = tensor("t", input)
@@ -203,33 +209,39 @@ def t(input):
 
 
 def flipped(name: str, input, axes: Any) -> Tensor:
+    """`flip` under the name of the function that was called."""
     x = tensor(name, input)
     found = axes_of(name, axes, x.ndim)
     return apply(structure.flip, x, axes=found) if found and axes != () else x
 
 
 @spellings
+@fresh
 def flip(input, dims):
     """The order reversed along axes."""
     return flipped("flip", input, dims)
 
 
 @spellings
+@fresh
 def reverse(x, axis):
     """The order reversed along axes."""
     return flipped("reverse", x, axis)
 
 
+@fresh
 def fliplr(input):
     """Columns in reverse order (axis 1)."""
     return flipped("fliplr", input, (1,))
 
 
+@fresh
 def flipud(input):
     """Rows in reverse order (axis 0)."""
     return flipped("flipud", input, (0,))
 
 
+@fresh
 def rot90(input, k=1, dims=(0, 1)):
     """Turned by 90 degrees k times, in the plane of two axes, from the first towards the second."""
     x = tensor("rot90", input)
@@ -243,6 +255,7 @@ def rot90(input, k=1, dims=(0, 1)):
 
 
 @spellings
+@fresh
 def roll(input, shifts, dims=None):
     """Elements shifted along axes, those that leave entering at the other end.
 
@@ -260,7 +273,8 @@ def roll(input, shifts, dims=None):
         extent = x.shape[axis]
         at = -static("roll", "shift", shift) % extent if extent else 0
         if at:
-            x = concat((sliced(x, axis, at, extent), sliced(x, axis, 0, at)), axis)
+            parts = sliced(x, axis, at, extent), sliced(x, axis, 0, at)
+            x = apply(structure.concat, *parts, axis=axis)
     return x
 
 
@@ -274,6 +288,7 @@ def sliced(x: Tensor, axis: int, start: int, stop: int, step: int = 1) -> Tensor
 
 
 @spellings
+@fresh
 def narrow(input, axis, start, length):
     """The `length` elements from `start` along an axis."""
     x = tensor("narrow", input)
@@ -288,152 +303,30 @@ def narrow(input, axis, start, length):
     return sliced(x, at, start, start + length)
 
 
-# --- joining ------------------------------------------------------------------------------------
-
-
-def _joined(name: str, tensors: Any) -> list[Tensor]:
-    """Several operands as Tensors of one dtype."""
-    if isinstance(tensors, Tensor) and tensors.ndim:
-        tensors = tuple(tensors)
-    if not isinstance(tensors, (tuple, list)) or not tensors:
-        raise fail(
-            DTypeError if tensors != () and tensors != [] else ArgumentError,
-            f"{name} got {tensors!r}" if not tensors else f"{name} got {type(tensors).__name__}",
-            why="it takes a tuple or list of at least one Tensor",
-        )
-    operands = [convert(name, x) for x in tensors]
-    dtype = result_dtype(operands)
-    return [cast(tensor(name, x), dtype) for x in operands]
-
-
-@spellings
-def concat(tensors, axis=0):
-    """Tensors joined along an axis; their other extents must agree. dtypes are promoted.
-
-    >>> from jitgrad import Tensor, ops
-    >>> ops.concat((Tensor([1, 2]), Tensor([3]))).tolist()
-    [1, 2, 3]
-    """
-    return _concat("concat", tensors, axis)
-
-
-def _concat(name: str, tensors: Any, axis: int) -> Tensor:
-    parts = _joined(name, tensors)
-    first = parts[0]
-    at = axis_of(name, axis, first.ndim)
-    frames = {(*x.shape[:at], *x.shape[at + 1 :]) for x in parts}
-    if len(frames) > 1 or first.ndim == 0 or builtins.any(x.ndim != first.ndim for x in parts):
-        raise fail(
-            ShapeError,
-            f"{name} got {describe(parts)} along axis {axis}",
-            why="all extents but those along the axis must agree"
-            if first.ndim
-            else "a scalar has no axis to join along",
-            instead="" if first.ndim else "ops.stack(tensors)",
-        )
-    return apply(structure.concat, *parts, axis=at) if len(parts) > 1 else first
-
-
-@spellings
-def cat(tensors, axis=0):
-    """Tensors joined along an axis; as `concat`."""
-    return _concat("cat", tensors, axis)
-
-
-@spellings
-def stack(tensors, axis=0):
-    """Tensors of one shape joined along a new axis.
-
-    >>> from jitgrad import Tensor, ops
-    >>> ops.stack((Tensor([1, 2]), Tensor([3, 4])), 1).tolist()
-    [[1, 3], [2, 4]]
-    """
-    parts = _joined("stack", tensors)
-    if len({x.shape for x in parts}) > 1:
-        raise fail(
-            ShapeError,
-            f"stack got {describe(parts)}",
-            why="all must have one shape",
-            instead="ops.concat(tensors, axis) joins along an axis that is there",
-        )
-    at = axis_of("stack", axis, parts[0].ndim, insert=True)
-    shape = parts[0].shape
-    widened = [reshaped("stack", x, (*shape[:at], 1, *shape[at:])) for x in parts]
-    return apply(structure.concat, *widened, axis=at) if len(parts) > 1 else widened[0]
-
-
-def atleast(ndim: int, inputs):
-    """Tensors with at least 1, 2 or 3 axes, new ones as NumPy places them."""
-    if isinstance(inputs, (tuple, list)):
-        return tuple(atleast(ndim, x) for x in inputs)
-    x = tensor(f"atleast_{ndim}d", inputs)
-    if x.ndim >= ndim:
-        return x
-    if ndim == 3 and x.ndim == 2:
-        return reshaped("atleast_3d", x, (*x.shape, 1))
-    if ndim == 3 and x.ndim == 1:
-        return reshaped("atleast_3d", x, (1, *x.shape, 1))
-    return reshaped("atleast", x, (1,) * (ndim - x.ndim) + x.shape)
-
-
-def broadcast_to(input, shape):
-    """Repeated to a shape by NumPy's rules; -1 keeps an extent.
-
-    >>> from jitgrad import Tensor, ops
-    >>> ops.broadcast_to(Tensor([1, 2]), (2, 2)).tolist()
-    [[1, 2], [1, 2]]
-    """
-    return broadcasted("broadcast_to", tensor("broadcast_to", input), shape)
-
-
-def broadcasted(name: str, x: Tensor, shape: Any) -> Tensor:
-    """`broadcast_to` under another name."""
-    shape = shape_of(name, shape)
-    lead = len(shape) - x.ndim
-    if lead >= 0:
-        shape = tuple(
-            x.shape[a - lead] if n == -1 and a >= lead else n for a, n in enumerate(shape)
-        )
-    fits = lead >= 0 and builtins.all(n in (1, shape[lead + a]) for a, n in enumerate(x.shape))
-    if not fits or builtins.any(n < 0 for n in shape):
-        raise fail(
-            ShapeError,
-            f"{name} of {x._type} to {shape}",
-            why="only axes of extent 1 can be repeated, and new axes come first",
-        )
-    return expand(x, shape)
-
-
-def broadcast_tensors(*tensors):
-    """The Tensors repeated to their common shape."""
-    parts = [tensor("broadcast_tensors", x) for x in tensors]
-    shape = broadcast_shape("broadcast_tensors", parts)
-    return tuple(expand(x, shape) for x in parts)
-
-
-def tile(input, dims):
-    """The whole repeated dims[i] times along axis i, counted from the last axis.
-
-    >>> from jitgrad import Tensor, ops
-    >>> ops.tile(Tensor([1, 2]), (2, 2)).tolist()
-    [[1, 2, 1, 2], [1, 2, 1, 2]]
-    """
-    x = tensor("tile", input)
-    dims = shape_of("tile", dims)
-    if builtins.any(n < 0 for n in dims):
-        raise fail(ArgumentError, f"tile got {dims}", why="counts are not negative")
-    ndim = builtins.max(x.ndim, len(dims))
-    extents = (1,) * (ndim - x.ndim) + x.shape
-    counts = (1,) * (ndim - len(dims)) + dims
-    spread = tuple(itertools.chain.from_iterable(zip(counts, extents)))
-    at = tuple(2 * a + 1 for a in range(ndim - x.ndim, ndim))
-    out = apply(structure.broadcast, x, shape=spread, dims=at) if set(counts) - {1} else x
-    return reshaped("tile", out, tuple(c * n for c, n in zip(counts, extents)))
-
-
 __all__ = [
-    "atleast", "broadcast_tensors", "broadcast_to", "broadcasted", "cat", "concat",
-    "expand_dims", "flatten", "flip", "fliplr", "flipud", "moveaxis", "movedim", "narrow",
-    "permute", "permuted", "ravel", "reshape", "reshaped", "reverse", "roll", "rot90", "sliced",
-    "squeeze", "stack", "swapaxes", "swapdims", "t", "tile", "transpose", "unsqueeze", "view",
+    "expand_dims",
+    "flatten",
+    "flip",
+    "fliplr",
+    "flipped",
+    "flipud",
+    "moveaxis",
+    "movedim",
+    "narrow",
+    "permute",
+    "permuted",
+    "ravel",
+    "reshape",
+    "reshaped",
+    "reverse",
+    "roll",
+    "rot90",
+    "sliced",
+    "squeeze",
+    "swapaxes",
+    "swapdims",
+    "t",
+    "transpose",
+    "unsqueeze",
+    "view",
 ]  # fmt: skip

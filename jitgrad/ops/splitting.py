@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
+from jitgrad.ir.types import bool_
+from jitgrad.ops.compare import where
+from jitgrad.ops.indexing import getitem
+from jitgrad.ops.joining import atleast, concat, stack
 from jitgrad.ops.promote import (
     apply,
     axis_of,
+    copied,
+    fresh,
     is_number,
     one_of,
     shape_of,
@@ -21,16 +28,7 @@ from jitgrad.ops.promote import (
     structure,
     tensor,
 )
-from jitgrad.ops.shape import (
-    atleast,
-    concat,
-    expand_dims,
-    flipped,
-    ravel,
-    reshaped,
-    sliced,
-    stack,
-)
+from jitgrad.ops.shaping import expand_dims, flipped, ravel, reshaped, sliced
 from jitgrad.tensor import Tensor
 
 # --- splitting ----------------------------------------------------------------------------------
@@ -41,8 +39,11 @@ def _cut(x: Tensor, axis: int, at: list[int]) -> tuple[Tensor, ...]:
     extent = x.shape[axis]
     places = [builtins.min(p + extent if p < 0 else p, extent) for p in at]
     edges = [0, *(builtins.max(p, 0) for p in places), extent]
+    if len(edges) == 2:
+        return (copied(x),)
     return tuple(
-        sliced(x, axis, start, builtins.max(start, stop)) for start, stop in zip(edges, edges[1:])
+        sliced(x, axis, start, builtins.max(start, stop))
+        for start, stop in itertools.pairwise(edges)
     )
 
 
@@ -166,15 +167,13 @@ def repeat_interleave(input, repeats, axis=None):
 
 
 def _repeat_each(x: Tensor, counts: list[int], axis: int) -> Tensor:
-    from jitgrad.ops.gather import index_select
-
     if len(counts) != x.shape[axis] or builtins.any(n < 0 for n in counts):
         raise fail(
             ArgumentError,
             f"repeat_interleave of {x._type} along axis {axis} got {len(counts)} counts",
             why=f"it needs {x.shape[axis]} counts that are not negative",
         )
-    return index_select(x, axis, np.repeat(np.arange(len(counts)), counts))
+    return getitem(x, (*[slice(None)] * axis, np.repeat(np.arange(len(counts)), counts)))
 
 
 def repeat_elements(x, rep, axis=0):
@@ -185,6 +184,7 @@ def repeat_elements(x, rep, axis=0):
 # --- padding ------------------------------------------------------------------------------------
 
 
+@fresh
 def pad(input_x, padding, mode="constant", value=None):
     """Padded around its edges, or (by negative amounts) cut.
 
@@ -235,9 +235,6 @@ def _constant_pad(x: Tensor, pairs: list[tuple[int, int]], value: Any) -> Tensor
     out = apply(structure.pad, x, **widths)
     if is_number(value) and value == 0:
         return out
-    from jitgrad.ir.types import bool_
-    from jitgrad.ops.elementwise import where
-
     inside = apply(structure.pad, splat(True, x._type.with_dtype(bool_)), **widths)
     filled = where(inside, out, value)
     if filled.dtype is not x.dtype:
@@ -272,16 +269,19 @@ def _edges(x: Tensor, axis: int, low: int, high: int, mode: str) -> list[Tensor]
 # --- joined shapes ------------------------------------------------------------------------------
 
 
+@fresh
 def atleast_1d(inputs):
     """With at least one axis; a tuple or list gives a tuple."""
     return atleast(1, inputs)
 
 
+@fresh
 def atleast_2d(inputs):
     """With at least two axes; a tuple or list gives a tuple."""
     return atleast(2, inputs)
 
 
+@fresh
 def atleast_3d(inputs):
     """With at least three axes; a tuple or list gives a tuple."""
     return atleast(3, inputs)

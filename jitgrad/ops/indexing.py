@@ -16,11 +16,14 @@ import numpy as np
 
 from jitgrad.errors import BoundsError, DTypeError, ShapeError, TraceError, fail
 from jitgrad.ir.types import bool_, int32, int64
+from jitgrad.ops.joining import stack
 from jitgrad.ops.promote import (
     apply,
     cast,
     constant,
+    copied,
     expand,
+    fresh,
     is_number,
     known,
     scalar,
@@ -28,7 +31,7 @@ from jitgrad.ops.promote import (
     structure,
     tensor,
 )
-from jitgrad.ops.shape import reshaped
+from jitgrad.ops.shaping import reshaped
 from jitgrad.primitives import block
 from jitgrad.primitives import index as primitive
 from jitgrad.tensor import Tensor
@@ -114,8 +117,6 @@ def _item(item: Any) -> Any:
 
 def _array_of(item: Any) -> Any:
     if builtins.any(isinstance(part, Tensor) for part in item):
-        from jitgrad.ops.shape import stack
-
         return stack([tensor("indexing", part) for part in item])
     array = np.asarray(item)
     return array.astype(np.int64) if array.size == 0 else array
@@ -170,15 +171,14 @@ def _mask(x: Tensor, axis: int, mask: Tensor) -> tuple[np.ndarray, ...]:
             f"a mask of shape {mask.shape} does not fit {x._type} from axis {axis}",
             why="its extents must be those of the axes that it masks",
         )
-    values = known(mask)
-    if values is None:
+    if mask._data is None:
         raise fail(
             TraceError,
             f"{x._type} was indexed with a traced mask",
             why="how many elements it picks is not known while the function is compiled",
             instead="ops.where(mask, x, 0.0), or x[mask] = number, which keep the shape",
         )
-    return np.nonzero(values)
+    return np.nonzero(mask._array("used as a mask"))
 
 
 # --- basic keys ---------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def _write_spans(x: Tensor, spans: list[Span], value: Tensor) -> Tensor:
     if turned:
         value = apply(structure.flip, value, axes=turned)
     if value.shape == x.shape:
-        return value
+        return copied(value)
     if builtins.all(abs(s.step) == 1 or s.count <= 1 for s in spans):
         starts = [_constant(np.int32(s.lowest)) for s in spans]
         return apply(block.dynamic_update_slice, x, value, *starts)
@@ -355,6 +355,7 @@ def _has_int64(traced: list[tuple[Tensor, int]]) -> bool:
 # --- the two operations -------------------------------------------------------------------------
 
 
+@fresh
 def getitem(x: Tensor, key: Any) -> Tensor:
     """``x[key]``, a new Tensor: writing to it changes nothing in x.
 
@@ -407,10 +408,8 @@ def _traced_mask(x: Tensor, key: Any) -> Tensor | None:
     """The mask of ``x[mask] = value`` if its values are not known."""
     if isinstance(key, tuple) and len(key) == 1:
         (key,) = key
-    if isinstance(key, Tensor) and key.dtype is bool_ and known(key) is None:
-        if key.ndim and key.shape == x.shape[: key.ndim]:
-            return key
-    return None
+    is_mask = isinstance(key, Tensor) and key.dtype is bool_ and known(key) is None
+    return key if is_mask and key.ndim and key.shape == x.shape[: key.ndim] else None
 
 
 def _masked(x: Tensor, mask: Tensor, value: Any) -> Tensor:

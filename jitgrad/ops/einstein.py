@@ -11,7 +11,7 @@ from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.linalg import diagonal, factors
 from jitgrad.ops.promote import apply, describe
-from jitgrad.ops.shape import permuted, reshaped
+from jitgrad.ops.shaping import permuted, reshaped
 from jitgrad.primitives import linalg as primitive
 from jitgrad.tensor import Tensor
 

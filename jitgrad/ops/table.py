@@ -1,0 +1,122 @@
+"""The public names of `jitgrad.ops`: those of the modules, and the other names of functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitgrad.ops import (
+    activation,
+    classes,
+    compare,
+    control,
+    conv,
+    creation,
+    einstein,
+    elementwise,
+    gathering,
+    image,
+    joining,
+    linalg,
+    loss,
+    norms,
+    random,
+    reduce,
+    shaping,
+    sorting,
+    special,
+    splitting,
+    state,
+)
+
+MODULES = (
+    elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting, creation, linalg,
+    einstein, activation, norms, loss, conv, image, random, state, control, classes,
+)  # fmt: skip
+
+# What modules share with each other, but not with users.
+INTERNAL = frozenset(
+    [
+        "argument",
+        "atleast",
+        "average_pool",
+        "broadcasted",
+        "combine",
+        "draw",
+        "draw_uniform",
+        "factors",
+        "fill_older",
+        "flipped",
+        "indices_of",
+        "log1pexp",
+        "maximum_pool",
+        "nd_key",
+        "padded",
+        "paddings",
+        "pair",
+        "permuted",
+        "product",
+        "promote_types",
+        "range_",
+        "reduce_loss",
+        "reshaped",
+        "running_product",
+        "running_sum",
+        "scan",
+        "sliced",
+        "tensordot",
+        "to_dtype",
+        "transposed",
+        "truth",
+        "written",
+        "Partial",
+        "fori_loop",
+        "while_loop",
+    ]
+)
+
+# Other names of functions.
+ALSO: dict[str, str] = {
+    "absolute": "abs", "accumulate_n": "addn", "arccos": "acos", "arccosh": "acosh",
+    "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",
+    "arctanh": "atanh", "cat_": "cat", "clip": "clamp", "divide": "div", "expand": "broadcast_to",
+    "floor_div": "floor_divide", "floor_mod": "remainder", "floordiv": "floor_divide",
+    "floormod": "remainder", "ger": "outer", "greater": "gt", "greater_equal": "ge",
+    "hardsigmoid_": "hardsigmoid", "inv": "reciprocal", "invert": "bitwise_not", "less": "lt",
+    "less_equal": "le", "mod": "remainder", "multiply": "mul", "negative": "neg",
+    "select": "where", "sgn": "sign", "soft_shrink": "softshrink", "subtract": "sub",
+    "swish": "silu", "tensor_add": "add", "tensor_div": "div", "tensor_exp": "exp",
+    "tensor_expm1": "expm1", "tensor_floordiv": "floor_divide", "tensor_ge": "ge",
+    "tensor_gt": "gt", "tensor_le": "le", "tensor_lt": "lt", "tensor_mod": "remainder",
+    "tensor_mul": "mul", "tensor_pow": "pow", "tensor_sub": "sub", "top_k": "topk",
+    "true_divide": "div", "truncate_mod": "fmod", "where_": "where",
+}  # fmt: skip
+
+# Functions whose public name a module's own name would hide from Python, or that it shares.
+RENAMED: dict[str, Any] = {
+    "fill": creation.fill_older,
+    "fori_loop": control.fori_loop,
+    "range": creation.range_,
+    "scan": control.scan,
+    "tensor_dot": linalg.tensordot,
+    "tensordot": linalg.tensordot,
+    "while_loop": control.while_loop,
+    "Partial": control.Partial,
+    "partial": control.Partial(),
+    "expand_as": lambda input, other: joining.broadcast_to(input, other.shape),
+}
+
+
+def _public() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for module in MODULES:
+        for name in module.__all__:
+            if name not in INTERNAL:
+                found[name] = getattr(module, name)
+    found.update({name: found[of] for name, of in ALSO.items() if not name.endswith("_")})
+    found.update(RENAMED)
+    return found
+
+
+NAMES: dict[str, Any] = _public()
+
+__all__ = ["NAMES"]

@@ -1,0 +1,392 @@
+"""Methods of Tensor whose arguments are not those of the function of that name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jitgrad.errors import DTypeError, fail
+from jitgrad.ir.types import bool_, float16, float32, float64, int8, int16, int32, int64, uint8
+from jitgrad.ir.types import dtype as dtype_of
+from jitgrad.ops import compare as c
+from jitgrad.ops import (
+    creation,
+    gathering,
+    indexing,
+    joining,
+    linalg,
+    random,
+    shaping,
+    sorting,
+    state,
+)
+from jitgrad.ops import elementwise as e
+from jitgrad.ops import reduce as r
+from jitgrad.ops.promote import copied, expand, fill, fresh, is_number, shape_of, spellings, tensor
+from jitgrad.primitives import sort as order
+from jitgrad.tensor import Tensor
+
+
+def _flat(arguments: tuple) -> Any:
+    """Extents given one by one, or as one sequence."""
+    return arguments[0] if len(arguments) == 1 else arguments
+
+
+# --- shapes -------------------------------------------------------------------------------------
+
+
+def reshape(self, *shape_):
+    """The same elements in C order under another shape, given as a tuple or one by one."""
+    return shaping.reshape(self, _flat(shape_) if shape_ else ())
+
+
+def view(self, *shape_):
+    """As `reshape`; a dtype gives the elements in that dtype."""
+    return shaping.reshape(self, _flat(shape_) if shape_ else ())
+
+
+def reshape_as(self, other):
+    """The same elements under the shape of another Tensor."""
+    return shaping.reshape(self, other.shape)
+
+
+def transpose(self, *axes):
+    """The axes in reverse order, or in the order given; as in NumPy."""
+    axes = _flat(axes) if axes else None
+    order_ = tuple(reversed(range(self.ndim))) if axes is None else axes
+    return shaping.transpose(self, order_)
+
+
+@fresh
+def flatten(self, order="C", *, start_dim=0, end_dim=-1):
+    """Axes start_dim to end_dim, by default all, joined into one."""
+    return shaping.flatten(self, order, start_dim=start_dim, end_dim=end_dim)
+
+
+@fresh
+def expand_(self, *size):
+    """Repeated to a shape; -1 keeps an extent."""
+    return joining.broadcasted("expand", self, shape_of("expand", _flat(size)))
+
+
+def broadcast_to(self, *shape_):
+    """Repeated to a shape by NumPy's rules."""
+    return joining.broadcast_to(self, shape_of("broadcast_to", _flat(shape_)))
+
+
+def expand_as(self, other):
+    """Repeated to the shape of another Tensor."""
+    return expand_(self, other.shape)
+
+
+def tile(self, *dims):
+    """The whole repeated along axes."""
+    return joining.tile(self, _flat(dims))
+
+
+def repeat(self, *repeats, axis=None):
+    """The whole repeated along axes, as PyTorch; with `axis`, each element, as NumPy."""
+    if axis is not None:
+        from jitgrad.ops.splitting import repeat_interleave
+
+        return repeat_interleave(self, _flat(repeats), axis)
+    return joining.tile(self, _flat(repeats))
+
+
+def unfold(self, kernel_size, dilation=1, padding=0, stride=1):
+    """All windows of an image as columns."""
+    from jitgrad.ops.image import unfold as windows
+
+    return windows(self, kernel_size, dilation, padding, stride)
+
+
+# --- dtypes and copies --------------------------------------------------------------------------
+
+
+def astype(self, dtype, copy=True):
+    """The values in another dtype."""
+    return state.cast(self, dtype)
+
+
+def to(self, dtype, *args, **keywords):
+    """The values in another dtype, that of another Tensor, or (a device's name) a copy."""
+    if isinstance(dtype, Tensor):
+        return state.cast(self, dtype.dtype)
+    if isinstance(dtype, str) and dtype.split(":")[0].lower() in ("cpu", "gpu", "cuda", "ascend"):
+        return copied(self)
+    return state.cast(self, dtype)
+
+
+def _caster(name: str, dtype: Any):
+    def method(self):
+        return state.cast(self, dtype)
+
+    method.__name__ = name
+    method.__doc__ = f"The values as {dtype.name}."
+    return method
+
+
+CASTERS = {
+    "float": float32, "half": float16, "double": float64, "int": int32, "long": int64,
+    "short": int16, "char": int8, "byte": uint8, "bool": bool_,
+}  # fmt: skip
+
+
+def type_(self, dtype=None):
+    """The name of the dtype; with a dtype, the values in it."""
+    return str(self.dtype) if dtype is None else state.cast(self, dtype)
+
+
+def copy(self):
+    """A copy, through which gradients flow."""
+    return copied(self)
+
+
+def contiguous(self):
+    """The Tensor itself: all are."""
+    return self
+
+
+def is_contiguous(self):
+    """Whether in C order: always."""
+    return True
+
+
+def stride(self, dim=None):
+    """Elements from one to the next along each axis, or along one."""
+    steps = tuple(step // self.itemsize for step in self.strides)
+    return steps if dim is None else steps[dim]
+
+
+def element_size(self):
+    """Bytes of an element."""
+    return self.itemsize
+
+
+def dim(self):
+    """The number of dimensions."""
+    return self.ndim
+
+
+# --- reductions ---------------------------------------------------------------------------------
+
+
+@spellings
+def sum_(self, axis=None, dtype=None, keepdims=False, initial=None):
+    """Sum over axes. Integers and bools sum to int64, unless `dtype` says otherwise."""
+    if isinstance(dtype, bool):  # PyTorch's order: dim, keepdim
+        dtype, keepdims = None, dtype
+    total = r.sum(self, axis, keepdims, dtype=dtype)
+    return total if initial is None else e.add(total, initial)
+
+
+@spellings
+def mean(self, axis=None, keep_dims=False):
+    """Arithmetic mean over axes."""
+    return r.mean(self, axis, keep_dims)
+
+
+def _extreme(name: str, value, op):
+    def method(self, *args, axis=None, keepdims=False, initial=None, where=None,
+               return_indices=False, **spelled):  # fmt: skip
+        dims = args[:1] if args else tuple(spelled.pop(k) for k in ("dim",) if k in spelled)
+        if dims and isinstance(dims[0], Tensor):
+            return (e.maximum if name == "max" else e.minimum)(self, dims[0])
+        keepdims = args[1] if len(args) > 1 else spelled.pop("keepdim", keepdims)
+        keepdims = spelled.pop("keep_dims", keepdims)
+        if spelled:
+            raise fail(DTypeError, f"{name} got an unknown argument {next(iter(spelled))!r}")
+        chosen = dims[0] if dims else axis
+        values = value(self, chosen, keepdims, initial=initial, where=where)
+        if chosen is None or isinstance(chosen, (tuple, list)) or not (dims or return_indices):
+            return values
+        return values, r.argument(name, op, self, chosen, keepdims)
+
+    method.__name__ = name
+    method.__doc__ = f"""The {name}imum of all, or along an axis.
+
+    ``t.{name}(axis=0)`` gives the values, ``t.{name}(0)`` and ``t.{name}(dim=0)`` values and
+    indices, ``t.{name}(other)`` the elementwise {name}imum.
+    """
+    return method
+
+
+@spellings
+def argmax(self, axis=None, keepdims=False):
+    """Where the largest is along an axis, or (None) in the flattened Tensor; int64."""
+    return r.argmax(self, axis, keepdims)
+
+
+@spellings
+def var(self, axis=None, ddof=0, keepdims=False, unbiased=None, correction=None):
+    """Variance: squares around the mean over (count - ddof)."""
+    return r.var(self, axis, _freedom(ddof, unbiased, correction), keepdims)
+
+
+@spellings
+def std(self, axis=None, ddof=0, keepdims=False, unbiased=None, correction=None):
+    """Standard deviation: the root of the variance."""
+    return r.std(self, axis, _freedom(ddof, unbiased, correction), keepdims)
+
+
+def _freedom(ddof, unbiased, correction):
+    given = [v for v in (unbiased, correction) if v is not None]
+    return given[0] if given else ddof
+
+
+def trace(self, offset=0, axis1=0, axis2=1, dtype=None):
+    """The sum of a diagonal."""
+    total = r.sum(linalg.diagonal(self, offset, axis1, axis2), -1, dtype=dtype or self.dtype)
+    return total
+
+
+def equal(self, other):
+    """Elementwise equality."""
+    return c.eq(self, other)
+
+
+# --- choosing -----------------------------------------------------------------------------------
+
+
+def where(self, condition, y):
+    """The Tensor where the condition holds, else y."""
+    return c.where(condition, self, y)
+
+
+def gather_(self, dim, index, batch_dims=0):
+    """``gather(dim, index)``: elements along an axis, as PyTorch; ``gather(indices, axis)``:
+    slices along it, as MindSpore.
+    """
+    if isinstance(dim, Tensor) or not is_number(dim):
+        return gathering.gather(self, dim, index, batch_dims)
+    return gathering.gather_elements(self, dim, index)
+
+
+def take(self, indices, axis=None, mode="clip"):
+    """Elements of the flattened Tensor, or slices along an axis."""
+    return gathering.take(self, indices, axis)
+
+
+def select(self, dim, index):
+    """The slice at an index along an axis, which disappears."""
+    at = dim % self.ndim
+    return indexing.getitem(self, (*[slice(None)] * at, index))
+
+
+def scatter_add(self, dim, index, src):
+    """A copy with `src` added at places along an axis."""
+    return gathering.tensor_scatter_elements(self, index, src, dim, "add")
+
+
+def index_put(self, indices, values, accumulate=False):
+    """A copy with values written (or added) at index arrays, one for each axis."""
+    mode = "add" if accumulate else "update"
+    return gathering.combine("index_put", self, tuple(indices), values, mode)
+
+
+def index_copy(self, dim, index, source):
+    """A copy with slices written along an axis."""
+    at = dim % self.ndim
+    return gathering.combine("index_copy", self, (*[slice(None)] * at, index), source, "update")
+
+
+def put(self, index, source, accumulate=False):
+    """A copy with elements of the flattened Tensor written (or added)."""
+    flat = shaping.ravel(self)
+    mode = "add" if accumulate else "update"
+    return shaping.reshape(gathering.combine("put", flat, (index,), source, mode), self.shape)
+
+
+def fill_value(self, value):
+    """One value in the shape and dtype of the Tensor."""
+    return fill(value, self._type) if is_number(value) else expand(
+        tensor("fill", value).astype(self.dtype), self.shape
+    )  # fmt: skip
+
+
+def zero(self):
+    """Zeros of the shape and dtype."""
+    return fill(0, self._type)
+
+
+def copy_from(self, src, non_blocking=False):
+    """The values of another Tensor, broadcast to this one's shape and cast to its dtype."""
+    src = tensor("copy_", src)
+    return copied(joining.broadcasted("copy_", state.cast(src, self.dtype), self.shape))
+
+
+def fill_diagonal(self, fill_value, wrap=False):
+    """A copy with one value on the diagonal."""
+    count = min(self.shape)
+    return indexing.updated(self, (np.arange(count),) * self.ndim, fill_value)
+
+
+def uniform(self, from_=0.0, to=1.0, generator=None):
+    """Uniform numbers of the shape and dtype."""
+    unit = random.draw_uniform(self.shape, self.dtype, generator)
+    return e.add(e.mul(unit, to - from_), from_)
+
+
+def normal(self, mean=0.0, std=1.0, *, generator=None):
+    """Normal numbers of the shape and dtype."""
+    return e.add(e.mul(random.randn_like(self, generator), std), mean)
+
+
+def bernoulli(self, *, generator=None):
+    """1 with the probability that each element is, else 0."""
+    return random.bernoulli(self, self, generator)
+
+
+def bernoulli_with(self, p=0.5, *, generator=None):
+    """1 with probability p, else 0."""
+    return random.bernoulli(self, p, generator)
+
+
+def _new(function):
+    def method(self, size, *rest, dtype=None):
+        return function(size, *rest, dtype=self.dtype if dtype is None else dtype_of(dtype))
+
+    method.__doc__ = function.__doc__
+    return method
+
+
+METHODS: dict[str, Any] = {
+    "argmax": argmax, "astype": astype, "bernoulli": bernoulli, "broadcast_to": broadcast_to,
+    "clone": copy, "contiguous": contiguous, "copy": copy, "dim": dim,
+    "element_size": element_size, "equal": equal, "expand": expand_, "expand_as": expand_as,
+    "fill": fill_value, "fill_diagonal": fill_diagonal, "flatten": flatten, "gather": gather_,
+    "index_put": index_put, "is_contiguous": is_contiguous,
+    "max": _extreme("max", r.amax, order.argmax), "mean": mean,
+    "min": _extreme("min", r.amin, order.argmin), "new_full": _new(creation.full),
+    "new_ones": _new(creation.ones), "new_zeros": _new(creation.zeros),
+    "new_empty": _new(creation.zeros), "put": put, "repeat": repeat, "reshape": reshape,
+    "reshape_as": reshape_as, "scatter_add": scatter_add, "select": select, "std": std,
+    "stride": stride, "sum": sum_, "take": take, "tile": tile, "to": to, "top_k": sorting.topk,
+    "trace": trace, "transpose": transpose, "type": type_, "unfold": unfold, "var": var,
+    "view": view, "view_as": reshape_as, "where": where,
+    **{name: _caster(name, dtype) for name, dtype in CASTERS.items()},
+}  # fmt: skip
+
+# What the methods in place compute, where that is no method of its own.
+FOR_WRITING: dict[str, Any] = {
+    "bernoulli": bernoulli_with, "copy": copy_from, "index_copy": index_copy, "normal": normal,
+    "uniform": uniform, "zero": zero,
+}  # fmt: skip
+
+
+def _transposed(self):
+    """The axes in reverse order."""
+    return transpose(self)
+
+
+def _last_two(self):
+    """The last two axes exchanged."""
+    return shaping.swapaxes(self, -1, -2)
+
+
+PROPERTIES: dict[str, Any] = {
+    "T": _transposed, "H": _transposed, "mT": _last_two, "mH": _last_two,
+}  # fmt: skip
+
+__all__ = ["FOR_WRITING", "METHODS", "PROPERTIES"]

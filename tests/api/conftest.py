@@ -1,0 +1,20 @@
+"""Tests of the API leave no mode behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import jitgrad as ms
+
+MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test in both modes."""
+    before = ms.get_context("mode")
+    ms.set_context(mode=MODES[request.param])
+    yield request.param
+    ms.set_context(mode=before)

@@ -1,0 +1,174 @@
+"""The law: the compiler names no op outside a table of rules.
+
+Whoever adds an op writes one declaration. That holds only as long as no pass and no code
+generator asks for an op by name. What must know ops (rewrite rules, library calls, reductions'
+starting values) is a table, so that what it knows can be read in one place. `TABLES` lists all of
+them, with the reason why each exists; a new one is added here, and read by a reviewer.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import jitgrad.primitives  # noqa: F401  (fills the table of ops)
+from jitgrad.ir.op import OPS, Op
+
+ROOT = Path(__file__).resolve().parent.parent / "jitgrad"
+COMPILER = ("ir", "autodiff", "passes", "codegen", "runtime")
+
+# Ops that the IR itself is made of. They are declared in ir/node.py, and mean the same everywhere.
+OF_THE_IR = {"input", "constant", "project"}
+
+REWRITES = "rewrite rules, written in ops"
+SCALARS = "names of scalar functions, the vocabulary of scalar expressions; ops are made of them"
+NO_OP = "the name of an attribute or of a module that an op happens to share"
+# file or folder -> reason; or file -> table -> reason, a table being a name of the module.
+TABLES: dict[str, str | dict[str, str]] = {
+    "codegen/calls.py": {
+        "CALLS": "op -> its launches, for ops that are a kernel or a library call of their own",
+        "SCRATCH": "op -> bytes of scratch memory of such a call",
+    },
+    "codegen/canonical/": "hand-written kernels, one for each op named; here names are only text",
+    "codegen/products.py": {
+        "GEOMETRY": "convolutions and where their operands stand",
+        "_geometry": NO_OP,
+    },
+    "codegen/rows.py": {"RULES": "op -> its hand-written kernel", "_pool": NO_OP},
+    "codegen/scalar.py": {
+        "INLINE": SCALARS,
+        "GENERIC": SCALARS,
+        "_call": SCALARS,
+        "MONOIDS": "reduction -> its identity and step",
+    },
+    "codegen/vecmath/": SCALARS,
+    "passes/access.py": {
+        "INDEX_RULES": "view -> how it maps indices",
+        "keeps_order": "the view that is no map of indices",
+    },
+    "passes/arithmetic.py": REWRITES,
+    "passes/dce.py": {"BODIES": "regions whose results are those of one graph"},
+    "passes/fuse.py": {"ROW_TO_FULL": "views that a row kernel reads its own results through"},
+    "passes/layout.py": REWRITES,
+    "passes/reductions.py": REWRITES,
+    "passes/regions.py": {
+        "READS_TRANSPOSED": "library calls with a flag for transposed operands",
+        "Regions": "makes the region that fusion is about",
+    },
+    "passes/stabilize.py": REWRITES,
+    "passes/widen.py": {
+        "ACCUMULATES": "ops that sum products, beside the reductions",
+        "widen": "makes the casts that it is about",
+    },
+}
+
+
+def names_in(source: str) -> Iterator[tuple[int, str, str]]:
+    """(line, op, owner) wherever code names an op: in a string, or by a name it imported.
+
+    The owner is the module-level name that the code belongs to.
+    """
+    known: dict[str, object] = {}  # what names imported from jitgrad.primitives stand for
+    for statement in ast.parse(source).body:
+        owner = owner_of(statement)
+        prose = docstrings(statement)
+        for node in ast.walk(statement):
+            if isinstance(node, ast.ImportFrom):
+                known |= imported(node)
+            elif node not in prose:
+                name = named(node, known)
+                if name is not None and name not in OF_THE_IR:
+                    yield node.lineno, name, owner
+
+
+def owner_of(statement: ast.stmt) -> str:
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return statement.name
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
+        targets = [statement.target]
+    return ", ".join(t.id for t in targets if isinstance(t, ast.Name)) or "the module"
+
+
+def docstrings(statement: ast.stmt) -> set[ast.AST]:
+    """Strings that are statements of their own."""
+    return {n.value for n in ast.walk(statement) if isinstance(n, ast.Expr)}
+
+
+def imported(node: ast.ImportFrom) -> dict[str, object]:
+    if not (node.module or "").startswith("jitgrad.primitives"):
+        return {}
+    module = importlib.import_module(node.module)
+    return {a.asname or a.name: getattr(module, a.name, None) for a in node.names}
+
+
+def named(node: ast.AST, known: dict[str, object]) -> str | None:
+    """The op that a piece of code names, if it does."""
+    found = None
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) and node.value in OPS else None
+    if isinstance(node, ast.Name):
+        found = known.get(node.id)
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        found = getattr(known.get(node.value.id), node.attr, None)
+    return found.name if isinstance(found, Op) else None
+
+
+def rules_for(path: str) -> str | dict[str, str]:
+    """What is allowed in a file."""
+    folders = [key for key in TABLES if key.endswith("/") and path.startswith(key)]
+    return TABLES[folders[0]] if folders else TABLES.get(path, {})
+
+
+def allowed(path: str, owner: str) -> bool:
+    rules = rules_for(path)
+    return isinstance(rules, str) or owner in rules
+
+
+def compiler_files() -> list[Path]:
+    return sorted(path for folder in COMPILER for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_the_compiler_names_no_op_outside_a_table() -> None:
+    offenders = []
+    for path in compiler_files():
+        relative = path.relative_to(ROOT).as_posix()
+        for line, name, owner in names_in(path.read_text(encoding="utf-8")):
+            if not allowed(relative, owner):
+                offenders.append(f"{relative}:{line}: {owner} names the op {name}")
+    assert not offenders, "\n" + "\n".join(offenders)
+
+
+def test_every_table_is_there() -> None:
+    """What no longer names an op needs no place in the list."""
+    for path, tables in TABLES.items():
+        files = [f for f in compiler_files() if f.relative_to(ROOT).as_posix().startswith(path)]
+        texts = [f.read_text(encoding="utf-8") for f in files]
+        owners = {owner for text in texts for _, _, owner in names_in(text)}
+        assert owners, path
+        assert isinstance(tables, str) or tables.keys() <= owners, path
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('X = {"tanh": 1}', [(1, "tanh", "X")]),
+        ('X: dict = {"tanh": 1}', [(1, "tanh", "X")]),
+        ('def f(n):\n    return n.op.name == "tanh"', [(2, "tanh", "f")]),
+        ('class A:\n    def f(self):\n        return "tanh"', [(3, "tanh", "A")]),
+        ("from jitgrad.primitives.elementwise import tanh", []),
+        ("from jitgrad.primitives.elementwise import pow_ as p\nX = [p]", [(2, "pow", "X")]),
+        ("from jitgrad.primitives import shape\nx = shape.slice_", [(2, "slice", "x")]),
+        ('X |= {"tanh": 1}\nX["tanh"] = 2', [(1, "tanh", "X"), (2, "tanh", "the module")]),
+        ("import numpy\nx = numpy.tanh", []),
+        ("from jitgrad.primitives.declare import zeros", []),
+        ('"""tanh"""\ndef f():\n    "tanh"', []),
+        ('X = "tanhs", "input", "constant"', []),
+    ],
+)
+def test_names_are_found(source: str, found: list) -> None:
+    assert list(names_in(source)) == found
