@@ -50,7 +50,7 @@ class Lowering:
             True: loop_indices(len(domain)),
             False: [loop_indices(len(domain))[a] for a in self.kept],
         }
-        self.stores = stores
+        self.stores, self.alias = stores, alias
         self.reads = self.find_reads()
         self.writes = [self.store_address(i, o) for i, o in enumerate(body.outputs)]
         self.dims: list[Dimension] = []
@@ -128,10 +128,14 @@ class Lowering:
             node: place(a, self.dims, f"x{i}", self.parameters, vector)
             for i, (node, (_, a)) in enumerate(self.reads.items())
         }
-        self.store_at = [
-            place(a, self.dims, f"y{i}", self.parameters, vector)
-            for i, a in enumerate(self.writes)
-        ]
+        # An array that is read and written at one place has one address: only if it is the same
+        # text does LLVM know that the two cannot clash, and vectorize.
+        known = {(base, a): self.load_at[node] for node, (base, a) in self.reads.items()}
+        self.store_at = []
+        for i, a in enumerate(self.writes):
+            target = self.body.inputs[self.alias[i]] if i in self.alias else None
+            at = known.get((target, a)) if target is not None else None
+            self.store_at.append(at or place(a, self.dims, f"y{i}", self.parameters, vector))
 
     def nest(self, first: int, last: int, part: int | None) -> tuple[list[For], For | None]:
         loops = [For(d, part=d == part) for d in range(first, last)]

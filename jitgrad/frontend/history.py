@@ -31,8 +31,10 @@ def as_tuple(tensors: Any, what: str) -> tuple[Any, ...]:
 
 def seeds_of(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
     """The cotangents of the outputs: those given, or ones for scalars."""
-    if given is None or isinstance(given, Tensor):
-        given = (given,) if len(outputs) == 1 or given is not None else (None,) * len(outputs)
+    if given is None:
+        given = (None,) * len(outputs)
+    elif not isinstance(given, (tuple, list)):
+        given = (given,)
     if len(given) != len(outputs):
         raise fail(TapeError, f"got {len(outputs)} tensors and {len(given)} gradients")
     seeds = []

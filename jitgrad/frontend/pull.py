@@ -8,7 +8,8 @@ and attributes. So one rule serves graphs and tape alike.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jitgrad.autodiff.reverse import cotangents, pull
@@ -59,11 +60,17 @@ def pull_of_graph(graph: Graph, needed: tuple[bool, ...]) -> Pull:
     It computes what it needs anew from the inputs, of which it uses only some.
     """
     with builder.recording(None):
-        seeds = [input_node(f"g'{j}", y.type) for j, y in enumerate(graph.outputs)]
+        names = _unused({x.attrs["name"] for x in graph.inputs})
+        seeds = [input_node(next(names), y.type) for y in graph.outputs]
         wrt = [x for x, wanted in zip(graph.inputs, needed, strict=True) if wanted]
         gradients = iter(cotangents(graph.outputs, seeds, wrt))
         found = [next(gradients) if wanted else None for wanted in needed]
         return _pull(f"{graph.name}_pull", graph.inputs, (), seeds, found, needed)
+
+
+def _unused(taken: set[str]) -> Iterator[str]:
+    """Names for cotangents that a graph's inputs do not have: those of a derivative are such."""
+    return (name for i in itertools.count() if (name := f"g{i}") not in taken)
 
 
 def _pull(

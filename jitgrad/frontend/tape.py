@@ -30,11 +30,15 @@ serials = itertools.count(1)
 
 
 class Saved:
-    """A value that a derivative needs. It must still be what it was."""
+    """A value that a derivative needs. It must still be what it was.
+
+    `edge` is where it comes from; for a result of the node itself, which one it is (a node that
+    held itself would only go with the garbage collector).
+    """
 
     __slots__ = ("array", "edge", "strict", "tensor", "type", "version")
 
-    def __init__(self, tensor: Tensor, edge: Edge, held: Any):
+    def __init__(self, tensor: Tensor, edge: Edge | int, held: Any):
         self.tensor = held  # the Tensor, or a weak reference to it
         self.array, self.type, self.version = tensor._data, tensor._type, tensor._version
         self.edge = edge
@@ -55,7 +59,9 @@ class Saved:
                 instead="compute a new Tensor, or write in place after the backward pass",
             )
         value = Tensor._wrap(self.array, self.type)
-        if self.edge is not None:
+        if type(self.edge) is int:
+            value._grad_fn, value._index = node, self.edge
+        elif self.edge is not None:
             value._grad_fn, value._index = self.edge
         return value
 
@@ -194,7 +200,7 @@ def record(op: Op, inputs: Sequence[Tensor], attrs: dict, outputs: Sequence[Tens
                 saved.append(Saved(inputs[k], edges[k], inputs[k]))
             else:
                 out = outputs[k - count]
-                edge = (out._grad_fn, out._index) if out._grad_fn is not None else None
+                edge = k - count if out._grad_fn is node else None
                 saved.append(Saved(out, edge, weakref.ref(out)))
         node.saved = tuple(saved)
 

@@ -7,7 +7,7 @@ inputs of the graph when they are first read; writes to them become further outp
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -264,20 +264,24 @@ def _identifier(text: str) -> str:
     return text if text[:1].isalpha() or text[:1] == "_" else f"_{text}"
 
 
-def _check_inputs(active: Trace, outputs: Iterable[Node], known: Mapping[Node, Node]) -> None:
+def _check_inputs(active: Trace, outputs: Sequence[Node], known: Mapping[Node, Node]) -> None:
+    """TraceError, with the user's line, if an input of another trace is below the outputs."""
     order = topological(outputs)
-    foreign = {n for n in order if n.op is input_op and n not in known}
+    from_there = {n for n in order if n.op is input_op and n not in known}
+    if not from_there:
+        return
+    stranger = next(n for n in order if n in from_there)
+    where = None
     for node in order:
-        if node in foreign or any(i in foreign for i in node.inputs):
-            stranger = node if node in foreign else next(i for i in node.inputs if i in foreign)
-            if node is stranger and node not in outputs:
-                continue
-            name = stranger.attrs["name"].partition("'")[0]
-            raise fail(
-                TraceError,
-                f"a traced Tensor ({name}: {stranger.type}) is used outside of its trace",
-                why="it was stored away by a function that was compiled or differentiated before,"
-                " and stands for a value that is gone",
-                instead="return it from that function",
-                where=active.locs.get(node),
-            )
+        if any(i in from_there for i in node.inputs):
+            from_there.add(node)
+            where = where or active.locs.get(node)
+    name = stranger.attrs["name"].partition("'")[0]
+    raise fail(
+        TraceError,
+        f"a traced Tensor ({name}: {stranger.type}) is used outside of its trace",
+        why="it was stored away by a function that was compiled or differentiated before,"
+        " and stands for a value that is gone",
+        instead="return it from that function",
+        where=where,
+    )

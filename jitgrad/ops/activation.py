@@ -318,7 +318,7 @@ def gumbel_softmax(logits, tau=1.0, hard=False, dim=-1):
 
 __all__ = [
     "celu", "elu", "fast_gelu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
-    "hardswish", "hardtanh", "leaky_relu", "log1pexp", "log_softmax", "logit", "logsigmoid", "mish", "prelu",
-    "relu", "relu6", "rrelu", "selu", "silu", "softmax", "softmin", "softplus", "softshrink",
-    "softsign", "tanhshrink", "threshold",
+    "hardswish", "hardtanh", "leaky_relu", "log1pexp", "log_softmax", "logit", "logsigmoid",
+    "mish", "prelu", "relu", "relu6", "rrelu", "selu", "silu", "softmax", "softmin", "softplus",
+    "softshrink", "softsign", "tanhshrink", "threshold",
 ]  # fmt: skip

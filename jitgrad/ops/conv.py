@@ -92,7 +92,7 @@ def _linear(name: str, input, weight, bias) -> Tensor:
         raise fail(
             ShapeError,
             f"{name} got {describe((x, w))}",
-            why=f"the weight is made for {w.shape[-1] if w.ndim else 0} elements along the last axis",
+            why=f"the last axes have {x.shape[-1:]} and {w.shape[-1:]} elements",
         )
     w = permuted(name, w, (1, 0)) if w.ndim == 2 else w
     out = product(name, x, w)
@@ -361,6 +361,7 @@ def _unflat(x: Tensor) -> Tensor:
 
 
 __all__ = [
-    "average_pool", "avg_pool1d", "avg_pool2d", "bias_add", "conv1d", "conv2d", "conv_transpose2d", "dense",
-    "linear", "max_pool1d", "max_pool2d", "maximum_pool", "paddings", "pair", "transposed",
+    "average_pool", "avg_pool1d", "avg_pool2d", "bias_add", "conv1d", "conv2d", "conv_transpose2d",
+    "dense", "linear", "max_pool1d", "max_pool2d", "maximum_pool", "paddings", "pair",
+    "transposed",
 ]  # fmt: skip

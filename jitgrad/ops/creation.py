@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from typing import Any
 
 import numpy as np
@@ -208,8 +209,27 @@ def _window(name: str, make, doc: str):
 
 bartlett_window = _window("bartlett_window", np.bartlett, "The triangular Bartlett window.")
 blackman_window = _window("blackman_window", np.blackman, "The Blackman window.")
-hamming_window = _window("hamming_window", np.hamming, "The Hamming window.")
 hann_window = _window("hann_window", np.hanning, "The Hann window.")
+
+
+def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None):
+    """The Hamming window alpha - beta cos(2 pi n / N); a periodic one has N the length."""
+    return _window("hamming_window", functools.partial(_hamming, alpha, beta), "")(
+        window_length, periodic, dtype=dtype
+    )
+
+
+def _hamming(alpha: float, beta: float, count: int) -> np.ndarray:
+    turn = 2 * np.pi * np.arange(count) / builtins.max(count - 1, 1)
+    return alpha - beta * np.cos(turn)
+
+
+def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None):
+    """The Kaiser window."""
+    return _window("kaiser_window", lambda count: np.kaiser(count, beta), "")(
+        window_length, periodic, dtype=dtype
+    )
+
 
 # --- from tensors -------------------------------------------------------------------------------
 
@@ -233,7 +253,7 @@ def sequence_mask(lengths, maxlen=None):
 
 __all__ = [
     "arange", "bartlett_window", "blackman_window", "empty", "empty_like", "eye", "fill_older",
-    "full", "full_like", "hamming_window", "hann_window", "linspace", "logspace", "ones",
-    "ones_like", "range_", "sequence_mask", "tril", "tril_indices", "triu", "triu_indices",
+    "full", "full_like", "hamming_window", "hann_window", "kaiser_window", "linspace", "logspace",
+    "ones", "ones_like", "range_", "sequence_mask", "tril", "tril_indices", "triu", "triu_indices",
     "vander", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -68,6 +68,13 @@ def _arithmetic(name: str, op: Op, doc: str, on_bool: Op | None = None) -> Calla
 add = _arithmetic("add", scalar.add, "Sum of two Tensors; of bools, whether any.", scalar.bit_or)
 sub = _arithmetic("sub", scalar.sub, "Difference of two Tensors.")
 mul = _arithmetic("mul", scalar.mul, "Product of two Tensors; of bools, both.", scalar.bit_and)
+
+
+def subtract(input, other, *, alpha=1):
+    """input - alpha * other."""
+    return sub(input, other if alpha == 1 else mul(other, alpha))
+
+
 maximum = _arithmetic(
     "maximum",
     scalar.maximum,

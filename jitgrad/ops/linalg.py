@@ -277,7 +277,8 @@ def matrix_power(input, n):
 # --- diagonals ----------------------------------------------------------------------------------
 
 
-def _diagonal_places(rows: int, columns: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
+def diagonal_places(rows: int, columns: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns of a diagonal's elements."""
     first = np.arange(builtins.max(builtins.min(rows + builtins.min(offset, 0),
                                                 columns - builtins.max(offset, 0)), 0))  # fmt: skip
     return first - builtins.min(offset, 0), first + builtins.max(offset, 0)
@@ -291,7 +292,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     if x.ndim < 2 or a == b:
         raise fail(ShapeError, f"diagonal of {x._type}", why="it takes two different axes")
     x = permuted("diagonal", x, [*(v for v in range(x.ndim) if v not in (a, b)), a, b])
-    return getitem(x, (..., *_diagonal_places(x.shape[-2], x.shape[-1], offset)))
+    return getitem(x, (..., *diagonal_places(x.shape[-2], x.shape[-1], offset)))
 
 
 def diag(input):
@@ -316,7 +317,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
         0 if x.dtype is not bool_ else False,
         x._type.with_shape((*x.shape, extent)[:-2] + (extent, extent)),
     )
-    out = scattered(base, (..., *_diagonal_places(extent, extent, offset)), x, "set")
+    out = scattered(base, (..., *diagonal_places(extent, extent, offset)), x, "set")
     a, b = (axis_of("diag_embed", d, out.ndim) for d in (dim1, dim2))
     order = list(range(out.ndim - 2))
     for axis, source in sorted(((a, out.ndim - 2), (b, out.ndim - 1))):
@@ -342,6 +343,6 @@ def combinations(input, r=2, with_replacement=False):
 
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "combinations", "cross", "diag",
-    "diag_embed", "diagflat", "diagonal", "dot", "factors", "inner", "kron", "matmul",
-    "matrix_power", "mm", "mv", "outer", "product", "tensordot", "trace", "vecdot",
+    "diag_embed", "diagflat", "diagonal", "diagonal_places", "dot", "factors", "inner", "kron",
+    "matmul", "matrix_power", "mm", "mv", "outer", "product", "tensordot", "trace", "vecdot",
 ]  # fmt: skip

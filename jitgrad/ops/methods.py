@@ -15,16 +15,17 @@ import numpy as np
 from jitgrad.errors import DTypeError, ShapeError, fail
 from jitgrad.ops import (
     activation,
-    conv,
     creation,
+    decompose,
     gathering,
     indexing,
-    joining,
     linalg,
     loss,
     norms,
     random,
+    searching,
     shaping,
+    slicing,
     sorting,
     special,
     splitting,
@@ -137,21 +138,21 @@ def operators() -> dict[str, Callable]:
 SAME: dict[Any, str] = {
     e: "abs acos acosh add asin asinh atan atan2 atanh ceil cos cosh digamma div erf erfc erfinv"
     " exp exp2 expm1 floor floor_divide fmod lgamma log log10 log1p log2 maximum minimum mul neg"
-    " positive pow reciprocal remainder rint round rsqrt sigmoid sign sin sinh sqrt square sub tan"
-    " tanh trunc",
+    " positive pow reciprocal remainder rint round rsqrt sigmoid sign sin sinh sqrt square sub"
+    " subtract tan tanh trunc",
     c: "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor clamp"
     " eq ge gt isclose isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt"
     " ne not_equal",
     r: "all allclose amax amin aminmax any argmin count_nonzero logsumexp nanmean nansum prod ptp",
     shaping: "expand_dims flip fliplr flipud moveaxis movedim narrow ravel roll rot90 squeeze"
     " swapaxes swapdims t unsqueeze",
-    joining: "",
     splitting: "chunk dsplit hsplit repeat_interleave split tensor_split unbind vsplit",
     gathering: "bincount gather_elements gather_nd index_add index_fill index_select masked_fill"
     " masked_scatter masked_select scatter unsorted_segment_max unsorted_segment_min"
     " unsorted_segment_prod unsorted_segment_sum",
-    sorting: "argsort argwhere cummax cummin cumprod cumsum diff histc kthvalue logcumsumexp median"
-    " msort nanquantile nonzero quantile searchsorted sort topk unique unique_consecutive",
+    searching: "argwhere histc nonzero searchsorted unique unique_consecutive",
+    sorting: "argsort cummax cummin cumprod cumsum diff kthvalue logcumsumexp median"
+    " msort nanquantile quantile sort topk",
     linalg: "addbmm addmm addmv addr baddbmm bmm cross diag diagflat diagonal dot inner matmul"
     " matrix_power mm mv outer",
     norms: "norm",
@@ -161,9 +162,10 @@ SAME: dict[Any, str] = {
     loss: "xlogy",
     activation: "hardshrink log_softmax logit relu softmax",
     creation: "tril triu",
+    decompose: "cholesky cholesky_inverse cholesky_solve det eigvals inverse logdet qr slogdet",
+    slicing: "adjoint diagonal_scatter fills renorm reverse_sequence select_scatter slice_scatter",
     random: "multinomial",
     state: "is_complex is_floating_point numel type_as",
-    conv: "",
 }
 
 # Other names of methods.
@@ -173,8 +175,9 @@ ALSO: dict[str, str] = {
     "clip": "clamp", "divide": "div", "ger": "outer", "greater": "gt", "greater_equal": "ge",
     "invert": "bitwise_not", "less": "lt", "less_equal": "le", "multiply": "mul",
     "negative": "neg", "nelement": "numel", "ndimension": "dim", "reverse": "flip",
-    "sgn": "sign", "subtract": "sub", "true_divide": "div", "inv": "reciprocal",
-    "soft_shrink": "softshrink", "permute": "transpose", "inverse_": "inverse",
+    "sgn": "sign", "true_divide": "div",
+    "soft_shrink": "softshrink", "permute": "transpose", "inv": "inverse",
+    "matrix_determinant": "det", "log_matrix_determinant": "slogdet",
 }  # fmt: skip
 
 # Methods that work in place, by the name without the underscore.

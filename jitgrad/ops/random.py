@@ -35,7 +35,8 @@ from jitgrad.ops.promote import (
     static,
     tensor,
 )
-from jitgrad.ops.sorting import cumsum, searchsorted, topk
+from jitgrad.ops.searching import searchsorted
+from jitgrad.ops.sorting import cumsum, topk
 from jitgrad.primitives import random as primitive
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -171,7 +172,9 @@ def normal(shape, mean, stddev, seed=None):
 
 def standard_normal(shape, seed=None):
     """Standard normal, of a shape."""
-    return draw(primitive.normal, shape_of("standard_normal", shape), float32, seed)
+    return draw(
+        primitive.normal, shape_of("standard_laplace", "standard_normal", shape), float32, seed
+    )
 
 
 def laplace(shape, mean, lambda_param, seed=None):
@@ -180,6 +183,11 @@ def laplace(shape, mean, lambda_param, seed=None):
     centred = e.sub(draw_uniform(shape, float32, seed), 0.5 - 2.0**-25)
     unit = e.mul(e.sign(centred), e.neg(e.log1p(e.mul(e.abs(centred), -2))))
     return _located(unit, lambda_param, mean)
+
+
+def standard_laplace(shape, seed=None):
+    """Laplace of mean 0 and scale 1, of a shape."""
+    return laplace(shape, 0.0, 1.0, seed)
 
 
 def truncated_normal(shape, dtype=float32, seed=None):
@@ -315,6 +323,6 @@ dropout3d = _channels((4, 5), "dropout3d")
 __all__ = [
     "bernoulli", "draw", "draw_uniform", "dropout", "dropout1d", "dropout2d", "dropout3d",
     "laplace", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn",
-    "randn_like", "random_categorical", "randperm", "shuffle", "standard_normal",
-    "truncated_normal", "uniform",
+    "randn_like", "random_categorical", "randperm", "shuffle", "standard_laplace",
+    "standard_normal", "truncated_normal", "uniform",
 ]  # fmt: skip

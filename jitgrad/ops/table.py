@@ -11,6 +11,7 @@ from jitgrad.ops import (
     control,
     conv,
     creation,
+    decompose,
     einstein,
     elementwise,
     gathering,
@@ -21,7 +22,9 @@ from jitgrad.ops import (
     norms,
     random,
     reduce,
+    searching,
     shaping,
+    slicing,
     sorting,
     special,
     splitting,
@@ -29,8 +32,10 @@ from jitgrad.ops import (
 )
 
 MODULES = (
-    elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting, creation, linalg,
-    einstein, activation, norms, loss, conv, image, random, state, control, classes,
+    elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
+    searching,
+    creation, linalg, einstein, decompose, activation, norms, loss, conv, image, slicing, random,
+    state, control, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
@@ -77,18 +82,18 @@ INTERNAL = frozenset(
 # Other names of functions.
 ALSO: dict[str, str] = {
     "absolute": "abs", "accumulate_n": "addn", "arccos": "acos", "arccosh": "acosh",
-    "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",
-    "arctanh": "atanh", "cat_": "cat", "clip": "clamp", "divide": "div", "expand": "broadcast_to",
-    "floor_div": "floor_divide", "floor_mod": "remainder", "floordiv": "floor_divide",
-    "floormod": "remainder", "ger": "outer", "greater": "gt", "greater_equal": "ge",
-    "hardsigmoid_": "hardsigmoid", "inv": "reciprocal", "invert": "bitwise_not", "less": "lt",
-    "less_equal": "le", "mod": "remainder", "multiply": "mul", "negative": "neg",
-    "select": "where", "sgn": "sign", "soft_shrink": "softshrink", "subtract": "sub",
-    "swish": "silu", "tensor_add": "add", "tensor_div": "div", "tensor_exp": "exp",
-    "tensor_expm1": "expm1", "tensor_floordiv": "floor_divide", "tensor_ge": "ge",
-    "tensor_gt": "gt", "tensor_le": "le", "tensor_lt": "lt", "tensor_mod": "remainder",
-    "tensor_mul": "mul", "tensor_pow": "pow", "tensor_sub": "sub", "top_k": "topk",
-    "true_divide": "div", "truncate_mod": "fmod", "where_": "where",
+    "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh",
+    "clip": "clamp", "divide": "div", "expand": "broadcast_to", "floor_div": "floor_divide",
+    "floor_mod": "remainder", "floordiv": "floor_divide", "floormod": "remainder", "ger": "outer",
+    "greater": "gt", "greater_equal": "ge", "inv": "reciprocal", "invert": "bitwise_not",
+    "less": "lt", "less_equal": "le", "log_matrix_determinant": "slogdet",
+    "matrix_determinant": "det", "mod": "remainder", "mse_loss_ext": "mse_loss", "multiply": "mul",
+    "negative": "neg", "pows": "pow", "select": "where", "sgn": "sign",
+    "soft_shrink": "softshrink", "swish": "silu", "tensor_add": "add", "tensor_div": "div",
+    "tensor_exp": "exp", "tensor_expm1": "expm1", "tensor_floordiv": "floor_divide",
+    "tensor_ge": "ge", "tensor_gt": "gt", "tensor_le": "le", "tensor_lt": "lt",
+    "tensor_mod": "remainder", "tensor_mul": "mul", "tensor_pow": "pow", "tensor_sub": "sub",
+    "true_divide": "div", "truncate_mod": "fmod",
 }  # fmt: skip
 
 # Functions whose public name a module's own name would hide from Python, or that it shares.
@@ -96,6 +101,8 @@ RENAMED: dict[str, Any] = {
     "fill": creation.fill_older,
     "fori_loop": control.fori_loop,
     "range": creation.range_,
+    "slice": slicing.slice_,
+    "tensor_slice": slicing.slice_,
     "scan": control.scan,
     "tensor_dot": linalg.tensordot,
     "tensordot": linalg.tensordot,
@@ -112,7 +119,7 @@ def _public() -> dict[str, Any]:
         for name in module.__all__:
             if name not in INTERNAL:
                 found[name] = getattr(module, name)
-    found.update({name: found[of] for name, of in ALSO.items() if not name.endswith("_")})
+    found.update({name: found[of] for name, of in ALSO.items()})
     found.update(RENAMED)
     return found
 

@@ -98,7 +98,9 @@ class Regions:
         return inside, outside
 
     def _is_again(self, operand: Node, base: Node) -> bool:
-        return operand is base and base in self.recomputed
+        """Whether a value of another group is computed again, rather than loaded: it is cheap, and
+        nothing else needs it in memory."""
+        return operand is base and base in self.recomputed and base not in self.needed
 
     def find_needed(self) -> set[Node]:
         """What has to be in memory whatever fusion does: results, and operands of calls."""

@@ -278,7 +278,7 @@ def test_hooks() -> None:
     handle = y.register_hook(lambda g: seen.append(("y", g.tolist())))
     y.register_hook(lambda g: g * 2.0)
     x.register_hook(lambda g: seen.append(("x", g.tolist())))
-    y.sum().backward()
+    y.sum().backward(retain_graph=True)
     assert seen == [("y", [1, 1]), ("x", [6, 6])]
     assert x.grad.tolist() == [6, 6]
     handle.remove()
@@ -288,7 +288,9 @@ def test_hooks() -> None:
     with pytest.raises(RuntimeError, match="doesn't require gradient"):
         Tensor(1.0).register_hook(print)
     x.register_hook(lambda g: Tensor([1.0, 2.0, 3.0]))
-    with pytest.raises(RuntimeError, match=r"a hook on a gradient of type f32\[2\] returned f32\[3\]"):
+    with pytest.raises(
+        RuntimeError, match=r"a hook on a gradient of type f32\[2\] returned f32\[3\]"
+    ):
         x.sum().backward()
 
 

@@ -115,7 +115,10 @@ def test_layouts_of_arrays(order: str) -> None:
             np.array([1, 0.5], np.float16),
             "Tensor(shape=[2], dtype=Float16, value=\n[ 1.0000e+00,  5.0000e-01])",
         ),
-        ([[1, 10], [100, 2]], "Tensor(shape=[2, 2], dtype=Int64, value=\n[[  1,  10],\n [100,   2]])"),
+        (
+            [[1, 10], [100, 2]],
+            "Tensor(shape=[2, 2], dtype=Int64, value=\n[[  1,  10],\n [100,   2]])",
+        ),
         (
             [[[1.0]], [[2.0]]],
             "Tensor(shape=[2, 1, 1], dtype=Float32, value=\n"
@@ -171,7 +174,14 @@ def test_refused_conversions(ask, error) -> None:
 
 def test_attributes() -> None:
     t = Tensor(np.zeros((2, 3), np.float32))
-    assert (t.shape, t.ndim, t.size, t.itemsize, t.nbytes, t.strides) == ((2, 3), 2, 6, 4, 24, (12, 4))
+    assert (t.shape, t.ndim, t.size, t.itemsize, t.nbytes, t.strides) == (
+        (2, 3),
+        2,
+        6,
+        4,
+        24,
+        (12, 4),
+    )
     assert len({t, t, Tensor(np.zeros((2, 3)))}) == 2
 
 

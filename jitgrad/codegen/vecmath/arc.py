@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.codegen.vecmath.lang import (
-    absolute, bits, copysign, poly, select, sqrt, width,
+    absolute, bits, const, copysign, poly, select, sqrt, width,
 )
 
 # error 2**-28.4, 2**-57.4

@@ -79,6 +79,14 @@ def log(x: Any) -> Any:
     return special(x, fma(k, LN2_HI[w], f + fma(k, LN2_LO[w], tail(f))))
 
 
+def log_pair(x: Any) -> tuple[Any, Any]:
+    """log(x) for finite x > 0 in two floats, to about 2**-6 ulp of the first."""
+    w = width(x)
+    k, f = split_any(x)
+    head, rest = fast_two_sum(k * LN2_HI[w], f)
+    return head, rest + fma(k, LN2_LO[w], tail(f))
+
+
 def log2(x: Any) -> Any:
     """Logarithm to base 2, exact for powers of 2.  At most 1 ulp."""
     return _based(x, LOG2E[width(x)], (1.0, 0.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.codegen.vecmath import arc, basic, exp, lang, log, pow, special, trig
+from jitgrad.codegen.vecmath import arc, basic, exp, gamma, lang, log, pow, special, trig
 
 FLOATS = ("f32", "f64")
 INTEGERS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
@@ -20,7 +20,7 @@ FLOAT_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     **{f.__name__: (f, 1) for f in (
         exp.exp, exp.exp2, exp.expm1, exp.sinh, exp.cosh, exp.tanh, exp.sigmoid,
         log.log, log.log1p, log.log2, log.log10, log.asinh, log.acosh, log.atanh,
-        trig.sin, trig.cos, trig.tan, arc.asin, arc.acos, arc.atan, special.erf, special.erfc, special.rsqrt,
+        trig.sin, trig.cos, trig.tan, arc.asin, arc.acos, arc.atan, special.erf, special.erfc, special.rsqrt, gamma.lgamma, gamma.digamma,
     )},
     "pow": (pow.pow, 2),
     "atan2": (arc.atan2, 2),

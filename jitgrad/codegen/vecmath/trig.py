@@ -106,14 +106,14 @@ def _to_floats(fraction: Any, low: Any) -> tuple[Any, Any]:
 def sin(x: Any) -> Any:
     """Sine; nan for infinities.  At most 1 ulp over the whole range."""
     n, hi, lo = reduce(x)
-    y = select((n & 1) != 0, _cos_part(hi, lo), _sin_part(hi, lo))
+    y = select((n & 1) != 0, cos_part(hi, lo), sin_part(hi, lo))
     return _signed_result(x, y, unsigned(bits(x)) >> (width(x) - 1) << 1 ^ n)
 
 
 def cos(x: Any) -> Any:
     """Cosine; nan for infinities.  At most 1 ulp over the whole range."""
     n, hi, lo = reduce(x)
-    y = select((n & 1) != 0, _sin_part(hi, lo), _cos_part(hi, lo))
+    y = select((n & 1) != 0, sin_part(hi, lo), cos_part(hi, lo))
     return _signed_result(x, y, n + 1)
 
 
@@ -123,13 +123,13 @@ def _signed_result(x: Any, y: Any, turn: Any) -> Any:
     return select(absolute(x) < INF, y, NAN)
 
 
-def _sin_part(hi: Any, lo: Any) -> Any:
+def sin_part(hi: Any, lo: Any) -> Any:
     """sin(hi + lo) for |hi| <= pi/4."""
     z = hi * hi
     return hi + fma(hi * z, poly(z, SIN[width(z)]), lo)
 
 
-def _cos_part(hi: Any, lo: Any) -> Any:
+def cos_part(hi: Any, lo: Any) -> Any:
     """cos(hi + lo) for |hi| <= pi/4."""
     z = hi * hi
     half = 0.5 * z
