@@ -47,7 +47,8 @@ bench: $(READY)-test ## run the benchmarks, or some: make bench ARGS="benchmarks
 golden: $(READY)-test ## rewrite the golden files of tests/golden; read the diff before committing
 	@$(PY) -m pytest -q --update-golden tests $(ARGS) || [ $$? -eq 5 ]
 
-docs-check: $(READY)-test ## check links and run the examples in the Markdown files
+docs-check: $(READY)-test ## check links, examples and generated blocks of the Markdown files
+	@$(PY) -m pytest -q tests/test_readme.py tests/test_decisions.py
 	@$(PY) -m pytest -q tests/test_house.py -k markdown
 
 clean: ## remove caches, builds, reports and dumps; .venv stays

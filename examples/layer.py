@@ -1,7 +1,7 @@
 """One step of gradient descent for one layer: the program that docs/architecture.md follows.
 
-    python -m jitgrad lower examples/layer.py:step
-    python -m jitgrad compare examples/layer.py:step --no-grad
+python -m jitgrad lower examples/layer.py:step
+python -m jitgrad compare examples/layer.py:step --no-grad
 """
 
 import numpy as np

@@ -15,10 +15,12 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
+from jitgrad import locate
 from jitgrad.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +57,13 @@ def output(what: str, capsys: pytest.CaptureFixture[str]) -> str:
     return f"```\n$ {what}\n{printed}\n```\n"
 
 
+def from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run commands as a shell would: in the root, and without pytest's lines among the user's."""
+    ours = (locate.PACKAGE, str(ROOT / "tests"), sys.prefix, sys.base_prefix, "<")
+    monkeypatch.setattr(locate, "PACKAGE", ours)
+    monkeypatch.chdir(ROOT)
+
+
 def renewed(text: str, capsys: pytest.CaptureFixture[str]) -> str:
     """A document with its blocks made anew."""
 
@@ -73,7 +82,7 @@ def test_blocks_are_current(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    from_the_root(monkeypatch)
     text = path.read_text(encoding="utf-8")
     wanted = renewed(text, capsys)
     if request.config.getoption("--update-golden"):
@@ -116,7 +125,7 @@ def test_paths_shown_exist() -> None:
 def test_a_stale_block_is_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    from_the_root(monkeypatch)
     what = "jitgrad/primitives/elementwise.py add"
     stale = f"<!-- source: {what} -->\n```python\nold\n```\n<!-- end -->\n"
     fresh = renewed(stale, capsys)

@@ -39,6 +39,7 @@ class Entry:
         self.execute = make(traced.graph, dict(traced.writes))
         self.written = {place for _, place in traced.writes}
         self.pure = traced.graph.replace(traced.graph.outputs[: traced.count])
+        guards.watch_types(traced.captures)
         self.calls = 0
         self.fast: Callable[[tuple], Any] | None = None
 

@@ -82,8 +82,8 @@ def _mode(create_graph: bool) -> int:
 
 
 def plus(a: Tensor, b: Tensor) -> Tensor:
-    """The sum of two cotangents, recorded if the tape is on."""
-    if state.grad != OFF:
+    """The sum of two cotangents, recorded if the tape is on, or a trace active."""
+    if state.grad != OFF or state.trace is not None:
         return apply(add, a, b)
     return Tensor._wrap(np.add(a._data, b._data), a._type)
 
@@ -161,6 +161,8 @@ def accumulate(tensor: Tensor, value: Tensor) -> None:
 
 def own(value: Tensor) -> Tensor:
     """The same value and history in memory of its own."""
+    if value._node is not None:
+        return Tensor._of_node(value._node, value._data)
     copy = Tensor._wrap(value._data.copy(), value._type)
     copy._grad_fn, copy._index = value._grad_fn, value._index
     return copy

@@ -13,6 +13,7 @@ import numpy as np
 from jitgrad.autodiff.custom import erase
 from jitgrad.frontend import tape
 from jitgrad.frontend.pull import pull_of_graph
+from jitgrad.frontend.replay import replay
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
 from jitgrad.runtime.executable import compile_graph
@@ -66,6 +67,8 @@ def contiguous(value: Tensor) -> np.ndarray:
 
 def call_graph(graph: Graph, values: Sequence[Tensor], make: Maker) -> list[Tensor]:
     """The outputs of a pure graph for Tensors of its inputs' types; recorded if they are."""
+    if state.trace is not None:
+        return replay(graph, values)
     arrays = make(graph, {})(*[contiguous(v) for v in values])
     outputs = [Tensor._wrap(a, o.type) for a, o in zip(arrays, graph.outputs, strict=True)]
     if state.grad:

@@ -90,6 +90,7 @@ KINDS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
         "{h}.__dict__.get({k!r}, MISSING) is {e}",
     ),
     "defaults": (lambda h, k: getattr(h, k), "{h}.{k} is {e}"),
+    "type": (lambda h, k: h._type, "{h}._type is {e}"),
     "item": (lambda h, k: h[k], "{h}[{k!r}] is {e}"),
     "length": (lambda h, k: len(h), "len({h}) == {e}"),
     "keys": (lambda h, k: _all_same(h, k), "_all_same({h}, {e})"),
@@ -107,6 +108,10 @@ class Guards:
         self.rarely: list[Check] = []  # only after `bump`
         self.epoch = epoch.value
         self.failed: Check | None = None
+
+    def watch_types(self, captures: Iterable[Tensor]) -> None:
+        """The captured Tensors must keep their types; a change of one bumps."""
+        self.rarely += [Check("type", t, None, t._type) for t in captures]
 
     def hold(self) -> bool:
         """Whether everything is as it was when the entry was traced."""

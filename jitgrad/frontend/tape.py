@@ -134,8 +134,8 @@ def zeros(type: TensorType) -> Tensor:
 
 
 def run(graph: Any, values: Sequence[Tensor]) -> list[Tensor]:
-    """A small graph on Tensors: recorded itself if the tape is on."""
-    if state.grad != OFF:
+    """A small graph on Tensors: recorded itself if the tape is on, or a trace active."""
+    if state.grad != OFF or state.trace is not None:
         from jitgrad.frontend.replay import replay
 
         return replay(graph, values)

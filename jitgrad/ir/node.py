@@ -230,23 +230,21 @@ def topological(outputs: Iterable[Node], stop: Mapping[Node, Any] | None = None)
     Nodes in `stop` are listed but not entered.
     """
     order: list[Node] = []
-    seen: set[Node] = set()
-    for output in outputs:
-        stack: list[tuple[Node, int]] = [(output, 0)]
-        while stack:
-            node, position = stack.pop()
-            if position == 0:
-                if node in seen:
-                    continue
-                seen.add(node)
+    done: set[Node] = set()
+    stack = list(outputs)
+    stack.reverse()
+    while stack:
+        node = stack[-1]
+        if node not in done:
             inputs = () if stop is not None and node in stop else node.inputs
-            while position < len(inputs) and inputs[position] in seen:
-                position += 1
-            if position < len(inputs):
-                stack.append((node, position + 1))
-                stack.append((inputs[position], 0))
-            else:
-                order.append(node)
+            pending = [i for i in inputs if i not in done]
+            if pending:
+                pending.reverse()
+                stack += pending
+                continue
+            done.add(node)
+            order.append(node)
+        stack.pop()
     return order
 
 

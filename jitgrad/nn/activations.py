@@ -308,14 +308,14 @@ class GLU(Cell):
 # --- by name ------------------------------------------------------------------------------------
 
 NAMES: dict[str, type[Cell]] = {
-    "relu": ReLU, "relu6": ReLU6, "sigmoid": Sigmoid, "logsigmoid": LogSigmoid,
-    "tanh": Tanh, "tanhshrink": Tanhshrink, "silu": SiLU, "mish": Mish, "hswish": HSwish,
-    "hsigmoid": HSigmoid, "selu": SeLU, "softsign": Softsign, "fast_gelu": FastGelu,
-    "elu": ELU, "celu": CELU, "leakyrelu": LeakyReLU, "leaky_relu": LeakyReLU, "gelu": GELU,
-    "softplus": Softplus, "softshrink": SoftShrink, "hshrink": HShrink, "hardtanh": Hardtanh,
-    "threshold": Threshold, "prelu": PReLU, "rrelu": RReLU, "softmax": Softmax, "glu": GLU,
-    "softmax2d": Softmax2d, "softmin": Softmin, "logsoftmax": LogSoftmax,
-}
+    "relu": ReLU, "relu6": ReLU6, "sigmoid": Sigmoid, "logsigmoid": LogSigmoid, "tanh": Tanh,
+    "tanhshrink": Tanhshrink, "silu": SiLU, "mish": Mish, "hswish": HSwish, "hsigmoid": HSigmoid,
+    "selu": SeLU, "softsign": Softsign, "fast_gelu": FastGelu, "elu": ELU, "celu": CELU,
+    "leakyrelu": LeakyReLU, "leaky_relu": LeakyReLU, "gelu": GELU, "softplus": Softplus,
+    "softshrink": SoftShrink, "hshrink": HShrink, "hardtanh": Hardtanh, "threshold": Threshold,
+    "prelu": PReLU, "rrelu": RReLU, "softmax": Softmax, "glu": GLU, "softmax2d": Softmax2d,
+    "softmin": Softmin, "logsoftmax": LogSoftmax,
+}  # fmt: skip
 
 
 def get_activation(name: str, prim_name: str | None = None) -> Cell | None:

@@ -316,16 +316,14 @@ class Sparse(Initializer):
 
 
 NAMES: dict[str, type[Initializer]] = {
-    "zeros": Zero, "ones": One, "identity": Identity, "dirac": Dirac,
-    "zero": Zero, "one": One, "normal": Normal, "uniform": Uniform,
-    "truncatednormal": TruncatedNormal, "truncated_normal": TruncatedNormal,
-    "xavier_uniform": XavierUniform, "xavieruniform": XavierUniform,
-    "xavier_normal": XavierNormal, "xaviernormal": XavierNormal,
-    "he_uniform": HeUniform, "heuniform": HeUniform,
-    "he_normal": HeNormal, "henormal": HeNormal,
+    "zeros": Zero, "ones": One, "identity": Identity, "dirac": Dirac, "zero": Zero, "one": One,
+    "normal": Normal, "uniform": Uniform, "truncatednormal": TruncatedNormal,
+    "truncated_normal": TruncatedNormal, "xavier_uniform": XavierUniform,
+    "xavieruniform": XavierUniform, "xavier_normal": XavierNormal, "xaviernormal": XavierNormal,
+    "he_uniform": HeUniform, "heuniform": HeUniform, "he_normal": HeNormal, "henormal": HeNormal,
     "variance_scaling": VarianceScaling, "variancescaling": VarianceScaling,
     "orthogonal": Orthogonal,
-}
+}  # fmt: skip
 
 
 def named(name: str) -> Initializer:

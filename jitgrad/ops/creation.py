@@ -16,8 +16,8 @@ from jitgrad.ops import elementwise as e
 from jitgrad.ops.joining import broadcasted
 from jitgrad.ops.promote import (
     WEAK,
+    align,
     apply,
-    cast,
     constant,
     fill,
     is_number,
@@ -133,9 +133,7 @@ def linspace(start, end, steps):
         raise fail(ArgumentError, f"linspace got {steps} steps", why="there must be at least one")
     if is_number(start) and is_number(end):
         return constant(np.linspace(start, end, steps).astype(np.float32))
-    low, high = tensor("linspace", start), tensor("linspace", end)
-    dtype = e.promote_types(low.dtype, high.dtype)
-    low, high = (cast(v, dtype if dtype.is_float else float32) for v in (low, high))
+    low, high = align("linspace", start, end, integers_as=float32)
     line = np.arange(steps) / builtins.max(steps - 1, 1)
     parts = [reshaped("linspace", v, (*v.shape, 1)) for v in (low, high)]
     share = constant(line.astype(low.dtype.numpy))

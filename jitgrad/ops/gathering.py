@@ -23,7 +23,7 @@ from jitgrad.ops.promote import (
     convert,
     expand,
     fill,
-    is_number,
+    like,
     one_of,
     result_dtype,
     shape_of,
@@ -152,8 +152,7 @@ def masked_fill(input_x, mask, value):
     [0.0, 2.0]
     """
     x, mask = tensor("masked_fill", input_x), _mask("masked_fill", mask)
-    value = splat(value, x._type.with_shape(())) if is_number(value) else value
-    return c.where(mask, cast(tensor("masked_fill", value), x.dtype), x)
+    return c.where(mask, like("masked_fill", value, x), x)
 
 
 def masked_select(input, mask):
@@ -181,7 +180,7 @@ def masked_scatter(input, mask, source):
 def combine(name: str, x: Tensor, key: Any, updates: Any, mode: str) -> Tensor:
     """x with updates combined into x[key]: add, sub, mul, div, max, min, update."""
     one_of(name, "mode", mode, ("update", "add", "sub", "mul", "div", "max", "min"))
-    updates = cast(tensor(name, updates), x.dtype)
+    updates = like(name, updates, x)
     if mode == "sub":
         return scattered(x, key, e.neg(updates), "add")
     if mode == "div":
@@ -270,7 +269,6 @@ def index_fill(x, axis, index, value):
     """A copy of x with a number in the slices along an axis at the indices of a vector."""
     x, at = tensor("index_fill", x), indices_of("index_fill", index)
     axis = axis_of("index_fill", axis, x.ndim)
-    value = splat(value, x._type.with_shape(())) if is_number(value) else value
     return combine("index_fill", x, (*[ALL] * axis, ravel(at)), value, "update")
 
 

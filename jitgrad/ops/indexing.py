@@ -24,12 +24,11 @@ from jitgrad.ops.promote import (
     copied,
     expand,
     fresh,
-    is_number,
     known,
+    like,
     scalar,
     splat,
     structure,
-    tensor,
 )
 from jitgrad.ops.shaping import reshaped
 from jitgrad.primitives import block
@@ -271,7 +270,7 @@ def _traced_mask(x: Tensor, key: Any) -> Tensor | None:
 
 def _masked(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``x[mask] = value`` for a value that is the same at every place of the mask."""
-    value = _value(x, value)
+    value = like("setitem", value, x)
     if value.ndim > x.ndim - mask.ndim:
         raise fail(
             TraceError,
@@ -283,15 +282,9 @@ def _masked(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     return apply(scalar.select, expand(spread, x.shape), expand(value, x.shape), x)
 
 
-def _value(x: Tensor, value: Any) -> Tensor:
-    if is_number(value):
-        return splat(value, x._type.with_shape(()))
-    return cast(tensor("setitem", value), x.dtype)
-
-
 def _fitted(x: Tensor, value: Any, shape: tuple[int, ...]) -> Tensor:
     """A value in the dtype of x, broadcast to the shape of what is written."""
-    value = _value(x, value)
+    value = like("setitem", value, x)
     old = value.shape
     while len(old) > len(shape) and old[0] == 1:
         old = old[1:]

@@ -126,6 +126,13 @@ def tensor(name: str, value: Any, takes: Policy = ANY) -> Tensor:
     return value
 
 
+def like(name: str, value: Any, x: Tensor) -> Tensor:
+    """A value as a Tensor in the dtype of another."""
+    if is_number(value):
+        return splat(value, x._type.with_shape(()))
+    return cast(tensor(name, value), x.dtype)
+
+
 def floating(name: str, value: Any) -> Tensor:
     """One operand as a Tensor of floats; integers and bools become float32."""
     value = tensor(name, value)

@@ -154,8 +154,9 @@ def uniform(shape, minval, maxval, seed=None, dtype=float32):
     if dtype.is_int:
         return randint(minval, maxval, shape, seed, dtype=dtype)
     shape = _joint("uniform", shape, minval, maxval)
-    low, high = (tensor("uniform", v) for v in (minval, maxval))
-    return _located(draw_uniform(shape, dtype, seed), e.sub(high, low), low)
+    numbers = not isinstance(minval, Tensor) and not isinstance(maxval, Tensor)
+    width = maxval - minval if numbers else e.sub(maxval, minval)
+    return _located(draw_uniform(shape, dtype, seed), width, minval)
 
 
 def _joint(name: str, shape: tuple[int, ...], *parameters: Any) -> tuple[int, ...]:
@@ -172,9 +173,7 @@ def normal(shape, mean, stddev, seed=None):
 
 def standard_normal(shape, seed=None):
     """Standard normal, of a shape."""
-    return draw(
-        primitive.normal, shape_of("standard_laplace", "standard_normal", shape), float32, seed
-    )
+    return draw(primitive.normal, shape_of("standard_normal", shape), float32, seed)
 
 
 def laplace(shape, mean, lambda_param, seed=None):

@@ -21,6 +21,7 @@ from jitgrad.ops.promote import (
     expand,
     fill,
     floating,
+    like,
     scalar,
     spellings,
     splat,
@@ -145,13 +146,13 @@ def quantile(input, q, axis=None, keepdims=False):
         q: a number in [0, 1], or a vector of them, which becomes the first axis.
         axis: None takes all elements.
     """
-    return _quantile("quantile", "running_product", "running_sum", input, q, axis, keepdims, False)
+    return _quantile("quantile", input, q, axis, keepdims, False)
 
 
 @spellings
 def nanquantile(input, q, axis=None, keepdims=False):
     """As `quantile`, leaving out what is nan."""
-    return _quantile("nanmedian", "nanquantile", input, q, axis, keepdims, True)
+    return _quantile("nanquantile", input, q, axis, keepdims, True)
 
 
 def _quantile(name: str, input, q, axis, keepdims: bool, skip: bool) -> Tensor:
@@ -164,7 +165,7 @@ def _quantile(name: str, input, q, axis, keepdims: bool, skip: bool) -> Tensor:
         kept = r.kept_shape(x.shape, (at,))
     if x._type.size == 0:
         raise fail(ArgumentError, f"{name} of {x._type}", why="there are no elements")
-    q = cast(tensor(name, q), x.dtype)
+    q = like(name, q, x)
     values, _ = _sorted(name, x if x.ndim else reshaped(name, x, (1,)), at, False)
     missing = c.isnan(x if x.ndim else reshaped(name, x, (1,)))
     count = cast(r.sum(c.logical_not(missing), at, True), x.dtype)

@@ -143,24 +143,38 @@ class Planner:
         """Write new values of inputs in place where nobody reads the old one later, else copy
         them at the end.
         """
-        late: list[tuple[Buffer, Buffer]] = []
-        for output, target in self.updates.items():
-            value, home = self.buffer(self.graph.outputs[output]), self.inputs[target]
-            if value is home:
-                continue
+        pairs = [
+            (self.buffer(self.graph.outputs[o]), self.inputs[t]) for o, t in self.updates.items()
+        ]
+        late = [
+            (value, home) for value, home in pairs if value.home == "input" and value is not home
+        ]
+        for old, _ in late:
+            old.last = len(self.steps)  # an old value that moves on is kept until the end
+        for value, home in pairs:
             if value.home == "arena" and self.can_overwrite(value, home):
                 step = self.steps[value.first]
                 if home in step.reads:
                     step.alias[step.writes.index(value)] = step.reads.index(home)
-                value.home, value.at = "input", target
-            else:
+                value.home, value.at = "input", home.at
+            elif value is not home and (value, home) not in late:
                 late.append((value, home))
-        pinned = [
-            (self.copy(value, Buffer(value.nbytes)) if value.home == "input" else value, home)
-            for value, home in late
-        ]
-        for value, home in pinned:
-            self.copy(value, home)
+        self.copy_late(late)
+
+    def copy_late(self, pairs: list[tuple[Buffer, Buffer]]) -> None:
+        """Copy values to their homes, each before its own memory is overwritten; a cycle needs
+        one of them twice.
+        """
+        while pairs:
+            sources = {value for value, _ in pairs}
+            ready = [pair for pair in pairs if pair[1] not in sources]
+            for value, home in ready:
+                self.copy(value, home)
+            pairs = [pair for pair in pairs if pair not in ready]
+            if pairs and not ready:
+                old = pairs[0][0]
+                kept = self.copy(old, Buffer(old.nbytes))
+                pairs = [(kept if value is old else value, home) for value, home in pairs]
 
     def can_overwrite(self, value: Buffer, home: Buffer) -> bool:
         """Whether the step that makes `value` may write it over `home`."""
@@ -182,10 +196,10 @@ class Planner:
                 for operand, old in enumerate(step.reads):
                     dies = old.home == "arena" and old.last == position and old.first >= 0
                     taken = operand in step.alias.values()
-                    if dies and not taken and old.nbytes == value.nbytes:
-                        if may_alias(step, index, old):
-                            step.alias[index] = operand
-                            break
+                    fits = dies and not taken and old.nbytes == value.nbytes
+                    if fits and may_alias(step, index, old):
+                        step.alias[index] = operand
+                        break
 
     def allocate(self) -> int:
         """First fit by liveness; returns the size of the arena."""
@@ -218,8 +232,8 @@ def may_alias(step: Step, result: int, old: Buffer) -> bool:
         return False
     body = node.attrs["body"]
     source, target = body.inputs[step.reads.index(old)], body.outputs[result]
-    if source.type is not target.type:
-        return False
+    if source.type is not target.type or target.op.kind == "reduce":
+        return False  # a reduction grows in its memory from the first element on
     direct = all(
         user.op.kind in ("elementwise", "reduce") for user in body.nodes if source in user.inputs
     )

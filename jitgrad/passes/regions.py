@@ -99,7 +99,8 @@ class Regions:
 
     def _is_again(self, operand: Node, base: Node) -> bool:
         """Whether a value of another group is computed again, rather than loaded: it is cheap, and
-        nothing else needs it in memory."""
+        nothing else needs it in memory.
+        """
         return operand is base and base in self.recomputed and base not in self.needed
 
     def find_needed(self) -> set[Node]:
@@ -120,7 +121,11 @@ class Regions:
                 if node.op.kind == "reduce" and accumulates_in_memory(self.groups[node]):
                     self.stored.add(node)
                 self.find_read(node, computed)
-            elif node.op.kind not in ("leaf", "view"):
+            elif node.op.kind == "view":
+                base = external(node) if node in self.stored else None
+                if base is not None:  # a view that is copied reads what it views
+                    self.stored.add(base)
+            elif node.op.kind != "leaf":
                 self.stored.add(node)
 
     def find_read(self, node: Node, computed: set[Node]) -> None:
@@ -223,6 +228,7 @@ class Regions:
         """What must be in memory for `copy` to store a leaf or view."""
         if node in self.new or is_leaf(node):
             return []
+        assert node.op.kind == "view", "regions come before what reads them"
         base = node.inputs[0] if keeps_order(node) else external(node)
         return [] if base is None else [base]
 

@@ -358,10 +358,10 @@ def transpose_last(x: Node) -> Node:
 
 def swaps_last(node: Node) -> bool:
     """Whether a node swaps the last two axes, and does nothing else."""
+    if node.op is not transpose or node.ndim < 2:
+        return False
     n = node.ndim
-    return (
-        node.op is transpose and n >= 2 and node.attrs["perm"] == (*range(n - 2), n - 1, n - 2)
-    )
+    return node.attrs["perm"] == (*range(n - 2), n - 1, n - 2)
 
 
 def iota_of(shape: tuple[int, ...], axis: int, dtype: DType) -> Node:

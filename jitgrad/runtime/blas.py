@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes
 import functools
 
+from jitgrad.runtime.threads import size_blas_pool
+
 
 @functools.cache
 def address(name: str) -> int:
     """The address of a Fortran BLAS routine such as ``sgemm``."""
     from scipy.linalg import cython_blas
 
+    size_blas_pool()
     capsule = cython_blas.__pyx_capi__[name]
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype = ctypes.c_char_p

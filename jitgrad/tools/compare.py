@@ -202,8 +202,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(
         prog="jitgrad compare",
-        description="Run a function of a file eagerly and compiled, and compare values, gradients,"
-        " time and memory. The exit status is 1 if the modes differ.",
+        description="Run a function of a file eagerly and compiled, and compare values,\n"
+        "gradients, time and memory. The exit status is 1 if the modes differ.",
         epilog=target.HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import numba
 import numpy as np
-from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
+
+from jitgrad.tools import view
+from jitgrad.tools.cache import size
+from jitgrad.tools.draw import arena_svg
+from jitgrad.tools.inspect import listings
 
 if TYPE_CHECKING:
     from jitgrad.tools.demo import Comparison, Run
 
 COLORS = {"eager": "#c2571a", "compiled": "#1f5fa8"}
-LONG_GRAPH = 400  # lines of a graph that are shown before it is cut
 
 
 def write(path: str | Path, comparisons: Sequence[Comparison], data: Any) -> None:
@@ -41,54 +43,28 @@ def write(path: str | Path, comparisons: Sequence[Comparison], data: Any) -> Non
 
 def section(comparison: Comparison, formatter: Any) -> dict[str, Any]:
     """What the template shows of one network."""
-    lowered = comparison.compiled.lowered
-    found: dict[str, Any] = {
+    run = comparison.compiled
+    lowered = run.lowered
+    first, *_, last = lowered.stages
+    return {
         "comparison": comparison,
         "curves": curves(comparison.runs),
-        "stages": [],
-        "kernels": [],
-        "plan": "",
-        "launches": 0,
+        "passes": [(name, len(graph.nodes)) for name, graph in lowered.stages],
+        "graphs": [
+            (name, len(graph.nodes), view.graph_html(graph)) for name, graph in (first, last)
+        ],
+        "plan": str(lowered.plan),
+        "arena": arena_svg(lowered.plan),
+        "arena_size": size(lowered.plan.arena),
+        "launches": len(lowered.kernels),
+        "kernels": kernels(run, formatter),
     }
-    if lowered is not None:
-        first, last = lowered.stages[0], lowered.stages[-1]
-        found["stages"] = [(name, len(g.nodes), cut(str(g))) for name, g in (first, last)]
-        found["passes"] = [(name, len(graph.nodes)) for name, graph in lowered.stages]
-        found["plan"] = str(lowered.plan)
-        found["launches"] = len(lowered.kernels)
-        found["kernels"] = kernels(comparison.compiled, formatter)
-    return found
 
 
 def kernels(run: Run, formatter: Any) -> list[dict[str, Any]]:
-    """The kernels, each source once, the most expensive first."""
-    lowered = run.lowered
-    seconds = run.kernel_times or [0.0] * len(lowered.kernels)
-    rows: dict[str, dict[str, Any]] = {}
-    for kernel, spent in zip(lowered.kernels, seconds, strict=True):
-        row = rows.setdefault(
-            kernel.source,
-            {"name": kernel.name, "ops": " ".join(kernel.ops), "calls": 0, "time": 0.0, "bytes": 0},
-        )
-        row["calls"] += 1
-        row["time"] += spent
-        row["bytes"] += kernel.nbytes
-        row.setdefault("text", kernel.text)
-    total = sum(row["time"] for row in rows.values()) or 1.0
-    for row in rows.values():
-        row["share"] = 100 * row["time"] / total
-        row["html"] = highlight(row.pop("text"), PythonLexer(), formatter)
-    return sorted(rows.values(), key=lambda row: -row["time"])
-
-
-def cut(text: str) -> str:
-    """A long text without its middle."""
-    lines = text.splitlines()
-    if len(lines) <= LONG_GRAPH:
-        return text
-    half = LONG_GRAPH // 2
-    left_out = f"  // … {len(lines) - 2 * half} lines …"
-    return "\n".join([*lines[:half], left_out, *lines[-half:]])
+    """The distinct kernels, the most expensive first."""
+    found = listings(run.lowered, run.kernel_times)
+    return view.kernels(sorted(found, key=lambda k: -(k.seconds or 0.0)), formatter)
 
 
 # --- curves -------------------------------------------------------------------------------------
@@ -110,7 +86,9 @@ def curves(runs: Sequence[Run]) -> str:
         height = (np.log10(max(loss, 1e-12)) - low) / (high - low)
         return 8 + (HEIGHT - BOTTOM - 8) * (1 - height)
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="loss over the steps">']
+    parts = [
+        f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="losses">'
+    ]
     for power in range(int(low), int(high) + 1):
         at = y(10.0**power)
         parts.append(

@@ -85,7 +85,7 @@ def test_global_function() -> None:
 def test_global_read_in_a_nested_function() -> None:
     def f(t):
         def inner(u):
-            return [u * K for _ in range(1)][0]
+            return sum([u * K for _ in range(1)])
 
         return inner(t)
 

@@ -288,6 +288,7 @@ def test_changes_are_seen_by_compiled_code(mode: str) -> None:
     net.act = nn.Tanh()
     assert float(net(x)) == pytest.approx(2 * np.tanh(3), rel=1e-6)
     net.act = nn.Identity()
+    assert float(net(x)) == 6
     net.items[0] = 10.0
     assert float(net(x)) == 60
     assert float(net(ms.Tensor([1.0]))) == 20

@@ -181,6 +181,8 @@ def tensors(inputs: tuple) -> list[ms.Tensor]:
 @pytest.mark.parametrize("reduction", REDUCE)
 @pytest.mark.parametrize("name", CASES)
 def test_losses(mode: str, name: str, reduction: str) -> None:
+    if mode == "graph" and reduction != "mean":
+        pytest.skip("the reduction is a step of its own, and compiling takes time")
     kind, settings, inputs, elements = CASES[name]
     loss = kind(**settings, reduction=reduction)
     reduce = REDUCE[reduction]

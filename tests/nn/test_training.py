@@ -48,10 +48,10 @@ def test_a_step_is_one_graph_with_updates() -> None:
     assert len(found.writes) == 4 * 3 + 3
     inputs = [node.attrs["name"] for node in found.graph.inputs]
     assert inputs[:2] == ["inputs_0", "inputs_1"]
-    assert {"0.weight", "moment1.0.weight", "beta1_power", "learning_rate"} <= set(inputs)
+    assert {"_0.weight", "moment1.0.weight", "beta1_power", "learning_rate"} <= set(inputs)
     written = {inputs[place] for _, place in found.writes}
     assert "learning_rate" not in written
-    assert {"0.weight", "2.bias", "moment2.2.bias", "beta2_power", "global_step"} <= written
+    assert {"_0.weight", "_2.bias", "moment2.2.bias", "beta2_power", "global_step"} <= written
 
 
 def test_a_jitted_function_is_a_step_too() -> None:
@@ -189,7 +189,9 @@ def test_digits_are_learned(mode: str) -> None:
     net = nn.SequentialCell(nn.Flatten(), nn.Dense(64, 32, activation="relu"), nn.Dense(32, 10))
     optimizer = nn.Adam(net.trainable_params(), 0.01)
     step = nn.TrainOneStepCell(nn.WithLossCell(net, nn.CrossEntropyLoss()), optimizer)
+    losses = []
     for start in range(0, 1280, 128):
         chosen = slice(start, start + 128)
-        loss = step(ms.Tensor(images[chosen]), ms.Tensor(labels[chosen]))
-    assert float(loss) < 1.5
+        losses.append(float(step(ms.Tensor(images[chosen]), ms.Tensor(labels[chosen]))))
+    assert losses[0] > 2.2
+    assert losses[-1] < 1.9

@@ -70,14 +70,6 @@ def test_curves_leave_out_what_is_not_finite() -> None:
     assert "nan" not in svg
 
 
-def test_long_graphs_are_cut() -> None:
-    text = "\n".join(f"line {i}" for i in range(1000))
-    short = report.cut(text)
-    assert short.count("\n") == report.LONG_GRAPH
-    assert "… 600 lines …" in short
-    assert report.cut("short") == "short"
-
-
 @pytest.mark.slow
 def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     out = tmp_path / "report.html"

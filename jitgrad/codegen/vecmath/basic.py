@@ -1,11 +1,18 @@
-"""Division with remainder, with NumPy's conventions."""
+"""Division with remainder and integer powers, with NumPy's conventions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jitgrad.codegen.vecmath.lang import (
-    Value, const, copysign, floor, fmod, kind, select, width,
+    Value,
+    const,
+    copysign,
+    floor,
+    fmod,
+    kind,
+    select,
+    width,
 )
 
 
@@ -45,6 +52,22 @@ def int_mod(a: Any, b: Any) -> Any:
     if kind(a) == "u":
         return remainder
     return select((remainder != 0) & ((a ^ b) < 0), remainder + b, remainder)
+
+
+def int_pow(x: Any, y: Any) -> Any:
+    """x**y, wrapping, by squaring: one step for each bit of y's type.
+
+    For y < 0 the truncated 1 / x**-y: 0 unless x is 1 or -1 (NumPy refuses negative exponents).
+    """
+    result, square = const(x, 1), x
+    negative = kind(x) == "i"
+    for bit in range(width(x) - negative):
+        result = select((y >> bit & 1) != 0, result * square, result)
+        square = square * square
+    if not negative:
+        return result
+    unit = select(x == 1, 1, select(x == -1, 1 - 2 * (y & 1), const(x, 0)))
+    return select(y < 0, unit, result)
 
 
 def float_mod(a: Any, b: Any) -> Any:

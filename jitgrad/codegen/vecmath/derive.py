@@ -4,11 +4,14 @@
 minimise ``max |weight(x) * (p(x) - f(x))|``.  ``rounded`` then rounds them to the format one by
 one, from the constant term up, solving again (least squares) for the others after each, so that
 the rounding of one coefficient is made good by those not rounded yet.
+
+    python -m jitgrad.codegen.vecmath.derive [module[.TABLE]]     # prints the tables
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Sequence
 
 import mpmath as mp
@@ -107,3 +110,137 @@ def pieces(c: mp.mpf, bits: Sequence[int], width: int) -> list[float]:
         out.append(float(head))
         c -= head
     return [*out, float(to_format(c, width))]
+
+
+def near_zero(exact: Function, series: Sequence[mp.mpf], radius: float = 1e-3) -> Function:
+    """exact(z), or its power series where that cancels."""
+    return lambda z: mp.polyval(list(series)[::-1], z) if abs(z) < radius else exact(z)
+
+
+def _powers(term: Callable[[int], mp.mpf]) -> Function:
+    """The sum of term(k) z**k, which converges fast."""
+    terms = [mp.mpf(term(k)) for k in range(60)]
+    return lambda z: mp.polyval(terms[::-1], z)
+
+
+def _inverse_erf(w: mp.mpf) -> mp.mpf:
+    """erfinv(x) / x for w = -log(1 - x**2)."""
+    x = mp.sqrt(-mp.expm1(-w))
+    missing = mp.exp(-w) / (1 + x)  # 1 - x
+    y = mp.sqrt(w - mp.log(w * mp.pi) / 2) if w > 30 else mp.mpf(float(mp.erfinv(float(x))))
+    for _ in range(6):  # Halley's iteration
+        error = mp.erfc(y) - missing if x > 0.5 else x - mp.erf(y)
+        step = error * mp.sqrt(mp.pi) / 2 * mp.exp(y * y)
+        y += step / (1 - y * step)
+    return y / x
+
+
+def _erfcx(k: int) -> Function:
+    def f(t: mp.mpf) -> mp.mpf:
+        x = k * (1 + t) / (1 - t)
+        return (x + k) * mp.exp(x * x) * mp.erfc(x)
+
+    return f
+
+
+def _stirling(u: mp.mpf) -> mp.mpf:
+    x = 1 / mp.sqrt(u)
+    return x * (mp.loggamma(x) - (x - 0.5) * mp.log(x) + x - mp.log(2 * mp.pi) / 2)
+
+
+def _digamma_tail(u: mp.mpf) -> mp.mpf:
+    x = 1 / mp.sqrt(u)
+    return (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) / u
+
+
+HALF_LN2 = mp.log(2) / 2 * mp.mpf("1.001")
+SHORT_LN2 = (mp.sqrt(2) - 1) ** 2 / (mp.sqrt(2) + 1) ** 2 * mp.mpf("1.001")  # the largest s**2
+LOG_LOW, LOG_HIGH = (mp.sqrt(0.5) - 1) * 1.001, (mp.sqrt(2) - 1) * 1.001
+QUARTER = (mp.pi / 4) ** 2 * mp.mpf("1.002")
+ROOT = mp.findroot(mp.digamma, 1.46)
+exp_q = _powers(lambda k: 1 / mp.factorial(k + 2))
+cosh_c = _powers(lambda k: 1 / mp.factorial(2 * k + 2))
+sinh_s = _powers(lambda k: 1 / mp.factorial(2 * k + 3))
+sin_s = _powers(lambda k: (-1) ** (k + 1) / mp.factorial(2 * k + 3))
+cos_c = _powers(lambda k: (-1) ** k / mp.factorial(2 * k + 4))
+log_p = near_zero(
+    lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, [mp.mpf((-1) ** k) / (k + 3) for k in range(25)]
+)
+atanh_r = _powers(lambda k: mp.mpf(2) / (2 * k + 3))
+pow_r = _powers(lambda k: 2 / mp.log(2) / (2 * k + 5))
+atan_a = near_zero(
+    lambda z: (mp.atan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
+    [mp.mpf((-1) ** (k + 1)) / (2 * k + 3) for k in range(25)],
+)
+asin_s = near_zero(
+    lambda z: (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
+    [mp.binomial(2 * k, k) / mp.mpf(4) ** k / (2 * k + 1) for k in range(1, 25)],
+)
+erf_p = near_zero(
+    lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1,
+    [2 / mp.sqrt(mp.pi) * (-1) ** k / mp.factorial(k) / (2 * k + 1) - (k == 0) for k in range(20)],
+)
+
+
+def two_parts(c: mp.mpf, width: int) -> list[mp.mpf]:
+    """c as a constant term that is kept in two floats."""
+    return [sum(mp.mpf(part) for part in pieces(c, [{32: 24, 64: 53}[width]], width))]
+
+
+def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
+    """Every table of polynomial coefficients in this package, by module and name."""
+    single = width == 32
+
+    def fit(f: Function, d32: int, d64: int, a: float, b: float, weight: Function,
+            split: bool = False) -> Callable[[], tuple[list[float], float]]:  # fmt: skip
+        fixed = two_parts(f(mp.mpf(0)), width) if split else ()
+        return lambda: rounded(f, d32 if single else d64, a, b, width, weight, fixed)
+
+    k = 3 if single else 4
+    start, end = (mp.mpf(0.74), 10.2) if single else (mp.mpf(0.84), 27.3)
+    q = _erfcx(k)
+    small = mp.mpf(0.75 if single else 1.0)
+    lgamma = lambda t: mp.loggamma(2 + t).real / t if t else 1 - mp.euler  # noqa: E731
+    digamma = lambda s: mp.digamma(s + 1.75) / (s + 1.75 - ROOT)  # noqa: E731
+    middle = mp.mpf(2.5 if single else 3.0)
+    inverse = {
+        "middle": fit(lambda u: _inverse_erf(u + middle), 9, 22, -middle * (1 - 1e-10), middle,
+                      lambda u: 1 / _inverse_erf(u + middle), True),
+    }  # fmt: skip
+    for name, shift, low, high in (
+        [("tail", 3.0, 5, 17)] if single else [("tail", 3.25, 6, 16), ("far", 5.0, 16, 37)]
+    ):
+        g = lambda u, shift=shift: _inverse_erf((u + shift) ** 2)  # noqa: E731
+        inverse[name] = fit(g, 9, 19 if name == "tail" else 17, mp.sqrt(low) - shift,
+                            mp.sqrt(high) - shift, lambda u, g=g: 1 / g(u), True)  # fmt: skip
+    return {
+        "exp.EXP_Q": fit(exp_q, 4, 9, -HALF_LN2, HALF_LN2, lambda r: r * r / mp.exp(r)),
+        "exp.COSH": fit(cosh_c, 2, 4, 0, HALF_LN2**2, lambda z: z / (1 + z * cosh_c(z))),
+        "exp.SINH": fit(sinh_s, 2, 4, 0, HALF_LN2**2, lambda z: z / (1 + z * sinh_s(z))),
+        "log.CUBIC": fit(log_p, 7, 18, LOG_LOW, LOG_HIGH, lambda f: f**3 / mp.log1p(f)),
+        "log.ATANH": fit(atanh_r, 2, 6, 0, SHORT_LN2, lambda z: z / (2 + z * atanh_r(z))),
+        "pow.R": fit(pow_r, 2, 6, 0, SHORT_LN2, lambda z: z * z * mp.log(2) / 2),
+        "trig.SIN": fit(sin_s, 2, 5, 0, QUARTER, lambda z: z / (1 + z * sin_s(z))),
+        "trig.COS": fit(cos_c, 2, 5, 0, QUARTER,
+                        lambda z: z * z / (1 - z / 2 + z * z * cos_c(z))),
+        "arc.ATAN": fit(atan_a, 8, 19, 0, 1, lambda z: z / (1 + z * atan_a(z))),
+        "arc.ASIN": fit(asin_s, 4, 11, 0, 0.2501, lambda z: z / (1 + z * asin_s(z))),
+        "special.ERF_SMALL": fit(erf_p, 5, 11, 0, small**2 * 1.001, lambda z: 1 / (1 + erf_p(z))),
+        "special.ERF_LARGE": fit(lambda x: -mp.log(mp.erfc(x)), 6, 16, small, 4.1 if single else 6.1,
+                                 lambda x: mp.erfc(x) / mp.erf(x)),
+        "special.ERFC": fit(q, 8, 19, (start - k) / (start + k), (end - k) / (end + k),
+                            lambda t: 1 / q(t), True),
+        "gamma.LGAMMA": fit(lgamma, 8, 18, -0.5, 0.5, lambda t: 1 / lgamma(t), True),
+        "gamma.STIRLING": fit(_stirling, 1, 5, 0, 1 / mp.mpf(7.5) ** 2, lambda u: mp.sqrt(u) / 7),
+        "gamma.DIGAMMA": fit(digamma, 11, 25, -0.75, 0.75, lambda s: 1 / digamma(s)),
+        "gamma.DIGAMMA_TAIL": fit(_digamma_tail, 2, 5, 0, 1 / mp.mpf(7.5) ** 2, lambda u: u / 2),
+        **{f"erfinv.{name}": made for name, made in inverse.items()},
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    for bits in (32, 64):
+        for name, made in tables(bits).items():
+            if not sys.argv[1:] or name.startswith(sys.argv[1]):
+                coefficients, error = made()
+                print(f"{name} {bits}: error 2**{error}\n    {coefficients}", flush=True)

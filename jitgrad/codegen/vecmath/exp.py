@@ -12,7 +12,18 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.codegen.vecmath.lang import (
-    absolute, copysign, fast_two_sum, fma, from_bits, nearest, pick, poly, select, shr, two_sum, width,
+    absolute,
+    copysign,
+    fast_two_sum,
+    fma,
+    from_bits,
+    nearest,
+    pick,
+    poly,
+    select,
+    shr,
+    two_sum,
+    width,
 )
 
 # q(r) = (exp(r) - 1 - r) / r**2: error 2**-28.2, 2**-57.9
@@ -22,18 +33,18 @@ EXP_Q = {
     64: (0.5000000000000011, 0.16666666666666463, 0.04166666666652861, 0.008333333333471029,
          0.0013888888943762241, 0.000198412695454112, 2.48014931048954e-05,
          2.7557558794714726e-06, 2.7630218197223985e-07, 2.5007195191374795e-08),
-}
+}  # fmt: skip
 # in z = r**2, (cosh(r) - 1) / z: error 2**-33, 2**-58; (sinh(r) - r) / (r z): 2**-34, 2**-62
 COSH = {
     32: (0.5, 0.041666459292173386, 0.0013935451861470938),
     64: (0.5000000000000013, 0.04166666666651011, 0.001388888894853662, 2.4801488238215467e-05,
          2.7631931676286284e-07),
-}
+}  # fmt: skip
 SINH = {
     32: (0.1666666716337204, 0.00833317544311285, 0.00019974082533735782),
     64: (0.16666666666666677, 0.008333333333321378, 0.00019841269886858775,
          2.755724338920831e-06, 2.510934886030489e-08),
-}
+}  # fmt: skip
 LOG2E = 1.4426950408889634
 LN2 = 0.6931471805599453
 # ln2 in two parts; the first has so few bits that n times it is exact

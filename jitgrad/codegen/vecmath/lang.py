@@ -33,7 +33,7 @@ class Value:
 
 
 def _operators() -> None:
-    names = "add sub mul truediv floordiv mod lt le gt ge eq ne and or xor lshift rshift".split()
+    names = ["add", "sub", "mul", "truediv", "floordiv", "mod", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "lshift", "rshift"]
     for name in names:
         def forward(self: Value, other: Any, name: str = name) -> Any:
             return self.apply(name, self, other)

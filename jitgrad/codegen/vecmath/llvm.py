@@ -138,7 +138,7 @@ _SPECIAL: dict[str, Callable[..., Traced]] = {
     "mul_high": _mul_high,
     "rounded_float": lambda self, x: self.make(
         self.builder.sitofp(x.ir, FLOATS[self.width]), "f"),
-}
+}  # fmt: skip
 
 
 def convert(x: Traced, kind: str, width: int) -> Traced:

@@ -11,8 +11,23 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.codegen.vecmath.lang import (
-    MAGIC, MAGIC_BITS, absolute, bits, const, copysign, fast_two_sum, fma, from_bits, pick, poly,
-    select, shr, sqrt, two_prod, two_sum, width,
+    MAGIC,
+    MAGIC_BITS,
+    absolute,
+    bits,
+    const,
+    copysign,
+    fast_two_sum,
+    fma,
+    from_bits,
+    pick,
+    poly,
+    select,
+    shr,
+    sqrt,
+    two_prod,
+    two_sum,
+    width,
 )
 
 # (log(1+f) - f + f**2/2) / f**3: error 2**-27.3

@@ -12,8 +12,19 @@ from typing import Any
 
 from jitgrad.codegen.vecmath.exp import EXP_Q, LN2, clamp, scale
 from jitgrad.codegen.vecmath.lang import (
-    absolute, bits, const, fast_two_sum, floor, fma, from_bits, nearest, pick, poly, select,
-    two_prod, width,
+    absolute,
+    bits,
+    const,
+    fast_two_sum,
+    floor,
+    fma,
+    from_bits,
+    nearest,
+    pick,
+    poly,
+    select,
+    two_prod,
+    width,
 )
 from jitgrad.codegen.vecmath.log import split_any
 
@@ -25,7 +36,7 @@ R = {
     32: (0.5770801901817322, 0.4118497669696808, 0.3378269374370575),
     64: (0.5770780163556182, 0.4121985830918249, 0.32059890229546467, 0.26230769910386154,
          0.22198409524683463, 0.191252798331912, 0.19040814527023503),
-}
+}  # fmt: skip
 INF = float("inf")
 NAN = float("nan")
 

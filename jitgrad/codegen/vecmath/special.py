@@ -8,10 +8,27 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.codegen.vecmath.exp import (
-    EXP_Q, clamp_above, exp_r, power_of_two, reduce, reduce_pair, scale,
+    EXP_Q,
+    clamp_above,
+    exp_r,
+    power_of_two,
+    reduce,
+    reduce_pair,
+    scale,
 )
 from jitgrad.codegen.vecmath.lang import (
-    absolute, const, copysign, fast_two_sum, fma, pick, poly, select, sqrt, two_prod, two_sum, width,
+    absolute,
+    const,
+    copysign,
+    fast_two_sum,
+    fma,
+    pick,
+    poly,
+    select,
+    sqrt,
+    two_prod,
+    two_sum,
+    width,
 )
 
 # erf(x)/x - 1 in x**2, x up to 0.75 (float64: 1): error 2**-29.2, 2**-55.1
@@ -22,7 +39,7 @@ ERF_SMALL = {
          0.005223977596782952, -0.0008548325488575902, 0.00012055280645593576,
          -1.4924469349769634e-05, 1.6444207020864903e-06, -1.6184504879672358e-07,
          1.3619265841515121e-08, -7.613226654479659e-10),
-}
+}  # fmt: skip
 # -log(erfc(x)) from there up to where erf is 1: error in erf 2**-28.3, 2**-54.8
 ERF_LARGE = {
     32: (2.1448049665195867e-05, 1.128433346748352, 0.6358418464660645, 0.10516464710235596,
@@ -33,7 +50,7 @@ ERF_LARGE = {
          -3.609581845288237e-06, 2.6725269951066406e-06, -6.876493757673167e-07,
          1.0820494529629373e-07, -1.09016676920121e-08, 6.51707918323923e-10,
          -1.770110561459099e-11),
-}
+}  # fmt: skip
 # (x + K) exp(x**2) erfc(x) in t = (x - K) / (x + K), beyond: error 2**-27, 2**-56; the constant
 # term, the weightiest, is in two parts
 ERFC_K = {32: 3.0, 64: 4.0}
@@ -48,7 +65,7 @@ ERFC = {
          0.0001768099138696491, -3.6332335539774674e-06, -1.8850385463065042e-05,
          4.686013510664541e-06, 1.401689125982316e-06, -8.255857025114282e-07,
          -4.923096540960999e-08, 9.701575875686791e-08, -1.1961602722852541e-08),
-}
+}  # fmt: skip
 
 
 def erf(x: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.codegen.vecmath import arc, basic, exp, gamma, lang, log, pow, special, trig
+from jitgrad.codegen.vecmath import arc, basic, erfinv, exp, gamma, lang, log, pow, special, trig
 
 FLOATS = ("f32", "f64")
 INTEGERS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
@@ -13,14 +13,14 @@ DTYPES = (*FLOATS, *INTEGERS, "bool")
 NUMPY_NAMES = {
     "f32": "float32", "f64": "float64", "bool": "bool",
     **{d: d.replace("i", "int").replace("u", "uint") for d in INTEGERS},
-}
+}  # fmt: skip
 
 # family name -> (function over values, arity); a family has one member per dtype: exp_f32, exp_f64
 FLOAT_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     **{f.__name__: (f, 1) for f in (
         exp.exp, exp.exp2, exp.expm1, exp.sinh, exp.cosh, exp.tanh, exp.sigmoid,
         log.log, log.log1p, log.log2, log.log10, log.asinh, log.acosh, log.atanh,
-        trig.sin, trig.cos, trig.tan, arc.asin, arc.acos, arc.atan, special.erf, special.erfc, special.rsqrt, gamma.lgamma, gamma.digamma,
+        trig.sin, trig.cos, trig.tan, arc.asin, arc.acos, arc.atan, special.erf, special.erfc, special.rsqrt, gamma.lgamma, gamma.digamma, erfinv.erfinv,
     )},
     "pow": (pow.pow, 2),
     "atan2": (arc.atan2, 2),
@@ -34,17 +34,18 @@ FLOAT_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "fmod": (lang.fmod, 2),
     "mod": (basic.float_mod, 2),
     "floordiv": (basic.float_floordiv, 2),
-}
+}  # fmt: skip
 INTEGER_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "fmod": (basic.int_fmod, 2),
     "mod": (basic.int_mod, 2),
     "floordiv": (basic.int_floordiv, 2),
-}
+    "pow": (basic.int_pow, 2),
+}  # fmt: skip
 COMMON_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {  # floats and integers
     "abs": (lang.absolute, 1),
     "minimum": (lang.minimum, 2),
     "maximum": (lang.maximum, 2),
-}
+}  # fmt: skip
 # accumulators, one per float dtype: op(acc, v) that LLVM may reorder, so that loops vectorize
 REASSOC = ("add_reassoc", "mul_reassoc", "max_reassoc", "min_reassoc")
 
@@ -68,4 +69,4 @@ NAMES: dict[str, int] = {
     **{f"{dtype}_ptr": 2 for dtype in DTYPES},
     **{f"to_{dtype}": 1 for dtype in DTYPES},
     "select": 3,
-}
+}  # fmt: skip

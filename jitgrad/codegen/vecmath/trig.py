@@ -14,8 +14,21 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.codegen.vecmath.lang import (
-    absolute, bits, const, copysign, fast_two_sum, fma, from_bits, funnel, mul_wide, poly,
-    rounded_float, select, signed, two_prod, unsigned, width,
+    absolute,
+    bits,
+    const,
+    fast_two_sum,
+    fma,
+    from_bits,
+    funnel,
+    mul_wide,
+    poly,
+    rounded_float,
+    select,
+    signed,
+    two_prod,
+    unsigned,
+    width,
 )
 
 # the first 1216 bits of 2/pi after the point
@@ -29,7 +42,7 @@ TWO_OVER_PI = int(
 WORDS = {  # a word of zeros comes first, for |x| about 1
     w: tuple(TWO_OVER_PI >> (1216 - w * i) & ((1 << w) - 1) for i in range(1216 // w + 1))
     for w in (32, 64)
-}
+}  # fmt: skip
 STAGES = {32: (4, 2, 1), 64: (16, 8, 4, 2, 1)}  # steps whose sums reach every first word
 MANTISSA = {32: 23, 64: 52}
 FIRST = {32: 120, 64: 1013}  # the biased exponent whose digits begin with bit 0 of WORDS
@@ -41,13 +54,13 @@ SIN = {
     32: (-0.16666655242443085, 0.008332187309861183, -0.00019517897453624755),
     64: (-0.1666666666666663, 0.008333333333321842, -0.00019841269829361366,
          2.755731354000862e-06, -2.5050734709263457e-08, 1.5895457401842475e-10),
-}
+}  # fmt: skip
 # (cos(r) - 1 + r**2/2) / r**4 in r**2: error 2**-33, 2**-63.9
 COS = {
     32: (0.04166664555668831, -0.0013887309469282627, 2.443232551740948e-05),
     64: (0.041666666666666595, -0.0013888888888873307, 2.4801587288965203e-05,
          -2.7557314203063955e-07, 2.0875703136885187e-09, -1.1358616865074814e-11),
-}
+}  # fmt: skip
 INF = float("inf")
 NAN = float("nan")
 

@@ -189,8 +189,11 @@ class Conv2dTranspose(Conv2d):
         )
         y = apply(
             *(primitive.conv2d_input, x, self.weight),
-            size=size, stride=self._stride, pad=pad,
-            dilation=self._dilation, groups=self.group,
+            size=size,
+            stride=self._stride,
+            pad=pad,
+            dilation=self._dilation,
+            groups=self.group,
         )
         return y if self.bias is None else ops.bias_add(y, self.bias)
 

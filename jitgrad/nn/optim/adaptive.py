@@ -80,7 +80,7 @@ class Adadelta(Optimizer):
 class RMSProp(Optimizer):
     """s = decay * s + (1 - decay) * g², m = momentum * m + lr * g / sqrt(s + eps); the step is -m.
 
-    `centered` subtracts the square of a running mean of g from s.
+    s starts as 1. `centered` subtracts the square of a running mean of g from s.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class RMSProp(Optimizer):
         loss_scale: float = 1.0,
         weight_decay: Any = 0.0,
     ):
-        slots = {"mean_square": 0.0, "moment": 0.0} | ({"mean_gradient": 0.0} if centered else {})
+        slots = {"mean_square": 1.0, "moment": 0.0} | ({"mean_gradient": 0.0} if centered else {})
         super().__init__(learning_rate, params, weight_decay, loss_scale, slots)
         self.decay = not_negative(self, "decay", decay)
         self.momentum = not_negative(self, "momentum", momentum)

@@ -67,7 +67,11 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """v = momentum * v + g; the step is -lr * v, with `use_nesterov` -lr * (g + momentum * v)."""
+    """v = momentum * v + g; the step is -lr * v.
+
+    `use_nesterov` is accepted and changes nothing, which is what MindSpore does on the CPU;
+    `SGD` with ``nesterov=True`` takes Nesterov's step.
+    """
 
     slots = {"moments": 0.0}
 
@@ -88,4 +92,4 @@ class Momentum(Optimizer):
         self, p: Tensor, g: Tensor, lr: Tensor, state: State, step: Any, index: int
     ) -> tuple[Tensor, State]:
         v = self.momentum * state["moments"] + g
-        return p - lr * (g + self.momentum * v if self.use_nesterov else v), {"moments": v}
+        return p - lr * v, {"moments": v}

@@ -1,0 +1,184 @@
+"""`jit`: decorating functions and methods, and the forms of calls."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import jitgrad as ms
+from jitgrad import Tensor, config, nn, ops
+from jitgrad.api.jit import Compiled
+
+X = Tensor([1.0, 2.0])
+
+
+def test_ways_to_decorate() -> None:
+    @ms.jit
+    def a(x):
+        """Doc."""
+        return x * 2.0
+
+    @ms.jit(jit_level="O1", capture_mode="ast", fullgraph=False, backend="")
+    def b(x):
+        return a(x) + 1.0
+
+    assert (a.__name__, a.__doc__, a.__wrapped__.__name__) == ("a", "Doc.", "a")
+    assert repr(a).startswith("<jit of <function")
+    assert isinstance(b, Compiled)
+    assert ms.jit(a) is a
+    assert b(X).tolist() == [3, 5]
+    with pytest.raises(ValueError, match="jit has no option speed"):
+        ms.jit(speed=11)
+    with pytest.raises(TypeError, match="jit got a int"):
+        ms.jit(5)
+
+
+class Thing:
+    def __init__(self, k):
+        self.k = k
+
+    @ms.jit
+    def scaled(self, x):
+        return x * self.k
+
+
+def test_methods() -> None:
+    one, two = Thing(2.0), Thing(3.0)
+    for _ in range(4):
+        assert one.scaled(X).tolist() == [2, 4]
+        assert two.scaled(X).tolist() == [3, 6]
+    assert one.scaled is one.scaled
+    one.k = 5.0
+    assert one.scaled(X).tolist() == [5, 10]
+    assert Thing.scaled.__name__ == "scaled"
+
+
+class Net(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Dense(2, 2)
+
+    @ms.jit
+    def construct(self, x):
+        return self.fc(x)
+
+    @ms.jit
+    def loss(self, x, y):
+        return ((self.construct(x) - y) ** 2).mean()
+
+
+def test_methods_of_cells(mode: str) -> None:
+    net = Net()
+    x = Tensor([[1.0, 2.0]])
+    w, b = net.fc.weight.asnumpy(), net.fc.bias.asnumpy()
+    want = x.asnumpy() @ w.T + b
+    for _ in range(4):
+        np.testing.assert_allclose(net(x).asnumpy(), want, rtol=1e-6)
+        assert net.loss(x, Tensor(want)).item() == pytest.approx(0, abs=1e-10)
+        g = ms.grad(net, None, net.fc.bias)(x)
+        assert g.tolist() == [1, 1]
+
+
+def test_forms_of_arguments() -> None:
+    @ms.jit
+    def f(x, *args, k=1.0, **kwargs):
+        return x * k + sum(args) + kwargs.get("extra", 0.0)
+
+    for _ in range(3):
+        assert f(X).tolist() == [1, 2]
+        assert f(X, X, X).tolist() == [3, 6]
+        assert f(X, k=2.0).tolist() == [2, 4]
+        assert f(x=X, k=X).tolist() == [1, 4]
+        assert f(X, extra=X).tolist() == [2, 4]
+    with pytest.raises(TypeError):
+        ms.jit(lambda x: x)()
+
+
+def test_no_arguments_and_no_tensors() -> None:
+    f = ms.jit(lambda: ops.ones((2,), ms.float32))
+    g = ms.jit(lambda n: n + 1)
+    for _ in range(4):
+        assert f().tolist() == [1, 1]
+        assert g(1) == 2
+
+
+def test_recursion_and_nesting() -> None:
+    @ms.jit
+    def power(x, n):
+        return x if n == 1 else x * power(x, n - 1)
+
+    for _ in range(3):
+        assert power(X, 5).tolist() == [1, 32]
+
+
+def test_what_is_kept_is_bounded() -> None:
+    f = ms.jit(lambda x, k: x)
+    for k in range(530):
+        f._entries[k] = []
+    f(X, 2.0)
+    assert len(f._entries) == 530  # one came, one went
+
+
+def test_zero_sizes_and_scalars() -> None:
+    f = ms.jit(lambda x: (x * 2.0, x.sum()))
+    for _ in range(3):
+        for array in (np.zeros((0, 3), np.float32), np.float32(3), np.ones((1, 1, 1))):
+            a, b = f(Tensor(array))
+            np.testing.assert_allclose(a.asnumpy(), array * 2)
+            assert b.item() == array.sum()
+
+
+def test_kinds_of_arrays() -> None:
+    f = ms.jit(lambda x: x * 2.0)
+    base = np.arange(12, dtype=np.float32).reshape(3, 4)
+    raw = np.zeros(base.nbytes + 1, np.uint8)
+    odd = raw[1:].view(np.float32).reshape(3, 4)
+    odd[...] = base
+    for array in (base, base.T, base[::2], base[:, ::-1], base.astype(">f4"), odd):
+        held = array.copy()
+        array.setflags(write=False)
+        for grad in (ms.no_grad(), ms.enable_grad()):
+            with grad:
+                assert f(array).tolist() == (held * 2).tolist()
+
+
+def test_without_native_code() -> None:
+    f = ms.jit(lambda x: ops.tanh(x) * 2.0)
+    native = [f(X) for _ in range(4)][-1]
+    with config.override(jit=False):
+        plain = [f(X) for _ in range(4)][-1]
+    np.testing.assert_allclose(native.asnumpy(), plain.asnumpy(), rtol=1e-6)
+
+
+def test_threads() -> None:
+    f = ms.jit(lambda x, n: ops.sin(x) * n)
+    wrong = []
+
+    def work(n: int) -> None:
+        for k in range(8):
+            x = Tensor(np.full(2 + k % 3, n, np.float32))
+            got = f(x, n).asnumpy()
+            if not np.allclose(got, np.sin(x.asnumpy()) * n, rtol=1e-5):
+                wrong.append((n, k))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_the_shortest_call_is_what_it_looks_like() -> None:
+    from jitgrad.api.entry import _Writer
+
+    def f(x, n):
+        return x * n, [x, None]
+
+    entry = ms.jit(f).entry((X, 2), {})[0]
+    source = _Writer(entry, {}).source()
+    assert "type(a0) is Tensor and a0._type is t0 and a0._grad_fn is None" in source
+    assert "type(a1) is k1 and a1 == s1" in source
+    assert "r = execute(d0)" in source
