@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import ArgumentError, DTypeError, fail
-from jitgrad.ir.types import DType
+from jitgrad.ir.types import DType, float32
 from jitgrad.ir.types import dtype as dtype_of
 
 
@@ -22,12 +22,14 @@ def dtype_asked(of: Any) -> DType:
 
 def to_array(data: Any, wanted: DType | None) -> np.ndarray:
     """A fresh C-contiguous array of one of our dtypes."""
-    if isinstance(data, (np.ndarray, np.generic)):
+    python_floats = type(data) is float
+    if isinstance(data, (np.ndarray, np.generic, bool, int, float)):
         array = np.asarray(data)
-    elif isinstance(data, (bool, int, float)):
-        array = np.asarray(data, np.float32 if type(data) is float else None)
     elif isinstance(data, (list, tuple, range)):
         array = _of_sequence(data)
+        python_floats = array.dtype == np.float64 and not any(
+            hasattr(x, "dtype") for x in leaves(data)
+        )
     else:
         raise fail(
             DTypeError,
@@ -35,7 +37,7 @@ def to_array(data: Any, wanted: DType | None) -> np.ndarray:
             why="it takes numbers, nested lists of them, NumPy arrays and Tensors",
         )
     try:
-        dtype = wanted or dtype_of(array.dtype)
+        dtype = wanted or (float32 if python_floats else dtype_of(array.dtype))
     except TypeError as error:
         raise fail(DTypeError, f"Tensor got data of dtype {array.dtype}", why=str(error)) from None
     with np.errstate(all="ignore"):
@@ -44,12 +46,9 @@ def to_array(data: Any, wanted: DType | None) -> np.ndarray:
 
 def _of_sequence(data: Any) -> np.ndarray:
     try:
-        array = np.array(data)
+        return np.array(data)
     except ValueError as error:
         raise fail(ArgumentError, "Tensor got lists of different lengths", why=str(error)) from None
-    if array.dtype == np.float64 and not any(hasattr(x, "dtype") for x in leaves(data)):
-        array = array.astype(np.float32)  # Python floats, or nothing at all
-    return array
 
 
 def leaves(data: Any) -> Iterator[Any]:

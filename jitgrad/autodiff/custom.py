@@ -4,6 +4,10 @@
 derivative with respect to the further operands is a graph of its own.
 """
 
+# A declaration reads as in `jitgrad.primitives`: plain functions in a class body.
+# pyright: reportGeneralTypeIssues=false, reportIndexIssue=false, reportOperatorIssue=false
+# pyright: reportSelfClsParameterName=false
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

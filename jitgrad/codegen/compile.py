@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad.codegen import machine, native
 from jitgrad.codegen.vecmath import intrinsics
 
 _lock = threading.RLock()
@@ -39,17 +40,13 @@ def symbol_of(source: str) -> str:
 @functools.cache
 def names() -> dict[str, Any]:
     """What the text of a kernel can call, for Numba."""
-    from jitgrad.codegen import native
-
-    return {**intrinsics.namespace_numba(), **native.namespace_numba(), **_literals()}
+    return {**intrinsics.namespace_numba(), **machine.namespace_numba(), **_literals()}
 
 
 @functools.cache
 def plain_names() -> dict[str, Any]:
     """What the text of a kernel can call, for plain Python."""
-    from jitgrad.codegen import native
-
-    return {**intrinsics.namespace_python(), **native.namespace_python(), **_literals()}
+    return {**intrinsics.namespace_python(), **machine.namespace_python(), **_literals()}
 
 
 def _literals() -> dict[str, Any]:
@@ -68,7 +65,9 @@ def function(source: str, namespace: dict[str, Any], name: str = "kernel") -> Ca
 
 
 def compile_source(
-    source: str, name: str = "kernel", signature: Sequence[str] = ("P", "P", "i", "i"),
+    source: str,
+    name: str = "kernel",
+    signature: Sequence[str] = ("P", "P", "i", "i"),
     result: str = "v",
 ) -> tuple[str, bytes]:
     """Object code of the function `name` of a text, and the symbol to call.
@@ -76,8 +75,6 @@ def compile_source(
     `signature` has a letter for each parameter: P pointer to int64, i int64. `result`: v nothing,
     i int64.
     """
-    from jitgrad.codegen import native
-
     symbol = symbol_of(source)
     with _lock:
         module, inner = native.lower_to_llvm(function(source, names(), name), signature, result)

@@ -27,9 +27,7 @@ def source(kernel: Kernel) -> str:
     used = set(re.findall(r"\w+", text))
     head = [f"{p} = dims[{i}]" for i, p in enumerate(kernel.parameters) if p in used]
     names = ", ".join(a.name for a in kernel.arrays)
-    return "\n".join(
-        [f"def kernel({names}, dims, extent):", *(INDENT + h for h in head), text, ""]
-    )
+    return "\n".join([f"def kernel({names}, dims, extent):", *(INDENT + h for h in head), text, ""])
 
 
 def simulate(kernel: Kernel, arrays: list[np.ndarray], threads: int = THREADS) -> None:

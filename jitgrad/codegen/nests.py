@@ -12,9 +12,7 @@ def map_nest(low: Lowering) -> Kernel:
     """Loops over the domain; values are made in the outermost loop that knows them."""
     loops, outermost = low.nest(0, len(low.dims), part=0)
     assert outermost is not None
-    low.fill(
-        low.wanted(low.body.outputs), 0, lambda depth, made: _before_loop(loops[depth], made)
-    )
+    low.fill(low.wanted(low.body.outputs), 0, lambda depth, made: _before_loop(loops[depth], made))
     loops[-1].body += low.stores_of(range(len(low.body.outputs)))
     return low.kernel([outermost], low.dims[0].extent)
 
@@ -149,7 +147,9 @@ def column_nest(low: Lowering) -> Kernel:
             i = target[node]
             end.body.append(Load(name, low.outputs[i].name, low.store_at[i], node.dtype))
         low.fill(
-            [n for n in after if n.op.kind != "reduce"], inner, lambda _, made: end.body.append(made)
+            [n for n in after if n.op.kind != "reduce"],
+            inner,
+            lambda _, made: end.body.append(made),
         )
         end.body += low.stores_of(
             i for i, o in outputs if not low.is_full(o) and o.op.kind != "reduce"

@@ -146,7 +146,5 @@ RULES: dict[str, Callable[[Step], list[Launch]]] = {
     "cummin": _scan(lambda node: scan.cummin(_code(node), _index_code(node))),
     "argmax": _scan(lambda node: sort.argmax(_code(node), _index_code(node))),
     "argmin": _scan(lambda node: sort.argmin(_code(node), _index_code(node))),
-    "sort": _scan(
-        lambda node: sort.sort(node.attrs["descending"], _code(node), _index_code(node))
-    ),
+    "sort": _scan(lambda node: sort.sort(node.attrs["descending"], _code(node), _index_code(node))),
 }

@@ -141,7 +141,9 @@ def _in_trace(
 ) -> list[Tensor | None]:
     trace = state.trace
     nodes = trace.resolve([trace.read(y) for y in ys])
-    found = cotangents(nodes, [trace.read(s) for s in seeds], [trace.read(x) for x in xs])
+    found = cotangents(
+        nodes, [trace.read(s) for s in seeds], [trace.read(x) for x in xs], trace.locs
+    )
     return [None if g is None else Tensor._of_node(g) for g in found]
 
 

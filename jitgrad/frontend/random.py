@@ -13,18 +13,8 @@ import threading
 import numpy as np
 
 from jitgrad.errors import ArgumentError, DTypeError, fail
+from jitgrad.primitives.random import make_key
 from jitgrad.tensor import Parameter
-
-_GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: Weyl's constant, as in splitmix64
-_MASK = (1 << 64) - 1
-
-
-def key_of(seed: int) -> int:
-    """A key for the *squares* generator: odd, with well-mixed bits (splitmix64 of the seed)."""
-    x = (seed + _GOLDEN) & _MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return (x ^ (x >> 31)) | 1
 
 
 class Generator:
@@ -45,7 +35,7 @@ class Generator:
         seed = checked_seed(seed)
         with self._lock:
             self.seed = seed
-            self.key.set_data(np.uint64(key_of(seed)))
+            self.key.set_data(np.uint64(make_key(seed)))
             self.counter.set_data(np.uint64(0))
         return self
 

@@ -303,6 +303,25 @@ WITH_OPTIONS: dict[str, Callable] = {
     "ReverseV2": lambda axis: lambda input: shaping.flip(input, axis),
     "RmsNorm": lambda epsilon=1e-06: lambda x, gamma: norms.rms_norm(x, gamma, epsilon),
     "Roll": lambda shifts, dims=None: lambda input: shaping.roll(input, shifts, dims),
+    "NLLLoss": lambda reduction="mean", ignore_index=-100: lambda logits, labels, weight=None: (
+        loss.nll_loss(logits, labels, weight, ignore_index, reduction)
+    ),
+    "Renorm": lambda p, dim, maxnorm: lambda input: slicing.renorm(input, p, dim, maxnorm),
+    "ReverseSequence": lambda seq_dim, batch_dim=0: lambda x, lengths: slicing.reverse_sequence(
+        x, lengths, seq_dim, batch_dim
+    ),
+    "StridedSlice": lambda begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0,
+    shrink_axis_mask=0: lambda input_x, begin, end, strides: slicing.strided_slice(
+        input_x, begin, end, strides, begin_mask, end_mask, ellipsis_mask, new_axis_mask,
+        shrink_axis_mask,
+    ),
+    "Cdist": lambda p=2.0: lambda x1, x2: norms.cdist(x1, x2, p),
+    "LpNorm": lambda axis, p=2, keep_dims=False, epsilon=1e-12: lambda input: norms.vector_norm(
+        input, p, axis, keep_dims
+    ),
+    "InplaceUpdate": lambda indices: lambda x, v: slicing.inplace_update(x, v, indices),
+    "InplaceAdd": lambda indices: lambda x, v: slicing.inplace_add(x, v, indices),
+    "InplaceSub": lambda indices: lambda x, v: slicing.inplace_sub(x, v, indices),
     "SmoothL1Loss": lambda beta=1.0, reduction="none": lambda prediction, target: (
         loss.smooth_l1_loss(prediction, target, beta, reduction)
     ),

@@ -18,6 +18,7 @@ from jitgrad.ops.promote import (
     apply,
     cast,
     floating,
+    fresh,
     is_number,
     named,
     one_of,
@@ -120,6 +121,7 @@ def div(input, other, *, rounding_mode=None):
     return apply(scalar.div, *align("div", input, other, integers_as=float32))
 
 
+@fresh
 def pow(input, exponent):
     """input to the power of exponent.
 
@@ -163,18 +165,21 @@ def neg(input):
     return apply(scalar.neg, tensor("neg", input, NUMBER))
 
 
+@fresh
 def abs(input):
     """Magnitude; the derivative at 0 is 0."""
     x = tensor("abs", input)
     return x if x.dtype.kind in "bu" else apply(scalar.abs_, x)
 
 
+@fresh
 def sign(input):
     """-1, 0 or 1 with the dtype of the input; nan for nan."""
     x = tensor("sign", input)
     return x if x.dtype is bool_ else apply(scalar.sign, x)
 
 
+@fresh
 def positive(input):
     """The input itself."""
     return tensor("positive", input, NUMBER)
@@ -241,6 +246,7 @@ def atan2(input, other):
 def _rounding(name: str, op: Op) -> Callable:
     """A function that leaves integers and bools alone."""
 
+    @fresh
     def function(input):
         x = tensor(name, input)
         return apply(op, x) if x.dtype.is_float else x
@@ -254,6 +260,7 @@ trunc = _rounding("trunc", scalar.trunc)
 rint = _rounding("rint", scalar.rint)
 
 
+@fresh
 def round(input, *, decimals=0):
     """Nearest number with `decimals` places, halves to even."""
     if decimals == 0:

@@ -52,7 +52,7 @@ def concat(tensors, axis=0):
     >>> ops.concat((Tensor([1, 2]), Tensor([3]))).tolist()
     [1, 2, 3]
     """
-    return _concat("concat", tensors, axis)
+    return _concat("concat", "expand_as", tensors, axis)
 
 
 def _concat(name: str, tensors: Any, axis: int) -> Tensor:
@@ -143,11 +143,16 @@ def broadcasted(name: str, x: Tensor, shape: Any) -> Tensor:
     return expand(x, shape)
 
 
+def expand_as(input, other):
+    """Repeated to the shape of another Tensor."""
+    return broadcast_to(input, tensor("expand_as", other).shape)
+
+
 def broadcast_tensors(*tensors):
     """The Tensors repeated to their common shape."""
     parts = [tensor("broadcast_tensors", x) for x in tensors]
     shape = broadcast_shape("broadcast_tensors", parts)
-    return tuple(expand(x, shape) for x in parts)
+    return tuple(expand(x, shape) if x.shape != shape else copied(x) for x in parts)
 
 
 @fresh

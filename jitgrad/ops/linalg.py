@@ -24,6 +24,7 @@ from jitgrad.ops.promote import (
     describe,
     expand,
     fill,
+    fresh,
     spellings,
     tensor,
 )
@@ -257,6 +258,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return _added("addbmm", input, beta, r.sum(bmm(batch1, batch2), 0), alpha)
 
 
+@fresh
 def matrix_power(input, n):
     """The n-th power of square matrices, n >= 0."""
     x = tensor("matrix_power", input, NUMBER)

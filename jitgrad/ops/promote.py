@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad.arrays import leaves
 from jitgrad.errors import ArgumentError, BoundsError, DTypeError, ShapeError, fail
 from jitgrad.frontend.dispatch import apply, assign, constant, fill, splat
 from jitgrad.ir.types import (
@@ -100,7 +101,7 @@ def convert(name: str, value: Any) -> Tensor | Any:
     if isinstance(value, np.ndarray):
         return Tensor(value)
     if isinstance(value, (list, tuple)):
-        if all(is_number(v) for v in np.array(value, dtype=object).ravel()):
+        if all(is_number(v) for v in leaves(value)):
             return Tensor(value)
         raise fail(
             DTypeError,
@@ -370,9 +371,8 @@ def fresh(function: Callable) -> Callable:
     @functools.wraps(function)
     def call(*args, **kwargs):
         out = function(*args, **kwargs)
-        if out is (args[0] if args else None) or any(out is value for value in kwargs.values()):
-            return copied(out)
-        return out
+        given = args[0] if args else next(iter(kwargs.values()), None)
+        return copied(out) if out is given and isinstance(out, Tensor) else out
 
     return call
 

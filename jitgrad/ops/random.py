@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import ArgumentError, ShapeError, fail
-from jitgrad.frontend.random import Generator, checked_seed, default_generator, key_of
+from jitgrad.frontend.random import Generator, checked_seed, default_generator
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, Node, full, input_node
 from jitgrad.ir.types import DType, TensorType, bool_, float16, float32, int64, uint64
@@ -29,6 +29,7 @@ from jitgrad.ops.promote import (
     cast,
     expand,
     floating,
+    fresh,
     scalar,
     shape_of,
     splat,
@@ -38,6 +39,7 @@ from jitgrad.ops.promote import (
 from jitgrad.ops.searching import searchsorted
 from jitgrad.ops.sorting import cumsum, topk
 from jitgrad.primitives import random as primitive
+from jitgrad.primitives.random import make_key
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -56,7 +58,7 @@ def draw(
     span = options["high"] - options["low"] if make is primitive.randint else 1
     call = (make, shape, dtype, tuple(options.items()))
     if seed is not None and not isinstance(seed, Generator):
-        key = np.uint64(key_of(checked_seed(static("a random function", "seed", seed))))
+        key = np.uint64(make_key(checked_seed(static("a random function", "seed", seed))))
         if state.trace is not None:
             return Tensor._of_node(_build(*call, full(key, WORD), full(0, WORD)))
         return _made(call, np.asarray(key), np.asarray(np.uint64(0)))
@@ -280,6 +282,7 @@ def random_categorical(logits, num_sample, seed=None, dtype=int64):
 # --- dropout ------------------------------------------------------------------------------------
 
 
+@fresh
 def dropout(input, p=0.5, training=True, seed=None):
     """Each element 0 with probability p, the others divided by 1 - p; without `training`, itself.
 
@@ -303,6 +306,7 @@ def _dropped(name: str, x: Tensor, p: float, training: bool, shape, seed) -> Ten
 
 
 def _channels(ndims: tuple[int, ...], name: str):
+    @fresh
     def function(input, p=0.5, training=True):
         x = floating(name, input)
         if x.ndim not in ndims:

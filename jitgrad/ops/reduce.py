@@ -35,8 +35,8 @@ from jitgrad.tensor import Tensor
 
 
 def reduced(op: Op, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-    """Apply a reduction op over non-negative sorted axes; none of them leaves the value."""
-    out = apply(op, x, axes=axes) if axes else x
+    """Apply a reduction op over non-negative sorted axes."""
+    out = apply(op, x, axes=axes)
     if not keepdims or not axes:
         return out
     return apply(structure.reshape, out, shape=kept_shape(x.shape, axes))

@@ -18,6 +18,7 @@ from jitgrad.ops.promote import (
     apply,
     axis_of,
     cast,
+    copied,
     expand,
     fill,
     floating,
@@ -39,7 +40,7 @@ from jitgrad.tensor import Tensor
 def _sorted(name: str, x: Tensor, axis: Any, descending: bool, dtype=int32):
     axis = axis_of(name, axis, x.ndim)
     if x.ndim == 0:
-        return x, fill(0, x._type.with_dtype(dtype))
+        return copied(x), fill(0, x._type.with_dtype(dtype))
     return apply(primitive.sort, x, axis=axis, descending=bool(descending), dtype=dtype)
 
 
@@ -129,7 +130,7 @@ def nanmedian(input, axis=-1, keepdims=False):
     x = floating("nanmedian", input)
     at = axis_of("nanmedian", axis, x.ndim)
     if x.ndim == 0:
-        return x, fill(0, x._type.with_dtype(int64))
+        return copied(x), fill(0, x._type.with_dtype(int64))
     values, places = _sorted("nanmedian", x, at, False, int64)
     count = r.sum(c.logical_not(c.isnan(x)), at, True)
     middle = c.clamp(e.floor_divide(e.sub(count, 1), 2), 0)
@@ -201,7 +202,7 @@ def _interpolated(values: Tensor, axis: int, place: Tensor) -> Tensor:
 def _running(name: str, op, x: Tensor, axis: Any, exclusive=False, reverse=False) -> Tensor:
     axis = axis_of(name, axis, x.ndim)
     if x.ndim == 0:
-        return x
+        return copied(x)
     out = apply(op, x, axis=axis, reverse=bool(reverse))
     return _shifted(out, axis, reverse, 1 if op is scan.cumprod else 0) if exclusive else out
 
@@ -254,7 +255,7 @@ def _running_extreme(name: str, op, input, axis):
     x = tensor(name, input, NUMBER)
     axis = axis_of(name, axis, x.ndim)
     if x.ndim == 0:
-        return x, fill(0, x._type.with_dtype(int64))
+        return copied(x), fill(0, x._type.with_dtype(int64))
     return apply(op, x, axis=axis, dtype=int64)
 
 
@@ -276,7 +277,7 @@ def logcumsumexp(input, axis):
     x = floating("logcumsumexp", input)
     axis = axis_of("logcumsumexp", axis, x.ndim)
     if x._type.size == 0 or x.ndim == 0:
-        return x
+        return copied(x)
     top = expand(r.shift_of(x, (axis,)), x.shape)
     powers = apply(scalar.exp, apply(scalar.sub, x, top))
     total = apply(scan.cumsum, powers, axis=axis, reverse=False)

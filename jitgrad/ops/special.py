@@ -14,6 +14,7 @@ from jitgrad.ops.promote import (
     cast,
     fill,
     floating,
+    fresh,
     is_number,
     scalar,
     splat,
@@ -59,6 +60,7 @@ def signbit(input):
     return c.logical_or(c.lt(x, 0), zero_below)
 
 
+@fresh
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
     """nan as a number (0 by default), infinities as numbers (the largest of the dtype)."""
     x = tensor("nan_to_num", input)
@@ -89,6 +91,7 @@ def isreal(input):
     return fill(True, tensor("isreal", input)._type.with_dtype(bool_))
 
 
+@fresh
 def real(input):
     """The real part: the input itself."""
     return tensor("real", input)
@@ -99,6 +102,7 @@ def imag(input):
     return e.mul(tensor("imag", input), 0)
 
 
+@fresh
 def conj(input):
     """The complex conjugate: the input itself."""
     return tensor("conj", input)

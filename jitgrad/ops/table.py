@@ -109,7 +109,6 @@ RENAMED: dict[str, Any] = {
     "while_loop": control.while_loop,
     "Partial": control.Partial,
     "partial": control.Partial(),
-    "expand_as": lambda input, other: joining.broadcast_to(input, other.shape),
 }
 
 

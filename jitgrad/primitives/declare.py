@@ -269,9 +269,7 @@ def structural(kind: str) -> Callable[[type], Op]:
 def _linear_jvp(node: Node, tangents: tuple[Any, ...]) -> Any:
     if all(t is None for t in tangents):
         return None
-    filled = [
-        zeros(x.type) if t is None else t for x, t in zip(node.inputs, tangents, strict=True)
-    ]
+    filled = [zeros(x.type) if t is None else t for x, t in zip(node.inputs, tangents, strict=True)]
     return node.op(*filled, **node.attrs)
 
 

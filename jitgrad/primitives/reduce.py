@@ -25,9 +25,7 @@ def expand(x: Node, shape: tuple[int, ...], axes: tuple[int, ...]) -> Node:
     return broadcast(x, shape=shape, dims=kept_axes(len(shape), axes))
 
 
-def _declare(
-    name: str, policy: str, numpy: Callable, vjp: Callable, jvp: Callable, doc: str
-) -> Op:
+def _declare(name: str, policy: str, numpy: Callable, vjp: Callable, jvp: Callable, doc: str) -> Op:
     def infer(types: tuple[Type, ...], attrs: Attrs) -> Type:
         x, axes = tensor_type(name, types[0], policy), attrs["axes"]
         if list(axes) != sorted(set(axes)) or any(not 0 <= a < x.ndim for a in axes):

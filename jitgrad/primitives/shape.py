@@ -54,7 +54,9 @@ class cast:
         from jitgrad.ir.types import DTYPES
 
         for other in DTYPES:
-            values = np.abs(_numbers((2, 3), dtype)) if other.kind == "u" else _numbers((2, 3), dtype)
+            values = (
+                np.abs(_numbers((2, 3), dtype)) if other.kind == "u" else _numbers((2, 3), dtype)
+            )
             yield Sample((values,), {"dtype": other})
 
 

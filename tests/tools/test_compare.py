@@ -15,7 +15,7 @@ from jitgrad import nn, ops
 from jitgrad.ir.types import TensorType, float32, int64
 from jitgrad.tools import compare as tool
 from jitgrad.tools.compare import compare, duration
-from jitgrad.tools.difference import Pair, ulps
+from jitgrad.tools.difference import Pair, pairs, ulps
 from jitgrad.tools.subject import lower
 
 
@@ -175,6 +175,18 @@ def test_what_agrees() -> None:
     assert pair([1e-30], [np.nextafter(np.float32(1e-30), np.float32(1))]).agrees
     assert not pair([1, 2], [1, 3], int64).agrees
     assert pair(np.zeros((0, 3)), np.zeros((0, 3))).agrees
+
+
+def test_what_cancels_is_rounding() -> None:
+    """A gradient that is 0 but for rounding is measured against those it came with."""
+    tiny = pair([3e-7, -2e-7], [-1e-7, 4e-7])
+    assert not tiny.agrees
+    large = np.array([5.0], np.float32)
+    among = pairs(["a", "b"], [tiny.eager, large], [tiny.compiled, large])
+    assert [p.around for p in among] == [5.0, 5.0]
+    assert all(p.agrees for p in among)
+    wrong = pairs(["a", "b"], [tiny.eager, large], [tiny.compiled + np.float32(1e-3), large])
+    assert [p.agrees for p in wrong] == [False, True]
 
 
 # --- text ---------------------------------------------------------------------------------------

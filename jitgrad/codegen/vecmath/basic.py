@@ -86,3 +86,13 @@ def float_floordiv(a: Any, b: Any) -> Any:
     whole = select(q - whole > 0.5, whole + 1.0, whole)
     whole = select(q == 0.0, copysign(const(a, 0.0), a / b), whole)
     return select(b == 0.0, a / b, whole)
+
+
+def squares32(counter: Any, key: Any) -> Any:
+    """32 random bits of a uint64 counter: four rounds of *squares* (Widynski, arXiv 2004.06278)."""
+    x = counter * key
+    y, z = x, x + key
+    for weyl in (y, z, y):
+        x = x * x + weyl
+        x = (x >> 32) | (x << 32)
+    return (x * x + z) >> 32

@@ -13,15 +13,16 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import mpmath as mp
 
 mp.mp.dps = 60
-Function = Callable[[mp.mpf], mp.mpf]
-Grid = list[tuple[mp.mpf, mp.mpf, mp.mpf]]  # x, f(x), weight(x)
+Function = Callable[[Any], Any]
+Grid = list[tuple[Any, Any, Any]]  # x, f(x), weight(x)
 
 
-def sample(f: Function, a: float, b: float, weight: Function, degree: int) -> Grid:
+def sample(f: Function, a: Any, b: Any, weight: Function, degree: int) -> Grid:
     """(x, f(x), weight(x)) on a Chebyshev grid of about 24 points per coefficient."""
     m = 24 * (degree + 2)
     a, b = mp.mpf(a), mp.mpf(b)
@@ -72,16 +73,23 @@ def to_format(c: mp.mpf, width: int) -> mp.mpf:
 
 
 def rounded(
-    f: Function, degree: int, a: float, b: float, width: int,
-    weight: Function = lambda x: mp.mpf(1), fixed: Sequence[float] = (),
+    f: Function,
+    degree: int,
+    a: Any,
+    b: Any,
+    width: int,
+    weight: Function = lambda x: mp.mpf(1),
+    fixed: Sequence[Any] = (),
 ) -> tuple[list[float], float]:
     """c[0..degree] rounded to the format and log2 of the error; c begins with ``fixed``."""
     grid = sample(f, a, b, weight, degree)
     best, _ = minimax(grid, degree)
     # sums of weight**2 x**k and of weight**2 x**k times the error: all that least squares needs
     power = [mp.fsum(w * w * x**k for x, _, w in grid) for k in range(2 * degree + 1)]
-    left = [mp.fsum(w * w * x**k * (mp.polyval(best[::-1], x) - y) for x, y, w in grid)
-            for k in range(degree + 1)]
+    left = [
+        mp.fsum(w * w * x**k * (mp.polyval(best[::-1], x) - y) for x, y, w in grid)
+        for k in range(degree + 1)
+    ]
     done: list[mp.mpf] = []
     for k in range(degree + 1):
         c = mp.mpf(fixed[k]) if k < len(fixed) else to_format(best[k], width)
@@ -95,8 +103,10 @@ def rounded(
             )
             for j, d in zip(rest, move):
                 best[j] += d
-            left = [s + mp.fsum(d * power[i + j] for j, d in zip(rest, move))
-                    for i, s in enumerate(left)]
+            left = [
+                s + mp.fsum(d * power[i + j] for j, d in zip(rest, move))
+                for i, s in enumerate(left)
+            ]
     error = max(w * abs(mp.polyval(done[::-1], x) - y) for x, y, w in grid)
     return [float(c) for c in done], round(float(mp.log(error, 2)), 1)
 
@@ -182,7 +192,7 @@ erf_p = near_zero(
 )
 
 
-def two_parts(c: mp.mpf, width: int) -> list[mp.mpf]:
+def two_parts(c: Any, width: int) -> list[Any]:
     """c as a constant term that is kept in two floats."""
     return [sum(mp.mpf(part) for part in pieces(c, [{32: 24, 64: 53}[width]], width))]
 
@@ -191,7 +201,7 @@ def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
     """Every table of polynomial coefficients in this package, by module and name."""
     single = width == 32
 
-    def fit(f: Function, d32: int, d64: int, a: float, b: float, weight: Function,
+    def fit(f: Function, d32: int, d64: int, a: Any, b: Any, weight: Function,
             split: bool = False) -> Callable[[], tuple[list[float], float]]:  # fmt: skip
         fixed = two_parts(f(mp.mpf(0)), width) if split else ()
         return lambda: rounded(f, d32 if single else d64, a, b, width, weight, fixed)
@@ -226,8 +236,8 @@ def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
         "arc.ATAN": fit(atan_a, 8, 19, 0, 1, lambda z: z / (1 + z * atan_a(z))),
         "arc.ASIN": fit(asin_s, 4, 11, 0, 0.2501, lambda z: z / (1 + z * asin_s(z))),
         "special.ERF_SMALL": fit(erf_p, 5, 11, 0, small**2 * 1.001, lambda z: 1 / (1 + erf_p(z))),
-        "special.ERF_LARGE": fit(lambda x: -mp.log(mp.erfc(x)), 6, 16, small, 4.1 if single else 6.1,
-                                 lambda x: mp.erfc(x) / mp.erf(x)),
+        "special.ERF_LARGE": fit(lambda x: -mp.log(mp.erfc(x)), 6, 16, small,
+                                 4.1 if single else 6.1, lambda x: mp.erfc(x) / mp.erf(x)),
         "special.ERFC": fit(q, 8, 19, (start - k) / (start + k), (end - k) / (end + k),
                             lambda t: 1 / q(t), True),
         "gamma.LGAMMA": fit(lgamma, 8, 18, -0.5, 0.5, lambda t: 1 / lgamma(t), True),

@@ -15,11 +15,16 @@ from numba.extending import intrinsic
 
 from jitgrad.codegen.vecmath import llvm, table
 
-NUMBA_TYPES = {d: getattr(types, "boolean" if d == "bool" else n)
-               for d, n in table.NUMPY_NAMES.items()}
+NUMBA_TYPES = {
+    d: getattr(types, "boolean" if d == "bool" else n) for d, n in table.NUMPY_NAMES.items()
+}
 KINDS = {t: ("b", 1) if t is types.boolean else (d[0], int(d[1:])) for d, t in NUMBA_TYPES.items()}
-FLAGS = {"add_reassoc": "fadd", "mul_reassoc": "fmul", "max_reassoc": "llvm.maximum",
-         "min_reassoc": "llvm.minimum"}
+FLAGS = {
+    "add_reassoc": "fadd",
+    "mul_reassoc": "fmul",
+    "max_reassoc": "llvm.maximum",
+    "min_reassoc": "llvm.minimum",
+}
 
 
 def namespace() -> dict[str, Any]:
@@ -65,7 +70,7 @@ def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..
     kind, width = dtype[0], int(dtype[1:])
     symbol = f"jitgrad_{name}"
 
-    def emit(builder: ir.IRBuilder, args: list[ir.Value]) -> ir.Value:
+    def emit(builder: ir.IRBuilder, args: list[Any]) -> Any:
         fn = builder.module.globals.get(symbol)
         if fn is None:
             ty = llvm.type_of(kind, width)
@@ -80,7 +85,7 @@ def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..
 
 
 def _accumulate(op: str, dtype: str) -> Callable[..., ir.Value]:
-    def emit(builder: ir.IRBuilder, args: list[ir.Value]) -> ir.Value:
+    def emit(builder: ir.IRBuilder, args: list[Any]) -> Any:
         name = FLAGS[op]
         if not name.startswith("llvm"):
             return getattr(builder, name)(*args, flags=("reassoc", "nsz", "contract"))
@@ -93,7 +98,7 @@ def _accumulate(op: str, dtype: str) -> Callable[..., ir.Value]:
 def _pointer(name: str, result: Any) -> Any:
     addresses = types.CPointer(types.int64)
 
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: list[ir.Value]) -> ir.Value:
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: list[Any]) -> Any:
         address = builder.load(builder.gep(args[0], [args[1]]))
         return builder.inttoptr(address, context.get_value_type(result))
 
@@ -108,7 +113,7 @@ def _pointer(name: str, result: Any) -> Any:
 def _cast(name: str, to: Any) -> Any:
     kind, width = KINDS[to]
 
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: list[ir.Value]) -> ir.Value:
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: list[Any]) -> Any:
         return llvm.convert(llvm.Traced(builder, args[0], *KINDS[sig.args[0]]), kind, width).ir
 
     def typer(context: Any, x: Any) -> Any:
@@ -119,7 +124,7 @@ def _cast(name: str, to: Any) -> Any:
 
 
 def _select() -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: list[ir.Value]) -> ir.Value:
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: list[Any]) -> Any:
         c, a, b = args
         if sig.args[0] is not types.boolean:
             c = builder.icmp_unsigned("!=", c, c.type(0))

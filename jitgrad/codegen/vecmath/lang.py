@@ -13,10 +13,17 @@ Every function runs under ``np.errstate(all="ignore")`` (see ``intrinsics.namesp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+
+def _operator(name: str, swapped: bool = False) -> Callable[[Value, Any], Any]:
+    def method(self: Value, other: Any) -> Any:
+        return self.apply(name, other, self) if swapped else self.apply(name, self, other)
+
+    return method
 
 
 class Value:
@@ -31,24 +38,41 @@ class Value:
         """Record operation ``op``; one of ``args`` is self, the others may be Python literals."""
         raise NotImplementedError
 
+    __add__ = _operator("add")
+    __radd__ = _operator("add", swapped=True)
+    __sub__ = _operator("sub")
+    __rsub__ = _operator("sub", swapped=True)
+    __mul__ = _operator("mul")
+    __rmul__ = _operator("mul", swapped=True)
+    __truediv__ = _operator("truediv")
+    __rtruediv__ = _operator("truediv", swapped=True)
+    __floordiv__ = _operator("floordiv")
+    __rfloordiv__ = _operator("floordiv", swapped=True)
+    __mod__ = _operator("mod")
+    __rmod__ = _operator("mod", swapped=True)
+    __and__ = _operator("and")
+    __rand__ = _operator("and", swapped=True)
+    __or__ = _operator("or")
+    __ror__ = _operator("or", swapped=True)
+    __xor__ = _operator("xor")
+    __rxor__ = _operator("xor", swapped=True)
+    __lshift__ = _operator("lshift")
+    __rlshift__ = _operator("lshift", swapped=True)
+    __rshift__ = _operator("rshift")
+    __rrshift__ = _operator("rshift", swapped=True)
+    __lt__ = _operator("lt")
+    __le__ = _operator("le")
+    __gt__ = _operator("gt")
+    __ge__ = _operator("ge")
+    __eq__ = _operator("eq")  # type: ignore[assignment]
+    __ne__ = _operator("ne")  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
 
-def _operators() -> None:
-    names = ["add", "sub", "mul", "truediv", "floordiv", "mod", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "lshift", "rshift"]
-    for name in names:
-        def forward(self: Value, other: Any, name: str = name) -> Any:
-            return self.apply(name, self, other)
+    def __neg__(self) -> Any:
+        return self.apply("neg", self)
 
-        def backward(self: Value, other: Any, name: str = name) -> Any:
-            return self.apply(name, other, self)
-
-        setattr(Value, f"__{name}__", forward)
-        if name not in ("lt", "le", "gt", "ge", "eq", "ne"):
-            setattr(Value, f"__r{name}__", backward)
-    for name in ("neg", "invert"):
-        setattr(Value, f"__{name}__", lambda self, name=name: self.apply(name, self))
-
-
-_operators()
+    def __invert__(self) -> Any:
+        return self.apply("invert", self)
 
 
 def _traced(*args: Any) -> Value | None:

@@ -16,13 +16,28 @@ from jitgrad.codegen.vecmath.lang import Value
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 FLOAT_OPS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "truediv": "fdiv", "fmod": "frem"}
-INT_OPS = {"add": "add", "sub": "sub", "mul": "mul", "and": "and_", "or": "or_", "xor": "xor",
-           "lshift": "shl", "shr": "lshr"}
+INT_OPS = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "and": "and_",
+    "or": "or_",
+    "xor": "xor",
+    "lshift": "shl",
+    "shr": "lshr",
+}
 SIGNED_OPS = {"floordiv": "sdiv", "mod": "srem", "rshift": "ashr"}
 UNSIGNED_OPS = {"floordiv": "udiv", "mod": "urem", "rshift": "lshr"}
-INTRINSICS = {"floor": "llvm.floor", "ceil": "llvm.ceil", "trunc": "llvm.trunc",
-              "rint": "llvm.rint", "sqrt": "llvm.sqrt", "absolute": "llvm.fabs",
-              "copysign": "llvm.copysign", "fma": "llvm.fma"}
+INTRINSICS = {
+    "floor": "llvm.floor",
+    "ceil": "llvm.ceil",
+    "trunc": "llvm.trunc",
+    "rint": "llvm.rint",
+    "sqrt": "llvm.sqrt",
+    "absolute": "llvm.fabs",
+    "copysign": "llvm.copysign",
+    "fma": "llvm.fma",
+}
 
 
 def type_of(kind: str, width: int) -> ir.Type:
@@ -35,10 +50,10 @@ class Traced(Value):
 
     __slots__ = ("builder", "ir", "kind", "width")
 
-    def __init__(self, builder: ir.IRBuilder, value: ir.Value, kind: str, width: int) -> None:
+    def __init__(self, builder: ir.IRBuilder, value: Any, kind: str, width: int) -> None:
         self.builder, self.ir, self.kind, self.width = builder, value, kind, width
 
-    def make(self, value: ir.Value, kind: str | None = None, width: int | None = None) -> Traced:
+    def make(self, value: Any, kind: str | None = None, width: int | None = None) -> Traced:
         """A result, of self's type if no other is given."""
         return Traced(self.builder, value, kind or self.kind, width or self.width)
 
@@ -59,8 +74,7 @@ class Traced(Value):
         special = _SPECIAL.get(op)
         if special is not None:
             return special(self, *args)
-        args = [self.lift(a) for a in args]
-        operands = [a.ir for a in args]
+        operands = [self.lift(a).ir for a in args]
         if op in COMPARE:
             return self.make(self._compare(COMPARE[op], *operands), "b", 1)
         if self.kind == "f":
@@ -70,14 +84,14 @@ class Traced(Value):
         name = INT_OPS.get(op) or (SIGNED_OPS if self.kind == "i" else UNSIGNED_OPS)[op]
         return self.make(getattr(b, name)(*operands))
 
-    def call(self, intrinsic: str, *operands: ir.Value, flags: tuple[str, ...] = ()) -> Traced:
+    def call(self, intrinsic: str, *operands: Any, flags: tuple[str, ...] = ()) -> Traced:
         """Call an overloaded LLVM intrinsic on operands of self's type."""
         ty = type_of(self.kind, self.width)
         fnty = ir.FunctionType(ty, [o.type for o in operands])
         fn = self.builder.module.declare_intrinsic(intrinsic, [ty], fnty)
         return self.make(self.builder.call(fn, operands, fastmath=flags))
 
-    def _compare(self, sign: str, a: ir.Value, b: ir.Value) -> ir.Value:
+    def _compare(self, sign: str, a: Any, b: Any) -> Any:
         if self.kind == "f":
             test = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
         else:
@@ -141,7 +155,7 @@ _SPECIAL: dict[str, Callable[..., Traced]] = {
 }  # fmt: skip
 
 
-def convert(x: Traced, kind: str, width: int) -> Traced:
+def convert(x: Any, kind: str, width: int) -> Any:
     """x as C and NumPy convert it on x86: floats truncate, integers wrap, to bool is ``x != 0``.
 
     A float outside the integer range gives what x86 gives: below 32 bits the low bits of the
@@ -167,7 +181,7 @@ def convert(x: Traced, kind: str, width: int) -> Traced:
     return x.make(cast(x.ir, ty), kind, width)
 
 
-def _float_to_int(x: Traced, kind: str, width: int) -> Traced:
+def _float_to_int(x: Any, kind: str, width: int) -> Any:
     b = x.builder
     if kind == "u" and width == 64:
         big = x >= 9223372036854775808.0

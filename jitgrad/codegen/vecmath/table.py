@@ -16,36 +16,36 @@ NUMPY_NAMES = {
 }  # fmt: skip
 
 # family name -> (function over values, arity); a family has one member per dtype: exp_f32, exp_f64
-FLOAT_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
-    **{f.__name__: (f, 1) for f in (
-        exp.exp, exp.exp2, exp.expm1, exp.sinh, exp.cosh, exp.tanh, exp.sigmoid,
-        log.log, log.log1p, log.log2, log.log10, log.asinh, log.acosh, log.atanh,
-        trig.sin, trig.cos, trig.tan, arc.asin, arc.acos, arc.atan, special.erf, special.erfc, special.rsqrt, gamma.lgamma, gamma.digamma, erfinv.erfinv,
-    )},
+Families = dict[str, tuple[Callable[..., Any], int]]
+UNARY = (
+    *(exp.exp, exp.exp2, exp.expm1, exp.sinh, exp.cosh, exp.tanh, exp.sigmoid),
+    *(log.log, log.log1p, log.log2, log.log10, log.asinh, log.acosh, log.atanh),
+    *(trig.sin, trig.cos, trig.tan, arc.asin, arc.acos, arc.atan),
+    *(special.erf, special.erfc, erfinv.erfinv, special.rsqrt, gamma.lgamma, gamma.digamma),
+    *(lang.floor, lang.ceil, lang.trunc, lang.rint, lang.sqrt),
+)
+FLOAT_FUNCTIONS: Families = {
+    **{f.__name__: (f, 1) for f in UNARY},
     "pow": (pow.pow, 2),
     "atan2": (arc.atan2, 2),
-    "floor": (lang.floor, 1),
-    "ceil": (lang.ceil, 1),
-    "trunc": (lang.trunc, 1),
-    "rint": (lang.rint, 1),
-    "sqrt": (lang.sqrt, 1),
-    "fma": (lang.fma, 3),
     "copysign": (lang.copysign, 2),
+    "fma": (lang.fma, 3),
     "fmod": (lang.fmod, 2),
     "mod": (basic.float_mod, 2),
     "floordiv": (basic.float_floordiv, 2),
-}  # fmt: skip
-INTEGER_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
+}
+INTEGER_FUNCTIONS: Families = {
     "fmod": (basic.int_fmod, 2),
     "mod": (basic.int_mod, 2),
     "floordiv": (basic.int_floordiv, 2),
     "pow": (basic.int_pow, 2),
 }  # fmt: skip
-COMMON_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {  # floats and integers
+COMMON_FUNCTIONS: Families = {  # floats and integers
     "abs": (lang.absolute, 1),
     "minimum": (lang.minimum, 2),
     "maximum": (lang.maximum, 2),
 }  # fmt: skip
+UNSIGNED_FUNCTIONS: Families = {"squares32": (basic.squares32, 2)}  # of uint64
 # accumulators, one per float dtype: op(acc, v) that LLVM may reorder, so that loops vectorize
 REASSOC = ("add_reassoc", "mul_reassoc", "max_reassoc", "min_reassoc")
 
@@ -54,8 +54,10 @@ def functions() -> dict[str, tuple[Callable[..., Any], int, str]]:
     """name -> (function over values, arity, dtype) of everything that maps one dtype to itself."""
     out = {}
     for families, dtypes in (
-        (FLOAT_FUNCTIONS, FLOATS), (INTEGER_FUNCTIONS, INTEGERS),
+        (FLOAT_FUNCTIONS, FLOATS),
+        (INTEGER_FUNCTIONS, INTEGERS),
         (COMMON_FUNCTIONS, FLOATS + INTEGERS),
+        (UNSIGNED_FUNCTIONS, ("u64",)),
     ):
         for name, (function, arity) in families.items():
             for dtype in dtypes:
