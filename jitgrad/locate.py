@@ -7,7 +7,12 @@ import os
 import sys
 from dataclasses import dataclass
 
+import numpy as np
+
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# What stands between the user and us without being of interest: functions of NumPy, which ask a
+# Tensor for its array, and Python's import machinery.
+BETWEEN = (os.path.dirname(os.path.abspath(np.__file__)) + os.sep, "<frozen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ def user_location() -> Location | None:
     frame = sys._getframe(1)
     while frame is not None:
         path = frame.f_code.co_filename
-        if not path.startswith(PACKAGE) and not path.startswith("<frozen"):
+        if not path.startswith(PACKAGE) and not path.startswith(BETWEEN):
             return Location(path, frame.f_lineno)
         frame = frame.f_back
     return None

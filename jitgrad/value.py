@@ -48,6 +48,7 @@ class Tensor:
         "_grad_fn",  # tape node that made this Tensor, its Leaf, or None
         "_index",  # which result of `_grad_fn` it is
         "_node",  # ir.Node while traced
+        "_trace",  # to which `_node` belongs; unset where there is none
         "_type",
         "_version",  # counts in-place changes
         "grad",
@@ -96,6 +97,7 @@ class Tensor:
         self._data = None if other._data is None else other._data.copy()
         if other._node is not None:
             self._node = other._node
+        self._trace = state.trace
         if self._node is not None and other._node is None:
             self._data = None  # captured: its value may differ at the next call
         self._grad_fn, self._index = other._grad_fn, other._index
@@ -120,6 +122,7 @@ class Tensor:
         self = _new(Tensor)
         self._data, self._type, self._node = array, node.type, node
         self._grad_fn, self._index, self._version, self.grad = None, 0, 0, None
+        self._trace = state.trace
         return self
 
     # --- type -----------------------------------------------------------------------------------
@@ -349,7 +352,7 @@ class Tensor:
             )
         new = _new(type(self))
         new._data = None if self._data is None else self._data.copy()
-        new._type, new._node = self._type, self._node
+        new._type, new._node, new._trace = self._type, self._node, state.trace
         new._grad_fn, new._index, new._version = None, 0, 0
         new.grad = copy.deepcopy(self.grad, memo)
         memo[id(self)] = new

@@ -182,6 +182,11 @@ class Gradient:
                 return result
         return self._call(args, kwargs)
 
+    def __reduce__(self) -> tuple:
+        """A copy is compiled anew."""
+        what = self.fn, self.positions, self.weights, self.weights_shape, self.with_value
+        return type(self), (*what, self.has_aux, self.return_ids, self.sens_param)
+
     def __repr__(self) -> str:
         return f"<{self.__name__}>"
 

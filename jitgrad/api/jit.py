@@ -14,7 +14,7 @@ from jitgrad import config, tree
 from jitgrad.api.entry import MISS, Entry
 from jitgrad.api.store import artefacts
 from jitgrad.autodiff.custom import erase
-from jitgrad.errors import ArgumentError, DTypeError, fail
+from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import graphcall
 from jitgrad.frontend.guards import PLAIN, guards_of, is_cell
 from jitgrad.frontend.trace import Argument, trace
@@ -25,7 +25,6 @@ from jitgrad.tensor import Parameter, Tensor
 VARIANTS = 64  # entries kept for arguments of one kind; the oldest goes
 KEYS = 512  # kinds of arguments
 BY_VALUE = (*PLAIN, slice, range, type(Ellipsis), np.dtype)
-OPTIONS = ("capture_mode", "jit_level", "dynamic", "fullgraph", "backend", "hash_args")
 
 
 def jit(function: Callable | None = None, **options: Any) -> Any:
@@ -49,9 +48,7 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
         TypeError: `function` cannot be called.
         TraceError: the function asks a traced Tensor for its value.
     """
-    unknown = options.keys() - {*OPTIONS}
-    if unknown:
-        raise fail(ArgumentError, f"jit has no option {', '.join(sorted(unknown))}")
+    function = options.pop("fn", function)  # as MindSpore once called it
     if function is None:
         return functools.partial(jit, **options)
     if isinstance(function, Compiled):
@@ -75,7 +72,10 @@ class Compiled:
         functools.update_wrapper(self, like or function, updated=())
         self.__wrapped__ = function
         self._function, self._make, self._functional = function, make, functional
-        self._shown = like or function
+        self._shown = shown = like or function
+        if isinstance(shown, types.MethodType) and is_cell(shown.__self__):
+            if shown.__name__ == "_run":  # what a Cell compiles of itself
+                self._shown = shown.__self__
         self._entries: dict[Any, list[Entry]] = {}
         self._fast: Callable[[tuple], Any] | None = None
 
@@ -160,6 +160,10 @@ class Compiled:
 
         traced = trace(call, arguments, _graph_name(self._shown))
         return Entry(traced, guards, self._make, leaves, structure, self._functional)
+
+    def __reduce__(self) -> tuple:
+        """A copy is compiled anew."""
+        return type(self), (self._function, self._make, self._functional)
 
     def __repr__(self) -> str:
         return f"<jit of {self._function!r}>"

@@ -194,6 +194,10 @@ class _ByGraph:
         run = self._compiled if is_graph_mode() else self._interpreted
         return run(*args, **kwargs)
 
+    def __reduce__(self) -> tuple:
+        """A copy is compiled anew."""
+        return type(self), (self.__wrapped__,)
+
 
 class Mapped:
     """The computation of `vmap`; runs in a trace."""

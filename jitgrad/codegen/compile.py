@@ -64,29 +64,41 @@ def function(source: str, namespace: dict[str, Any], name: str = "kernel") -> Ca
     return space[name]
 
 
-def compile_source(
+PARAMETERS = {"P": "ptr", "i": "i64"}
+FINISH = {"v": "ret void", "i": "%out = load i64, ptr %ret\n  ret i64 %out"}
+
+
+def optimized_module(
     source: str,
     name: str = "kernel",
     signature: Sequence[str] = ("P", "P", "i", "i"),
     result: str = "v",
-) -> tuple[str, bytes]:
-    """Object code of the function `name` of a text, and the symbol to call.
+) -> Any:
+    """The optimized LLVM module of the function `name` of a text; `str()` of it is its LLVM text.
 
     `signature` has a letter for each parameter: P pointer to int64, i int64. `result`: v nothing,
-    i int64.
+    i int64. The function to call is `symbol_of(source)`.
     """
-    symbol = symbol_of(source)
     with _lock:
         module, inner = native.lower_to_llvm(function(source, names(), name), signature, result)
-        types = {"P": "ptr", "i": "i64"}
-        given = [f"{types[letter]} %x{k}" for k, letter in enumerate(signature)]
+        given = ", ".join(f"{PARAMETERS[letter]} %x{k}" for k, letter in enumerate(signature))
         wrapper = WRAPPER.format(
             result="void" if result == "v" else "i64",
-            symbol=symbol,
-            parameters=", ".join(given),
+            symbol=symbol_of(source),
+            parameters=given,
             slot="ptr" if result == "v" else "i64",
             inner=inner,
-            arguments=", ".join(given),
-            finish="ret void" if result == "v" else "%out = load i64, ptr %ret\n  ret i64 %out",
+            arguments=given,
+            finish=FINISH[result],
         )
-        return symbol, native.emit_object(module + wrapper, inner)
+        return native.optimized(module + wrapper, inner)
+
+
+def compile_source(source: str, *how: Any) -> tuple[str, bytes]:
+    """The symbol and the object code of a text; `how` as for `optimized_module`."""
+    return symbol_of(source), native.target_machine().emit_object(optimized_module(source, *how))
+
+
+def assembly(source: str, *how: Any) -> str:
+    """The assembly of a text; `how` as for `optimized_module`."""
+    return native.target_machine().emit_assembly(optimized_module(source, *how))

@@ -114,8 +114,3 @@ def _libm() -> Any:
     import ctypes.util
 
     return ctypes.CDLL(ctypes.util.find_library("m"))
-
-
-def emit_object(text: str, inner: str) -> bytes:
-    """Optimize a module and write its object code."""
-    return target_machine().emit_object(optimized(text, inner))

@@ -19,21 +19,20 @@ Spot = tuple[Any, int]  # a result of a node, or a Leaf
 
 
 def walk(
-    outputs: Sequence[Tensor],
+    outputs: Sequence[Spot | None],
     seeds: Sequence[Tensor | None],
     wanted: Iterable[Spot] | None,
     *,
     create_graph: bool = False,
     retain_graph: bool = False,
 ) -> dict[Spot, Tensor]:
-    """The cotangents at the `wanted` spots (None: at every leaf), given those of the outputs.
+    """The cotangents at the `wanted` spots (None: at every leaf), given those at the outputs.
 
     Iterative, newest node first: a node is made after all that it uses, so when its turn comes
     its cotangents are complete.
     """
     targets = None if wanted is None else set(wanted)
-    roots = [y._grad_fn for y in outputs if y._grad_fn is not None]
-    useful = _useful(roots, targets)
+    useful = _useful([spot[0] for spot in outputs if spot is not None], targets)
     found: dict[Any, dict[int, Tensor]] = {}
     result: dict[Spot, Tensor] = {}
     queue: list[tuple[int, int, Any]] = []
@@ -51,9 +50,9 @@ def walk(
         slots[index] = value if known is None else plus(known, value)
 
     try:
-        for y, seed in zip(outputs, seeds, strict=True):
-            if seed is not None and y._grad_fn is not None:
-                send((y._grad_fn, y._index), seed)
+        for spot, seed in zip(outputs, seeds, strict=True):
+            if seed is not None and spot is not None:
+                send(spot, seed)
         while queue:
             node = heapq.heappop(queue)[2]
             slots = found.pop(node)

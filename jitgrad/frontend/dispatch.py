@@ -8,8 +8,8 @@ import numpy as np
 
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import tape
+from jitgrad.ir.node import builder, full, project
 from jitgrad.ir.node import constant as constant_node
-from jitgrad.ir.node import full, project
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.state import state
@@ -55,8 +55,7 @@ def _own(value: Any, type: TensorType, arrays: list[Any]) -> Tensor:
 
 def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     trace = state.trace
-    nodes = tuple([x._node if x._node is not None else trace.read(x) for x in inputs])
-    node = trace.make(op, nodes, attrs)
+    node = builder.make(op, tuple([trace.read(x) for x in inputs]), attrs)
     arrays = [x._data if x._node is not None else None for x in inputs]
     known = inputs and all(a is not None for a in arrays)
     if type(node.type) is TupleType:

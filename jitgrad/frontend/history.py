@@ -96,7 +96,8 @@ def backward(
             raise fail(TapeError, "inputs argument to backward cannot be empty")
         spots = [_spot(x) for x in chosen]
     retain = create_graph if retain_graph is None else retain_graph
-    found = walk(outputs, seeds, spots, create_graph=create_graph, retain_graph=retain)
+    starts = [_spot(y) for y in outputs]
+    found = walk(starts, seeds, spots, create_graph=create_graph, retain_graph=retain)
     if spots is None:
         for (leaf, _), value in found.items():
             tensor = leaf.tensor() if leaf.tensor is not None else None
@@ -125,7 +126,8 @@ def gradients(
         _checked_outputs(ys)
         spots = [_spot(x) for x in xs]
         retain = create_graph if retain_graph is None else retain_graph
-        at = walk(ys, seeds, spots, create_graph=create_graph, retain_graph=retain)
+        starts = [_spot(y) for y in ys]
+        at = walk(starts, seeds, spots, create_graph=create_graph, retain_graph=retain)
         found = [own(at[spot]) if spot in at else None for spot in spots]
     if not allow_unused and any(g is None for g in found):
         raise fail(

@@ -62,19 +62,20 @@ class TracedLinear(Linear):
 
     def __init__(self, trace: Trace, raw: list[Node], places: dict[Node, Node], types: list):
         self.trace, self.raw, self.places, self.types = trace, raw, places, types
+        self.mapped = dict(places)  # placeholders, and what was made of them, to what is meant
 
     def pull(self, seeds: Seeds) -> list[Tensor]:
         nodes = [None if s is None else self.trace.read(s) for s in seeds]
         found = cotangents(self.raw, nodes, list(self.places), self.trace.locs)
         filled = [full(0, p.type) if g is None else g for p, g in zip(self.places, found)]
-        return [Tensor._of_node(n) for n in self.trace.substitute(filled, self.places)]
+        return [Tensor._of_node(n) for n in self.trace.substitute(filled, self.mapped)]
 
     def push(self, directions: Seeds) -> list[Tensor]:
         given = [None if t is None else self.trace.read(t) for t in directions]
         seeds = {p: t for p, t in zip(self.places, given) if t is not None}
         found = tangents(self.raw, seeds)
         filled = [full(0, y.type) if t is None else t for y, t in zip(self.raw, found)]
-        return [Tensor._of_node(n) for n in self.trace.substitute(filled, self.places)]
+        return [Tensor._of_node(n) for n in self.trace.substitute(filled, self.mapped)]
 
 
 def _in_trace(
@@ -94,8 +95,8 @@ def _in_trace(
     raw = trace.resolve(raw)
     places = dict(zip(stand_ins, real))
     trace.end_of(places, before)
-    resolved = iter(trace.substitute(raw, places))
     linear = TracedLinear(trace, raw, places, [n.type for n in stand_ins])
+    resolved = iter(trace.substitute(raw, linear.mapped))
     leaves = [_known(x, next(resolved)) if isinstance(x, Tensor) else x for x in leaves]
     linear.outputs = [x for x in leaves if isinstance(x, Tensor)]
     return tree.unflatten(structure, leaves), linear
@@ -147,7 +148,7 @@ class TapeLinear(Linear):
 
     def __init__(self, start: int, ends: list[Any], types: list, again: bool):
         self.start, self.ends, self.types, self.again = start, ends, types, again
-        self.roots: list[Tensor] = []
+        self.roots: list[tape.Edge] = []
         self.reaches: bool | None = None
 
     def outside(self, seeds: Seeds) -> bool:
@@ -160,7 +161,7 @@ class TapeLinear(Linear):
         return self.reaches
 
     def _reaches(self) -> bool:
-        roots = [y._grad_fn for y in self.roots if y._grad_fn is not None]
+        roots = [edge[0] for edge in self.roots if edge is not None]
         return reaches_before(roots, self.start, {e for e in self.ends if type(e) is Leaf})
 
     def pull(self, seeds: Seeds) -> list[Tensor]:
@@ -201,14 +202,16 @@ def _on_tape(
         try:
             leaves, structure = tree.flatten(call(aliases))
             leaves = [_private(x, aliases) if isinstance(x, Tensor) else x for x in leaves]
+            outputs = [x for x in leaves if isinstance(x, Tensor)]
+            roots = [tape.edge_of(y) for y in outputs]
         finally:
             for weight, (fn, index) in zip(weights, origins):
                 weight._grad_fn, weight._index = fn, index
     linear = TapeLinear(start, ends, [t._type for t in (*points, *weights)], again)
-    linear.roots = [x for x in leaves if isinstance(x, Tensor)]
+    linear.roots, linear.outputs = roots, outputs
     if not linear.outside(()):
-        leaves = [_detached(x) if isinstance(x, Tensor) else x for x in leaves]
-    linear.outputs = [x for x in leaves if isinstance(x, Tensor)]
+        for y in outputs:  # their history ends in here
+            y._grad_fn, y._index = None, 0
     return tree.unflatten(structure, leaves), linear
 
 
@@ -226,10 +229,8 @@ def _alias(tensor: Tensor, end: Any) -> Tensor:
 
 def _private(out: Tensor, aliases: Sequence[Tensor]) -> Tensor:
     """An output that is no stand-in, nor a Parameter, whose memory and history are others'."""
-    if isinstance(out, Parameter) or any(out is a for a in aliases):
-        return own(out)
-    return out
-
-
-def _detached(tensor: Tensor) -> Tensor:
-    return Tensor._wrap(tensor._data, tensor._type) if tensor._grad_fn is not None else tensor
+    if not isinstance(out, Parameter) and not any(out is a for a in aliases):
+        return out
+    copy = own(out)
+    copy._grad_fn, copy._index = tape.edge_of(out) or (None, 0)
+    return copy

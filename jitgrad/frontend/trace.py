@@ -17,13 +17,11 @@ from jitgrad.ir.node import (
     Graph,
     Node,
     builder,
-    fresh_input,
     input_node,
     input_op,
     topological,
     with_inputs,
 )
-from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType
 from jitgrad.locate import Location, user_location
 from jitgrad.primitives.elementwise import stop_gradient
@@ -90,11 +88,19 @@ class Trace:
         self.looked: dict[int, tuple[Tensor, int]] = {}
         self.stood_for: dict[Node, Node] = {}  # placeholders of finished transforms
         self.locs: dict[Node, Location] = {}
+        self.names: set[str] = set()
+
+    def input(self, stem: str, type: TensorType) -> Node:
+        """An input of the graph, with a name of its own."""
+        base = name = _identifier(stem)
+        count = 0
+        while name in self.names:
+            count += 1
+            name = f"{base}_{count}"
+        self.names.add(name)
+        return input_node(name, type)
 
     # --- called by dispatch and Tensor ----------------------------------------------------------
-
-    def make(self, op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
-        return builder.make(op, inputs, attrs)
 
     def note(self, node: Node) -> None:
         """Remember the user's line that made a node."""
@@ -105,8 +111,11 @@ class Trace:
 
     def read(self, tensor: Tensor) -> Node:
         """The node for a Tensor: one from outside becomes an input of the graph."""
-        if tensor._node is not None:
-            return tensor._node
+        node = tensor._node
+        if node is not None:
+            if tensor._data is None and tensor._trace is not self:
+                raise _stranger(str(tensor._type))
+            return node
         key = id(tensor)
         node = self.values.get(key)
         if node is not None:
@@ -116,8 +125,7 @@ class Trace:
             if tensor._data is None:
                 raise no_value(tensor, "read")
             stem = tensor.name if isinstance(tensor, Parameter) else "captured"
-            found = tensor, fresh_input(_identifier(stem), tensor._type)
-            self.captures[key] = found
+            found = self.captures[key] = tensor, self.input(stem, tensor._type)
         return found[1]
 
     def write(self, target: Tensor, value: Tensor, keep_gradient: bool = True) -> None:
@@ -128,6 +136,7 @@ class Trace:
         if target._node is not None:
             known = value._data if value._node is not None else None
             target._node, target._type, target._data = node, node.type, known
+            target._trace = self
             target._version += 1
             return
         if node.type is not target._type:
@@ -149,11 +158,13 @@ class Trace:
 
     # --- placeholders ---------------------------------------------------------------------------
 
-    def substitute(self, nodes: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node]:
-        """The nodes with some replaced by others; rebuilt nodes keep their user's line."""
-        mapped = dict(mapping)
+    def substitute(self, nodes: Sequence[Node], mapped: dict[Node, Node]) -> list[Node]:
+        """The nodes with some replaced by others; rebuilt nodes keep their user's line.
+
+        What was rebuilt enters `mapped`, so that a second call goes on from there.
+        """
         with builder.recording(None):
-            for node in topological(nodes, stop=mapping):
+            for node in topological(nodes, stop=mapped):
                 if node not in mapped:
                     new = with_inputs(node, tuple([mapped[i] for i in node.inputs]))
                     if new is not node and node in self.locs:
@@ -188,16 +199,16 @@ def trace(call: Callable[[list[Tensor]], Any], arguments: Sequence[Argument], na
     TraceError if it asks a traced Tensor for its value, or uses one of another trace.
     """
     active = Trace()
-    inputs = [fresh_input(_identifier(a.name), a.type) for a in arguments]
-    tensors = [_stand_in(a, n) for a, n in zip(arguments, inputs, strict=True)]
+    inputs = [active.input(a.name, a.type) for a in arguments]
     before, state.trace = state.trace, active
     try:
+        tensors = [_stand_in(a, n) for a, n in zip(arguments, inputs, strict=True)]
         with builder.recording(active.note):
             leaves, structure = tree.flatten(call(tensors))
             nodes = [active.read(x) for x in leaves if isinstance(x, Tensor)]
     finally:
         state.trace = before
-    return _finish(active, name, arguments, inputs, tensors, leaves, structure, nodes)
+    return _finish(active, name, inputs, tensors, leaves, structure, nodes)
 
 
 def _stand_in(argument: Argument, node: Node) -> Tensor:
@@ -207,6 +218,7 @@ def _stand_in(argument: Argument, node: Node) -> Tensor:
     stand_in = object.__new__(type(original))
     stand_in._data, stand_in._type, stand_in._node = None, node.type, node
     stand_in._grad_fn, stand_in._index, stand_in._version, stand_in.grad = None, 0, 0, None
+    stand_in._trace = state.trace
     stand_in.__dict__.update(original.__dict__)
     return stand_in
 
@@ -214,48 +226,31 @@ def _stand_in(argument: Argument, node: Node) -> Tensor:
 def _finish(
     active: Trace,
     name: str,
-    arguments: Sequence[Argument],
     inputs: Sequence[Node],
     tensors: Sequence[Tensor],
     leaves: Sequence[Any],
     structure: tree.Structure,
     nodes: Sequence[Node],
 ) -> Traced:
-    """Give inputs their final names, order outputs, and check that nothing leaked."""
-    captured = list(active.captures.values())
+    """Put results and writes in order, and check that nothing leaked."""
     places = {key: len(inputs) + i for i, key in enumerate(active.captures)}
     writes = [(t._node, i) for i, t in enumerate(tensors) if t._node is not inputs[i]]
     writes += [(active.values[key], places[key]) for key in active.written]
     outputs = active.resolve([*nodes, *(node for node, _ in writes)])
-    taken: set[str] = set()
-    final = {n: _named(a.name, n.type, taken) for a, n in zip(arguments, inputs, strict=True)}
-    for tensor, node in captured:
-        stem = tensor.name if isinstance(tensor, Parameter) else "c0"
-        final[node] = _named(stem, node.type, taken)
-    _check_inputs(active, outputs, final)
-    outputs = active.substitute(outputs, final)
+    every_input = (*inputs, *(node for _, node in active.captures.values()))
+    _check_inputs(active, outputs, set(every_input))
     positions = iter(range(len(nodes)))
-    results = tuple(
-        [Result(next(positions)) if isinstance(x, Tensor) else Result(None, x) for x in leaves]
-    )
     count = len(nodes)
     return Traced(
-        Graph(name, tuple(final.values()), outputs, active.locs),
-        tuple([tensor for tensor, _ in captured]),
+        Graph(name, every_input, outputs, active.locs),
+        tuple([tensor for tensor, _ in active.captures.values()]),
         tuple([(count + k, place) for k, (_, place) in enumerate(writes)]),
-        results,
+        tuple(
+            [Result(next(positions)) if isinstance(x, Tensor) else Result(None, x) for x in leaves]
+        ),
         structure,
         tuple(active.looked.values()),
     )
-
-
-def _named(stem: str, type: TensorType, taken: set[str]) -> Node:
-    name, count = _identifier(stem), 1
-    base = name[:-1] if name.endswith("0") and name[:-1] == "c" else f"{name}_"
-    while name in taken:
-        name, count = f"{base}{count}", count + 1
-    taken.add(name)
-    return input_node(name, type)
 
 
 def _identifier(text: str) -> str:
@@ -264,8 +259,8 @@ def _identifier(text: str) -> str:
     return text if text[:1].isalpha() or text[:1] == "_" else f"_{text}"
 
 
-def _check_inputs(active: Trace, outputs: Sequence[Node], known: Mapping[Node, Node]) -> None:
-    """TraceError, with the user's line, if an input of another trace is below the outputs."""
+def _check_inputs(active: Trace, outputs: Sequence[Node], known: set[Node]) -> None:
+    """TraceError, with the user's line, if a placeholder of a transform is below the outputs."""
     order = topological(outputs)
     from_there = {n for n in order if n.op is input_op and n not in known}
     if not from_there:
@@ -276,12 +271,15 @@ def _check_inputs(active: Trace, outputs: Sequence[Node], known: Mapping[Node, N
         if any(i in from_there for i in node.inputs):
             from_there.add(node)
             where = where or active.locs.get(node)
-    name = stranger.attrs["name"].partition("'")[0]
-    raise fail(
+    raise _stranger(str(stranger.type), where)
+
+
+def _stranger(type: str, where: Location | None = None) -> Exception:
+    return fail(
         TraceError,
-        f"a traced Tensor ({name}: {stranger.type}) is used outside of its trace",
-        why="it was stored away by a function that was compiled or differentiated before,"
-        " and stands for a value that is gone",
+        f"a traced Tensor of type {type} is used outside of its trace",
+        why="it was stored away by a function that was compiled or mapped before, and stands for"
+        " a value that is gone",
         instead="return it from that function",
         where=where,
     )

@@ -49,7 +49,7 @@ PLAIN: dict[str, Callable] = {
     "DiagPart": linalg.diag, "Digamma": e.digamma, "Div": e.div, "DivNoNan": special.div_no_nan,
     "Equal": c.eq, "Erf": e.erf, "Erfc": e.erfc, "Erfinv": e.erfinv, "Exp": e.exp,
     "ExpandDims": shaping.expand_dims, "Expm1": e.expm1, "Eye": creation.eye,
-    "FastGeLU": activation.fast_gelu, "Fill": creation.fill_older, "Flatten": shaping.flatten,
+    "FastGeLU": activation.fast_gelu, "Fill": creation.fill_, "Flatten": shaping.flatten,
     "Floor": e.floor, "FloorDiv": e.floor_divide, "FloorMod": e.remainder, "Fmax": special.fmax,
     "Fmin": special.fmin, "ForiLoop": control.fori_loop, "GatherD": gathering.gather_d,
     "GatherNd": gathering.gather_nd, "Greater": c.gt, "GreaterEqual": c.ge,

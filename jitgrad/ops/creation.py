@@ -97,7 +97,7 @@ def empty_like(input, *, dtype=None):
     return zeros_like(input, dtype=dtype)
 
 
-def fill_older(type, shape, value):
+def fill_(type, shape, value):
     """One value of a dtype in a shape, the older order of arguments."""
     return _filled("fill", shape, value, dtype_of(type))
 
@@ -250,8 +250,8 @@ def sequence_mask(lengths, maxlen=None):
 
 
 __all__ = [
-    "arange", "bartlett_window", "blackman_window", "empty", "empty_like", "eye", "fill_older",
-    "full", "full_like", "hamming_window", "hann_window", "kaiser_window", "linspace", "logspace",
-    "ones", "ones_like", "range_", "sequence_mask", "tril", "tril_indices", "triu", "triu_indices",
+    "arange", "bartlett_window", "blackman_window", "empty", "empty_like", "eye", "fill_", "full",
+    "full_like", "hamming_window", "hann_window", "kaiser_window", "linspace", "logspace", "ones",
+    "ones_like", "range_", "sequence_mask", "tril", "tril_indices", "triu", "triu_indices",
     "vander", "zeros", "zeros_like",
 ]  # fmt: skip

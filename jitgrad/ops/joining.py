@@ -52,7 +52,7 @@ def concat(tensors, axis=0):
     >>> ops.concat((Tensor([1, 2]), Tensor([3]))).tolist()
     [1, 2, 3]
     """
-    return _concat("concat", "expand_as", tensors, axis)
+    return _concat("concat", tensors, axis)
 
 
 def _concat(name: str, tensors: Any, axis: int) -> Tensor:
@@ -177,6 +177,6 @@ def tile(input, dims):
 
 
 __all__ = [
-    "atleast", "broadcast_tensors", "broadcast_to", "broadcasted", "cat", "concat", "stack",
-    "tile",
+    "atleast", "broadcast_tensors", "broadcast_to", "broadcasted", "cat", "concat", "expand_as",
+    "stack", "tile",
 ]  # fmt: skip

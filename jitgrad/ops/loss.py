@@ -6,14 +6,16 @@ import builtins
 import math
 from typing import Any
 
-from jitgrad.errors import ArgumentError, ShapeError, fail
-from jitgrad.ir.types import float32
+import numpy as np
+
+from jitgrad.errors import ArgumentError, BoundsError, ShapeError, fail
+from jitgrad.ir.types import float32, int64
 from jitgrad.ops import activation as a
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.gathering import gather, gather_elements, indices_of
-from jitgrad.ops.promote import align, cast, describe, floating, one_of, splat, tensor
+from jitgrad.ops.promote import align, cast, describe, floating, known, one_of, splat, tensor
 from jitgrad.ops.shaping import reshaped
 from jitgrad.primitives.declare import FLOAT
 from jitgrad.tensor import Tensor
@@ -223,7 +225,7 @@ def _nll(name, inputs, target, weight, ignore_index, reduction, smoothing) -> Te
         )
     weight = _class_weights(name, x, weight)
     counted = c.ne(target, ignore_index)
-    safe = c.where(counted, target, 0)
+    safe = _checked_classes(name, c.where(counted, target, 0), x.shape[axis])
     place = reshaped(name, safe, (*safe.shape[:axis], 1, *safe.shape[axis:]))
     picked = reshaped(name, gather_elements(x, axis, place), target.shape)
     share = None if weight is None else gather(weight, safe, 0)
@@ -241,6 +243,26 @@ def _nll(name, inputs, target, weight, ignore_index, reduction, smoothing) -> Te
         return reduce_loss(name, loss, reduction)
     total = cast(counted, x.dtype) if share is None else c.where(counted, share, zero)
     return e.div(r.sum(loss), r.sum(total))
+
+
+def _checked_classes(name: str, target: Tensor, classes: int) -> Tensor:
+    """The targets; BoundsError for one that is no class. A class does not count from the end: in a
+    trace negative ones are moved out of range, and found when it runs.
+    """
+    values = known(target)
+    if values is None:
+        wide = np.iinfo(target.dtype.numpy).max >= classes
+        target = target if wide else cast(target, int64)
+        return c.where(c.lt(target, 0), classes, target)
+    wrong = values[(values < 0) | (values >= classes)]
+    if wrong.size:
+        raise fail(
+            BoundsError,
+            f"{name} got the class {wrong.flat[0]}",
+            why=f"there are {classes} classes, counted from 0",
+            instead="ignore_index=… for examples that do not count",
+        )
+    return target
 
 
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean",

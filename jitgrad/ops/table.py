@@ -33,51 +33,18 @@ from jitgrad.ops import (
 
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
-    searching,
-    creation, linalg, einstein, decompose, activation, norms, loss, conv, image, slicing, random,
-    state, control, classes,
+    searching, creation, linalg, einstein, decompose, activation, norms, loss, conv, image,
+    slicing, random, state, control, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
-INTERNAL = frozenset(
-    [
-        "argument",
-        "atleast",
-        "average_pool",
-        "broadcasted",
-        "combine",
-        "draw",
-        "draw_uniform",
-        "factors",
-        "fill_older",
-        "flipped",
-        "indices_of",
-        "log1pexp",
-        "maximum_pool",
-        "nd_key",
-        "padded",
-        "paddings",
-        "pair",
-        "permuted",
-        "product",
-        "promote_types",
-        "range_",
-        "reduce_loss",
-        "reshaped",
-        "running_product",
-        "running_sum",
-        "scan",
-        "sliced",
-        "tensordot",
-        "to_dtype",
-        "transposed",
-        "truth",
-        "written",
-        "Partial",
-        "fori_loop",
-        "while_loop",
-    ]
-)
+INTERNAL = {
+    "Partial", "argument", "atleast", "average_pool", "broadcasted", "combine", "diagonal_places",
+    "draw", "draw_uniform", "factors", "fill_", "flipped", "fori_loop", "indices_of", "log1pexp",
+    "maximum_pool", "nd_key", "padded", "paddings", "pair", "permuted", "product", "promote_types",
+    "range_", "reduce_loss", "reshaped", "running_product", "running_sum", "scan", "slice_",
+    "sliced", "solved", "to_dtype", "transposed", "truth", "while_loop", "written",
+}  # fmt: skip
 
 # Other names of functions.
 ALSO: dict[str, str] = {
@@ -98,7 +65,7 @@ ALSO: dict[str, str] = {
 
 # Functions whose public name a module's own name would hide from Python, or that it shares.
 RENAMED: dict[str, Any] = {
-    "fill": creation.fill_older,
+    "fill": creation.fill_,
     "fori_loop": control.fori_loop,
     "range": creation.range_,
     "slice": slicing.slice_,

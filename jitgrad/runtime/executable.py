@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Mapping
 
 import numpy as np
 
 from jitgrad import config
+from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.orient import orient
-from jitgrad.passes.pipeline import optimize
+from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import ALIGNMENT, Plan, plan
 from jitgrad.passes.widen import widen
 from jitgrad.runtime import blas, executor, loader, plain
@@ -30,6 +32,7 @@ class Executable:
 
     def __init__(self, graph: Graph, updates: Mapping[int, int]):
         self.graph = graph
+        dump("trace", graph)
         self.optimized = optimize(graph)
         self.fused = fuse(optimize(orient(widen(self.optimized))))
         self.plan: Plan = plan(self.fused, updates, scratch)
@@ -38,6 +41,7 @@ class Executable:
             for position, step in enumerate(self.plan.steps)
             for launch in launches(step)
         ]
+        self._show()
         outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
         self.outputs = [(o.shape, o.dtype.numpy) for o in outputs]
         self.run = self._run_plain
@@ -58,6 +62,17 @@ class Executable:
             self._report(status)
         return results
 
+    def _show(self) -> None:
+        """Write the late stages where JITGRAD_DUMP and JITGRAD_DEBUG want them."""
+        dump("fuse", self.fused)
+        dump("plan", f"{self.plan}\n", "txt")
+        for number, (_, launch) in enumerate(self.launches):
+            dump(f"kernel_{number}", launch.source, "cpu.py")
+            if launch.kernel is not None:
+                dump(f"kernel_{number}", cuda.source(launch.kernel), "cuda.py")
+        if config.get("debug") >= 4:
+            print(self.plan, file=sys.stderr)
+
     def _new_arena(self) -> np.ndarray:
         raw = np.empty(self.plan.arena + ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % ALIGNMENT
@@ -69,7 +84,15 @@ class Executable:
         where = self.fused.locs.get(node) if node is not None else None
         name = node.op.name if node is not None else "copy"
         extent = node.inputs[0].shape[0] if node is not None else 0
-        raise fail(BoundsError, f"{name}: index {value} is out of bounds for {extent}", where=where)
+        # Indices that counted from the end, or are one of several, are no longer what they were.
+        index = f"index {value}" if value >= 0 else "an index"
+        bound = f" for an axis of extent {extent}" if value >= 0 else ""
+        raise fail(
+            BoundsError,
+            f"{name}: {index} is out of bounds{bound}",
+            instead="run it without jit to see the index and what it indexes",
+            where=where,
+        )
 
     def _run_plain(self, *arrays: np.ndarray) -> int:
         """The plan as plain Python, over the same arrays."""

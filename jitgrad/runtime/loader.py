@@ -48,7 +48,7 @@ def address(
 
 def _compile(source: str, name: str, signature: Sequence[str], result: str) -> tuple[str, bytes]:
     global compiled
-    from jitgrad.codegen.compile import compile_source
+    from jitgrad.codegen.compile import assembly, compile_source
 
     start = time.perf_counter()
     symbol, code = compile_source(source, name, signature, result)
@@ -60,6 +60,8 @@ def _compile(source: str, name: str, signature: Sequence[str], result: str) -> t
         print(f"jitgrad: compiled {symbol} ({lines} lines) in {took:.0f} ms", file=sys.stderr)
     if config.get("debug") >= 5:
         print(source, file=sys.stderr)
+    if config.get("debug") >= 6:
+        print(assembly(source, name, signature, result), file=sys.stderr)
     return symbol, code
 
 

@@ -86,16 +86,14 @@ def curves(runs: Sequence[Run]) -> str:
         height = (np.log10(max(loss, 1e-12)) - low) / (high - low)
         return 8 + (HEIGHT - BOTTOM - 8) * (1 - height)
 
-    parts = [
-        f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="losses">'
-    ]
+    parts = [f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="losses">']
     for power in range(int(low), int(high) + 1):
         at = y(10.0**power)
         parts.append(
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 8}" y1="{at:.1f}" y2="{at:.1f}"/>'
         )
         parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">1e{power}</text>')
-    for step in range(0, steps, max(steps // 6, 1)):
+    for step in range(0, steps, _round(steps / 6)):
         parts.append(f'<text x="{x(step):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{step}</text>')
     for number, run in enumerate(runs):
         points = " ".join(
@@ -112,3 +110,9 @@ def curves(runs: Sequence[Run]) -> str:
             f"<title>{title}</title></polyline>"
         )
     return "".join([*parts, "</svg>"])
+
+
+def _round(number: float) -> int:
+    """The next of 1, 2, 5, 10, 20, 50, …"""
+    power = 10 ** max(int(np.floor(np.log10(max(number, 1)))), 0)
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= number)

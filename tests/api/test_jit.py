@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 
 import numpy as np
@@ -29,8 +30,6 @@ def test_ways_to_decorate() -> None:
     assert isinstance(b, Compiled)
     assert ms.jit(a) is a
     assert b(X).tolist() == [3, 5]
-    with pytest.raises(ValueError, match="jit has no option speed"):
-        ms.jit(speed=11)
     with pytest.raises(TypeError, match="jit got a int"):
         ms.jit(5)
 
@@ -119,6 +118,46 @@ def test_what_is_kept_is_bounded() -> None:
         f._entries[k] = []
     f(X, 2.0)
     assert len(f._entries) == 530  # one came, one went
+
+
+def test_copies() -> None:
+    class Holder(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Dense(2, 1)
+            self.gradient = ms.grad(self.net)
+            self.doubled = ms.jit(self.twice)
+            self.mapped = ms.vmap(self.net)
+
+        def twice(self, x):
+            return self.net(x) * 2.0
+
+        def construct(self, x):
+            return self.doubled(x) + self.gradient(x).sum() + self.mapped(x)
+
+    one, x = Holder(), Tensor([[1.0, 2.0]])
+    before = one(x).asnumpy()
+    two = copy.deepcopy(one)
+    np.testing.assert_allclose(two(x).asnumpy(), before, rtol=1e-6)
+    two.net.weight.set_data(Tensor([[0.0, 0.0]]))
+    two.net.bias.set_data(Tensor([3.0]))
+    assert two(x).tolist() == [[9]]
+    np.testing.assert_allclose(one(x).asnumpy(), before, rtol=1e-6)
+
+
+def test_names_in_the_graph(mode: str) -> None:
+    net = nn.Dense(2, 1)
+    x = Tensor([[1.0, 2.0]])
+    net(x)
+    found = {
+        "Dense": net._entry if mode == "graph" else None,
+        "grad_of_Dense": ms.grad(net)._jitted,
+    }
+    for name, compiled in found.items():
+        if compiled is not None:
+            graph = compiled.entry((x,), {})[0].traced.graph
+            assert graph.name == name
+            assert [n.attrs["name"] for n in graph.inputs] == ["x", "weight", "bias"]
 
 
 def test_zero_sizes_and_scalars() -> None:

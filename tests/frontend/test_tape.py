@@ -397,3 +397,21 @@ def test_compiled_function_with_parameters() -> None:
         grad((out * out).sum(), w)
     with no_grad():
         assert not f(x).requires_grad
+
+
+def test_cell_in_graph_mode_is_one_node() -> None:
+    net, x = torch.nn.Dense(3, 2, activation="tanh"), Tensor([[0.5, -1.0, 2.0]])
+    found = []
+    for mode in (torch.PYNATIVE_MODE, torch.GRAPH_MODE):
+        torch.set_context(mode=mode)
+        try:
+            for _ in range(4):
+                net.weight.grad = None
+                out = net(x)
+                (out * out).sum().backward()
+            found.append((out.asnumpy(), net.weight.grad.asnumpy()))
+            assert (repr(out.grad_fn) == "<Dense backward>") == (mode == torch.GRAPH_MODE)
+        finally:
+            torch.set_context(mode=torch.PYNATIVE_MODE)
+    for eager, compiled in zip(*found):
+        np.testing.assert_allclose(eager, compiled, rtol=1e-5)

@@ -28,7 +28,7 @@ def test_inputs_are_named() -> None:
 
     traced = entry(f, x, {"a": x * 2.0}, x, scale=x * 3.0).traced
     names = [n.attrs["name"] for n in traced.graph.inputs]
-    assert names == ["x", "pair_0", "rest_0", "scale", "net.fc1.weight", "c0"]
+    assert names == ["x", "pair_0", "rest_0", "scale", "net.fc1.weight", "captured"]
     assert traced.captures == (w, c)
     assert traced.graph.name == "f"
 
@@ -177,7 +177,7 @@ def test_leak_into_another_trace() -> None:
 
     with pytest.raises(TraceError) as error:
         ms.jit(f)(x)
-    assert "a traced Tensor (x: f32[2]) is used outside of its trace" in str(error.value)
+    assert "a traced Tensor of type f32[2] is used outside of its trace" in str(error.value)
     assert f"test_trace.py:{f.__code__.co_firstlineno + 2}" in str(error.value)
 
 

@@ -79,7 +79,7 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         assert part in text
     assert ms.get_context("mode") == ms.PYNATIVE_MODE
     page = out.read_text(encoding="utf-8")
-    assert page.count("<svg") == 2
+    assert page.count('<svg class="curves"') == 2
     assert "conv2d" in page
     assert "return" in page
     for elsewhere in ("<script src", "<link", "http://", "https://"):

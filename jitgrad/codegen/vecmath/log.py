@@ -106,7 +106,7 @@ def log_pair(x: Any) -> tuple[Any, Any]:
     w = width(x)
     k, f = split_any(x)
     head, rest = fast_two_sum(k * LN2_HI[w], f)
-    return head, rest + fma(k, LN2_LO[w], tail(f))
+    return fast_two_sum(head, rest + fma(k, LN2_LO[w], tail(f)))
 
 
 def log2(x: Any) -> Any:
