@@ -15,6 +15,7 @@ from jitgrad import api, autograd, context, ops
 from jitgrad.api.context import GRAPH_MODE, PYNATIVE_MODE, get_context, set_context
 from jitgrad.api.grad import get_grad, grad, value_and_grad
 from jitgrad.api.jit import jit
+from jitgrad.api.mutable import mutable
 from jitgrad.api.operation import GradOperation
 from jitgrad.api.transforms import jacfwd, jacrev, jvp, vjp, vmap
 from jitgrad.autograd import enable_grad, no_grad
@@ -103,6 +104,7 @@ __all__ = [
     "jit",
     "jvp",
     "long",
+    "mutable",
     "no_grad",
     "ops",
     "set_context",

@@ -119,10 +119,6 @@ class Parameter(Tensor):
     def data(self, value: Any) -> None:
         self.set_data(value)
 
-    def init_data(self, *args: Any, **kwargs: Any) -> Self:
-        """Kept for MindSpore code: Parameters here hold their data from the start."""
-        return self
-
     def clone(self, init: Any = "same") -> Parameter:
         """A copy of the same name, or filled by `init`: a number or an initializer."""
         array = self._array("cloned")

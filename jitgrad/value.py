@@ -222,6 +222,10 @@ class Tensor:
         self._data, self._type, self._node = array, type, None
         self._version += 1
 
+    def init_data(self, *args: Any, **kwargs: Any) -> Self:
+        """Kept for MindSpore code: Tensors here hold their data from the start."""
+        return self
+
     # --- the value ------------------------------------------------------------------------------
 
     def _array(self, asked: str) -> np.ndarray:

@@ -38,6 +38,8 @@ else:
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+IS_SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0"
+
 
 @pytest.fixture(autouse=True, scope="session")
 def kernel_cache() -> Path:
@@ -114,7 +116,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @functools.cache
 def no_gpu() -> str:
     """Why tests marked `gpu` cannot run here, or an empty string. Asks the driver, not Numba."""
-    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0":
+    if IS_SIMULATED:
         return "no GPU: NUMBA_ENABLE_CUDASIM replaces it by the simulator"
     if importlib.util.find_spec("numba_cuda") is None:
         return "no GPU: jitgrad[cuda] is not installed"
@@ -126,3 +128,9 @@ def no_gpu() -> str:
     if error := driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
         return f"no GPU: the NVIDIA driver answers with error {error}"
     return "" if count.value else "no GPU: the NVIDIA driver sees no device"
+
+
+# Numba reads this when it is first imported, which nothing has done yet. Code for the CPU is not
+# affected; where there is a GPU, its tests run instead of the simulator's.
+if no_gpu():
+    os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")

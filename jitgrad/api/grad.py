@@ -9,9 +9,9 @@ import numpy as np
 
 from jitgrad import tree
 from jitgrad.api.context import is_graph_mode
-from jitgrad.api.entry import MISS
 from jitgrad.api.jit import Compiled
 from jitgrad.api.points import Point, point, tensors_of, title
+from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, TapeError, fail
 from jitgrad.frontend import dispatch
@@ -176,8 +176,8 @@ class Gradient:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         fast = self._jitted._fast
-        if fast is not None and not kwargs and state.trace is None and is_graph_mode():
-            result = fast(args)
+        if fast is not None and state.trace is None and is_graph_mode():
+            result = fast(args, kwargs)
             if result is not MISS:
                 return result
         return self._call(args, kwargs)

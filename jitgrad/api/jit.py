@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from jitgrad import config, tree
-from jitgrad.api.entry import MISS, Entry
+from jitgrad.api.entry import Entry
+from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
 from jitgrad.autodiff.custom import erase
 from jitgrad.errors import DTypeError, fail
@@ -73,16 +74,16 @@ class Compiled:
         self.__wrapped__ = function
         self._function, self._make, self._functional = function, make, functional
         self._shown = shown = like or function
-        if isinstance(shown, types.MethodType) and is_cell(shown.__self__):
-            if shown.__name__ == "_run":  # what a Cell compiles of itself
-                self._shown = shown.__self__
+        owner = getattr(shown, "__self__", None)
+        if getattr(shown, "__name__", "") == "_run" and is_cell(owner):
+            self._shown = owner  # it is what a Cell compiles of itself
         self._entries: dict[Any, list[Entry]] = {}
-        self._fast: Callable[[tuple], Any] | None = None
+        self._fast: Callable[[tuple, dict], Any] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         fast = self._fast
-        if fast is not None and not kwargs and state.trace is None:
-            result = fast(args)
+        if fast is not None and state.trace is None:
+            result = fast(args, kwargs)
             if result is not MISS:
                 return result
         if state.trace is not None:

@@ -48,7 +48,11 @@ def _located(node: Node, locs: dict[Node, Location] | None) -> AbstractContextMa
     here = locs.get(node) if locs is not None else None
     if locs is None or here is None:
         return nullcontext()
-    return builder.recording(lambda made: locs.setdefault(made, here))
+
+    def note(made: Node) -> None:
+        locs.setdefault(made, here)
+
+    return builder.recording(note)
 
 
 def pull(node: Node, cotangent: Any) -> Sequence[Any]:

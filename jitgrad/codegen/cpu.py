@@ -39,7 +39,8 @@ def source(kernel: Kernel) -> str:
 
 def statements(body: Sequence[Statement], part: str, indent: str, split: str = "") -> list[str]:
     """The lines of a statement list. `part` is the range of the loop that the caller splits, and
-    `split`, inside blocks, that of dimension 0."""
+    `split`, inside blocks, that of dimension 0.
+    """
     lines: list[str] = []
     for s in body:
         if isinstance(s, Blocks):

@@ -19,6 +19,8 @@ from jitgrad.codegen.loops import Kernel
 
 GRID = "range(cuda.grid(1), extent, cuda.gridsize(1))"
 THREADS = 128  # of a block: four warps
+# What kernels load and store in the place of dtypes that they do not compute in.
+IN_MEMORY = {np.dtype(np.bool_): np.dtype(np.uint8), np.dtype(np.float16): np.dtype(np.uint16)}
 
 
 def source(kernel: Kernel) -> str:
@@ -30,16 +32,19 @@ def source(kernel: Kernel) -> str:
     return "\n".join([f"def kernel({names}, dims, extent):", *(INDENT + h for h in head), text, ""])
 
 
-def simulate(kernel: Kernel, arrays: list[np.ndarray], threads: int = THREADS) -> None:
+def simulate(
+    kernel: Kernel, arrays: list[np.ndarray], threads: int = THREADS, blocks: int | None = None
+) -> None:
     """Run a kernel in Numba's CUDA simulator (NUMBA_ENABLE_CUDASIM=1), on flat arrays in place.
 
-    A bool is a byte in memory, on every target.
+    `blocks` of `threads` threads each; by default as many as cover the outermost loop.
     """
     from numba import cuda
 
     namespace: dict[str, Any] = {**plain_names(), "cuda": cuda}
     compiled = cuda.jit(function(source(kernel), namespace))
-    flat = [a.view(np.uint8) if a.dtype == np.bool_ else a for a in arrays]
+    flat = [a.view(IN_MEMORY.get(a.dtype, a.dtype)) for a in arrays]
     dims = np.array(kernel.values or [0], np.int64)
-    blocks = max(1, -(-kernel.extent // threads))
+    if blocks is None:
+        blocks = max(1, -(-kernel.extent // threads))
     compiled[blocks, threads](*flat, dims, kernel.extent)

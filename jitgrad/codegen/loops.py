@@ -103,7 +103,8 @@ class Kernel:
 
 class Parameters:
     """Hands out names for run-time integers; equal values in equal roles share nothing, so that
-    the text does not depend on accidental equality."""
+    the text does not depend on accidental equality.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []

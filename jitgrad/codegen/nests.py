@@ -27,7 +27,8 @@ def _before_loop(loop: For, made: Statement) -> None:
 
 class _Phases:
     """When each value of a row kernel can be made: full values in a pass over the row, row values
-    between two passes."""
+    between two passes.
+    """
 
     def __init__(self, low: Lowering):
         self.phase: dict[Node, int] = {}

@@ -53,11 +53,13 @@ class Check:
             return False
         return found is self.expected or _equal(found, self.expected)
 
-    def text(self, names: dict[str, Any]) -> str:
-        """The same as an expression, by identity; `names` receives what it refers to."""
-        n = len(names)
-        names[f"h{n}"], names[f"e{n}"] = self.holder, self.expected
-        return KINDS[self.kind][1].format(h=f"h{n}", e=f"e{n}", k=self.key)
+    def text(self, name: Callable[[str, Any], str]) -> str:
+        """The same as an expression, by identity; `name(stem, value)` makes a value a name."""
+        text = KINDS[self.kind][1]
+        if self.kind == "global" and self.expected is MISSING:
+            text = "{k!r} not in {h}"
+        expected = name("is", self.expected) if "{e}" in text else ""
+        return text.format(h=name("of", self.holder), e=expected, k=self.key)
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -68,12 +70,14 @@ def _attribute(holder: Any, key: str) -> Any:
     return holder.__dict__.get(key, MISSING)
 
 
-def _all_same(found: Iterable[Any], expected: tuple) -> bool:
+def all_same(found: Iterable[Any], expected: tuple) -> bool:
+    """Whether the items are the same objects."""
     found = tuple(found)
     return len(found) == len(expected) and all(a is b for a, b in zip(found, expected))
 
 
-def _same_array(array: np.ndarray, copy: np.ndarray) -> bool:
+def same_array(array: np.ndarray, copy: np.ndarray) -> bool:
+    """Whether an array still has the type, shape and bits of its copy."""
     return (
         array.shape == copy.shape
         and array.dtype == copy.dtype
@@ -83,7 +87,7 @@ def _same_array(array: np.ndarray, copy: np.ndarray) -> bool:
 
 # How to get at the thing, and the expression that is true while it is the same.
 KINDS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
-    "global": (lambda h, k: h.get(k, MISSING), "{h}.get({k!r}, MISSING) is {e}"),
+    "global": (lambda h, k: h.get(k, MISSING), "{h}[{k!r}] is {e}"),
     "cell": (lambda h, k: h.cell_contents, "{h}.cell_contents is {e}"),
     "attribute": (
         lambda h, k: h.__dict__.get(k, MISSING),
@@ -93,10 +97,11 @@ KINDS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "type": (lambda h, k: h._type, "{h}._type is {e}"),
     "item": (lambda h, k: h[k], "{h}[{k!r}] is {e}"),
     "length": (lambda h, k: len(h), "len({h}) == {e}"),
-    "keys": (lambda h, k: _all_same(h, k), "_all_same({h}, {e})"),
-    "values": (lambda h, k: _all_same(h.values(), k), "_all_same({h}.values(), {e})"),
-    "array": (lambda h, k: _same_array(h, k), "_same_array({h}, {e})"),
+    "keys": (lambda h, k: all_same(h, k), "all_same({h}, {e})"),
+    "values": (lambda h, k: all_same(h.values(), k), "all_same({h}.values(), {e})"),
+    "array": (lambda h, k: same_array(h, k), "same_array({h}, {e})"),
 }
+NAMESPACE = {"MISSING": MISSING, "all_same": all_same, "same_array": same_array}  # of the texts
 WHOLE = ("keys", "values", "array")  # the key is what is expected, the answer whether it is so
 
 
@@ -124,10 +129,9 @@ class Guards:
         self.epoch = now
         return True
 
-    def text(self, names: dict[str, Any]) -> list[str]:
-        """Expressions for the checks made at each call."""
-        names.update(MISSING=MISSING, _all_same=_all_same, _same_array=_same_array, epoch=epoch)
-        return [check.text(names) for check in self.always]
+    def text(self, name: Callable[[str, Any], str]) -> list[str]:
+        """Expressions for the checks made at each call, each once."""
+        return list(dict.fromkeys(check.text(name) for check in self.always))
 
 
 # --- finding what a function reads --------------------------------------------------------------

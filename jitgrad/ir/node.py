@@ -12,7 +12,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +44,12 @@ class Constant:
         return f"Constant({self.array!r})"
 
 
+if TYPE_CHECKING:
+
+    class _Operator:
+        def __call__(self, other: Any) -> Node: ...
+
+
 class Node:
     """One value of a graph. `type` is a TensorType, or a TupleType for several results.
 
@@ -56,6 +62,13 @@ class Node:
     inputs: tuple[Node, ...]
     attrs: Attrs
     type: Any
+
+    if TYPE_CHECKING:  # the operators that `jitgrad.primitives` installs
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _Operator()
+        __truediv__ = __rtruediv__ = __and__ = __rand__ = __or__ = __ror__ = _Operator()
+        __lt__ = __le__ = __gt__ = __ge__ = _Operator()
+
+        def __neg__(self) -> Node: ...
 
     @property
     def shape(self) -> tuple[int, ...]:

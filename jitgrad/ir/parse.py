@@ -174,7 +174,8 @@ class _Parser:
         self.expect(":")
         at_type, type = self.start, self.type()
         if literal is not None:
-            attrs = {"value": self.constant(literal, type, at_op), "shape": type.shape}
+            value = self.constant(literal, type, at_op)
+            attrs = {"value": value, "shape": type.shape}  # type: ignore[union-attr]
         try:
             node = builder.make(op(name), tuple(inputs), attrs)
         except Exception as error:  # whatever an op's type rule says of wrong text

@@ -204,7 +204,7 @@ def _literal(array: np.ndarray) -> str:
     return parts[0]
 
 
-def _scalar(x: np.generic) -> str:
+def _scalar(x: Any) -> str:
     if x.dtype.kind == "b":
         return str(bool(x))
     if x.dtype.kind != "f":

@@ -12,7 +12,6 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-
 from jitgrad.api import context
 from jitgrad.api.jit import jit
 from jitgrad.errors import DTypeError, fail

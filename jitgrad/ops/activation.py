@@ -144,7 +144,7 @@ def hardsigmoid(input):
 def hardswish(input):
     """x * hardsigmoid(x)."""
     x = floating("hardswish", input)
-    return e.mul(x, hardsigmoid(x))
+    return e.mul(x, e.div(c.clamp(e.add(x, 3), 0, 6), 6))
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3):

@@ -341,6 +341,7 @@ __all__ = [
     "square",
     "stop_gradient",
     "sub",
+    "subtract",
     "tan",
     "tanh",
     "to_dtype",

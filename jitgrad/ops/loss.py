@@ -344,5 +344,6 @@ __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
     "cosine_similarity", "cross_entropy", "gaussian_nll_loss", "hinge_embedding_loss",
     "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss", "nll_loss",
-    "poisson_nll_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss", "xlogy",
+    "poisson_nll_loss", "reduce_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss",
+    "xlogy",
 ]  # fmt: skip

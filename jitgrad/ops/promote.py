@@ -394,7 +394,8 @@ def named(function: Callable, name: str, doc: str) -> Callable:
 
 __all__ = [
     "WEAK", "align", "apply", "assign", "axes_of", "axis_of", "broadcast_shape", "cast",
-    "constant", "convert", "describe", "expand", "fill", "floating", "is_number", "known", "named",
-    "one_of", "promote_types", "rank_of", "refused", "result_dtype", "scalar", "shape_of",
-    "spellings", "splat", "spread", "static", "structure", "tensor", "weak",
+    "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh",
+    "is_number", "known", "like", "named", "one_of", "promote_types", "rank_of", "refused",
+    "result_dtype", "scalar", "shape_of", "spellings", "splat", "spread", "static", "structure",
+    "tensor", "weak",
 ]  # fmt: skip

@@ -235,8 +235,8 @@ def argmax(input, dim=None, keepdim=False):
 
 @spellings
 def argmin(input, axis=None, keepdims=False):
-    """Where the smallest is first attained along an axis (int64); None: in the flattened Tensor."""
-    return argument("argmin", order.argmin, input, axis, keepdims)
+    """Where the smallest is first attained along an axis (int32); None: in the flattened Tensor."""
+    return argument("argmin", order.argmin, input, axis, keepdims, int32)
 
 
 def _with_index(name: str, value, op: Op, input, axis, keepdims, initial, where):

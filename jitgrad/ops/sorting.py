@@ -251,24 +251,24 @@ def cumprod(input, dim, dtype=None):
     return _running("cumprod", scan.cumprod, x, dim)
 
 
-def _running_extreme(name: str, op, input, axis):
+def _running_extreme(name: str, op, input, axis, dtype):
     x = tensor(name, input, NUMBER)
     axis = axis_of(name, axis, x.ndim)
     if x.ndim == 0:
-        return copied(x), fill(0, x._type.with_dtype(int64))
-    return apply(op, x, axis=axis, dtype=int64)
+        return copied(x), fill(0, x._type.with_dtype(dtype))
+    return apply(op, x, axis=axis, dtype=dtype)
 
 
 @spellings
 def cummax(input, axis):
     """Running maximum along an axis, and where it was attained last (int64), as a tuple."""
-    return _running_extreme("cummax", scan.cummax, input, axis)
+    return _running_extreme("cummax", scan.cummax, input, axis, int64)
 
 
 @spellings
 def cummin(input, axis):
-    """Running minimum along an axis, and where it was attained last (int64), as a tuple."""
-    return _running_extreme("cummin", scan.cummin, input, axis)
+    """Running minimum along an axis, and where it was attained last (int32), as a tuple."""
+    return _running_extreme("cummin", scan.cummin, input, axis, int32)
 
 
 @spellings

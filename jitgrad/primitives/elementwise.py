@@ -338,7 +338,8 @@ def digamma(x):
 def trigamma(x: Node) -> Node:
     """Derivative of digamma: recurrence up to x + 8, then the asymptotic series with the
     Bernoulli numbers (DLMF 5.11, 5.15); reflection for x < 0.5. Made of ops, so that every
-    further derivative exists."""
+    further derivative exists.
+    """
     reflected = x < 0.5
     z = select(reflected, 1 - x, x)
     total = zeros(x.type)
@@ -416,9 +417,9 @@ __all__ = [
     "less_equal",
     "lgamma",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "logical_and",
     "logical_not",
     "logical_or",

@@ -134,5 +134,6 @@ def stop_gradient(x):
 @elementwise("squares32(counter, key)", dtype=uint64, sample=reals(0, 1 << 40))
 def squares32(counter, key):
     """32 random bits for each counter (in a uint64): the counter-based generator *squares*
-    (Widynski, arXiv 2004.06278)."""
+    (Widynski, arXiv 2004.06278).
+    """
     return None, None

@@ -28,7 +28,8 @@ def _batch_dims(dims: tuple[int, ...]) -> tuple[int, ...]:
 @structural("elementwise")
 class cast:
     """Convert to another dtype, as NumPy's astype. Gradients flow between numbers of one kind
-    and from int to float; a cast from float to int has gradient 0."""
+    and from int to float; a cast from float to int has gradient 0.
+    """
 
     def infer(types, attrs) -> Type:
         return tensor_type("cast", types[0]).with_dtype(attrs["dtype"])

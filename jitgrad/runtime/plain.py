@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen.launch import Launch, Library, Pointer, Status
 from jitgrad.codegen.compile import function, plain_names
+from jitgrad.codegen.launch import Launch, Library, Pointer, Status
 from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 from jitgrad.ir.interp import evaluate
 from jitgrad.ir.types import TupleType

@@ -64,8 +64,4 @@ def table(comparisons: list[Comparison]) -> None:
             )
     console.print(out)
     for comparison in comparisons:
-        say(
-            f"{comparison.name}: the modes differ by at most {comparison.loss_difference:.1e} in a"
-            f" loss and {comparison.weight_difference:.1e} in a weight, after"
-            f" {len(comparison.eager.losses)} steps"
-        )
+        say(f"{comparison.name}: {comparison.differences}")

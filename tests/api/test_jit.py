@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import jitgrad as ms
-from jitgrad import Tensor, config, nn, ops
+from jitgrad import Parameter, Tensor, config, nn, ops
 from jitgrad.api.jit import Compiled
+from jitgrad.api.shortest import Writer
 
 X = Tensor([1.0, 2.0])
 
@@ -210,14 +211,42 @@ def test_threads() -> None:
     assert not wrong
 
 
-def test_the_shortest_call_is_what_it_looks_like() -> None:
-    from jitgrad.api.entry import _Writer
+def test_text_of_the_shortest_call() -> None:
+    w = Parameter(Tensor([1.0, 2.0]), name="w")
 
-    def f(x, n):
-        return x * n, [x, None]
+    def f(x, n, *, y):
+        return x * n, [y * w, None], {"n": n}
 
-    entry = ms.jit(f).entry((X, 2), {})[0]
-    source = _Writer(entry, {}).source()
-    assert "type(a0) is Tensor and a0._type is t0 and a0._grad_fn is None" in source
-    assert "type(a1) is k1 and a1 == s1" in source
-    assert "r = execute(d0)" in source
+    entry = ms.jit(f).entry((X, 2), {"y": X})[0]
+    assert Writer(entry).source() == SHORTEST
+
+
+SHORTEST = """\
+def call(args, kwargs):
+    if len(args) != 2 or len(kwargs) != 1:
+        return MISS
+    a0, a1, = args
+    try:
+        a2 = kwargs['y']
+        if not (type(a0) is Tensor and a0._type is type_0 and a0._grad_fn is None and (a0_data := a0._data) is not None
+            and type(a1) is kind_2 and a1 == value_1
+            and type(a2) is Tensor and a2._type is type_0 and a2._grad_fn is None and (a2_data := a2._data) is not None
+            and epoch.value == guards.epoch and settings['jit'] is native
+            and of_4.cell_contents is captured_3):
+            return MISS
+    except Exception:
+        return MISS
+    if state.grad:
+        return run((a0, a2, ))
+    r0, r1, = execute(a0_data, a2_data, captured_3._data)
+    y0 = new(Tensor)
+    y0._data = r0
+    y0._type = type_0
+    y0._node = y0._grad_fn = y0.grad = None
+    y0._index = y0._version = 0
+    y1 = new(Tensor)
+    y1._data = r1
+    y1._type = type_0
+    y1._node = y1._grad_fn = y1.grad = None
+    y1._index = y1._version = 0
+    return (y0, [y1, None], {'n': value_1}, )"""  # noqa: E501

@@ -28,30 +28,39 @@ TYPES = {code: np.dtype(name) for code, name in table.NUMPY_NAMES.items()}
 # ------------------------------------------------------------------------------------- the kernels
 
 
-def compile_loop(expression, inputs, output, reduce=None):
-    """A Numba C function (ptrs, n): out[i] = expression of a[i], b[i] ..., or a reduction of it."""
+def compile_text(lines):
+    """A Numba C function (ptrs, n) with the given body."""
     from numba import cfunc, types
 
-    loads = [f"    {v} = {t}_ptr(ptrs, {k})" for k, (v, t) in enumerate(zip("abc", inputs))]
-    loads.append(f"    out = {output}_ptr(ptrs, {len(inputs)})")
-    if reduce is None:
-        loop = ["    for i in range(n):", f"        out[i] = {expression}"]
-    else:
-        loop = ["    acc = a[0]", "    for i in range(1, n):",
-                f"        acc = {reduce}(acc, {expression})", "    out[0] = acc"]  # fmt: skip
     space = dict(intrinsics.namespace_numba())
-    exec("\n".join(["def kernel(ptrs, n):", *loads, *loop]), space)
+    exec("\n    ".join(["def kernel(ptrs, n):", *lines]), space)
     signature = types.void(types.CPointer(types.int64), types.int64)
     return cfunc(signature, error_model="numpy")(space["kernel"])
+
+
+def compile_loop(expression, inputs, output, reduce=None):
+    """out[i] = expression of a[i], b[i], c[i]; or out[0] = a reduction of it."""
+    pointers = [f"{v} = {t}_ptr(ptrs, {k})" for k, (v, t) in enumerate(zip("abc", inputs))]
+    pointers.append(f"out = {output}_ptr(ptrs, {len(inputs)})")
+    loop = ["for i in range(n):", f"    out[i] = {expression}"]
+    if reduce is not None:
+        loop = ["acc = a[0]", "for i in range(1, n):", f"    acc = {reduce}(acc, {expression})",
+                "out[0] = acc"]  # fmt: skip
+    return compile_text(pointers + loop)
+
+
+def call(kernel, arrays, size):
+    """Run a kernel on the addresses of arrays."""
+    addresses = np.array([x.ctypes.data for x in arrays], np.int64)
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(kernel.address)
+    function(addresses.ctypes.data, size)
 
 
 def run(kernel, inputs, output):
     """What the kernel writes, for input arrays of one size."""
     inputs = [np.ascontiguousarray(x) for x in inputs]
     out = np.zeros(inputs[0].size, TYPES[output])
-    table_ = np.array([x.ctypes.data for x in (*inputs, out)], np.int64)
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(kernel.address)
-    call(table_.ctypes.data, inputs[0].size)
+    call(kernel, [*inputs, out], out.size)
     return out
 
 
@@ -140,9 +149,9 @@ def specials(dtype):
 
 
 def dense_float32():
-    """Every exponent, subnormals too, with 300 mantissas each, and the specials."""
+    """Every exponent, subnormals too, with 150 mantissas each, and the specials."""
     rng = np.random.default_rng(1)
-    exponent = np.repeat(np.arange(255, dtype=np.uint32), 300)
+    exponent = np.repeat(np.arange(255, dtype=np.uint32), 150)
     mantissa = rng.integers(0, 1 << 23, exponent.size, dtype=np.uint32)
     half = (exponent << np.uint32(23) | mantissa).view(np.float32)
     spread = rng.uniform(-12, 12, 60_000).astype(np.float32)
@@ -160,7 +169,7 @@ def sampled_float64(size):
 
 
 FLOAT32 = dense_float32()
-FLOAT64 = sampled_float64(30_000)
+FLOAT64 = sampled_float64(20_000)
 
 
 def sigmoid(x):
@@ -262,8 +271,9 @@ def test_huge_arguments(name):
     """The float64 nearest to a multiple of pi/2, the largest float, and many large ones."""
     worst = 6381956970095103.0 * 2.0**797
     rng = np.random.default_rng(5)
-    x = np.array([worst, -worst, 1.7976931348623157e308, 1e22, 2.0**1023,
-                  *(2.0 ** rng.uniform(10, 1023, 100)), *np.arange(1, 60) * (np.pi / 2)])  # fmt: skip
+    spread = 2.0 ** rng.uniform(10, 1023, 100)
+    near = np.arange(1, 60) * (np.pi / 2)
+    x = np.array([worst, -worst, 1.7976931348623157e308, 1e22, 2.0**1023, *spread, *near])
     got, plain = evaluate(f"{name}_f64", x)
     with mpmath.workprec(1300):
         want = [getattr(mpmath, name)(mpmath.mpf(v)) for v in x.tolist()]
@@ -389,7 +399,7 @@ def test_minimum_and_maximum(dtype):
 def integer_pairs(dtype):
     info = np.iinfo(TYPES[dtype])
     values = {info.min, info.min + 1, info.max, info.max - 1, 0, 1, 2, 3, 7, 10, 100}
-    values |= {-v for v in values if -v >= info.min}
+    values |= {-v for v in values if info.min <= -v <= info.max}
     pairs = itertools.product(sorted(values), repeat=2)
     return (np.array(column, TYPES[dtype]) for column in zip(*pairs))
 
@@ -437,30 +447,41 @@ def cast_values(source):
     return np.unique(next(integer_pairs(source)))
 
 
+def cast_all(target, sources):
+    """Every source array cast by one kernel; they are repeated up to one size."""
+    size = max(x.size for x in sources.values())
+    outs = {source: np.zeros(size, TYPES[target]) for source in sources}
+    pointers, loop, arrays = [], ["for i in range(n):"], []
+    for k, (source, x) in enumerate(sources.items()):
+        pointers.append(f"a{k} = {source}_ptr(ptrs, {2 * k})")
+        pointers.append(f"out{k} = {target}_ptr(ptrs, {2 * k + 1})")
+        loop.append(f"    out{k}[i] = to_{target}(a{k}[i])")
+        arrays += [np.resize(x, size), outs[source]]
+    call(compile_text(pointers + loop), arrays, size)
+    return {source: out[: sources[source].size] for source, out in outs.items()}
+
+
 @pytest.mark.parametrize("target", table.DTYPES)
 def test_casts(target):
-    """astype, from every type, of the values that fit; both versions agree on all."""
-    for source in table.DTYPES:
-        x = cast_values(source)
-        to = TYPES[target]
-        fits = np.ones(x.shape, bool)
-        if source in table.FLOATS and target in table.INTEGERS:
-            info = np.iinfo(to)
-            fits = (x > float(info.min) - 1) & (x < float(info.max)) | (x == 0)
-        kernel = compile_loop(f"to_{target}(a[i])", [source], target)
-        got = run(kernel, [x], target)
+    """astype, from every type, of the values that fit; both versions agree on more."""
+    sources = {source: cast_values(source) for source in table.DTYPES}
+    compiled_casts, to = cast_all(target, sources), TYPES[target]
+    for source, x in sources.items():
+        got = compiled_casts[source]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             plain = np.array([PYTHON[f"to_{target}"](v) for v in x], to)
             assert np.array_equal(PYTHON[f"to_{target}"](x), plain, equal_nan=to.kind == "f")
         with np.errstate(all="ignore"):
             want = x.astype(to)
+        fits = np.ones(x.shape, bool)
+        if source in table.FLOATS and target in table.INTEGERS:
+            info = np.iinfo(to)
+            fits = (x > float(info.min) - 1) & (x < float(info.max)) | (x == 0)
+            known = np.abs(x) < 2.0**31  # beyond, LLVM's conversion is poison
+            assert np.array_equal(got[known], plain[known]), source
         for y in (got, plain):
             assert np.array_equal(y[fits], want[fits], equal_nan=to.kind == "f"), source
-        finite = np.isfinite(x) if source in table.FLOATS else fits
-        if target not in ("i32", "i64"):  # there a float out of range is LLVM's poison
-            small = finite & (np.abs(x.astype(float)) < 2.0**31)
-            assert np.array_equal(got[small], plain[small]), source
 
 
 def test_negative_floats_wrap_in_unsigned_integers():
@@ -526,7 +547,7 @@ def test_functions_vectorize_in_their_own_width(name, dtype):
         assert "double" not in text
     assert "jitgrad_" not in text  # nothing is left to call: neither ours ...
     calls = set(re.findall(r"\bcall [^@\n]*@\"?([\w.]+)", text))
-    assert all(c.startswith("llvm.") for c in calls), calls  # ... nor libm's
+    assert all(c.startswith("llvm.") or "kernel" in c for c in calls), calls  # ... nor libm's
 
 
 def test_pow_vectorizes_in_its_own_width():

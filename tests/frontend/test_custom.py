@@ -147,3 +147,32 @@ def test_hook_inside_of_a_function(mode: str) -> None:
         return (y * 3.0).sum()
 
     np.testing.assert_allclose(ms.grad(f)(x).asnumpy(), 60 * x.asnumpy())
+
+
+class Square(ms.autograd.Function):
+    """PyTorch's form, with a factor to be told from the true derivative."""
+
+    @staticmethod
+    def forward(ctx, x, n):
+        y = x * x
+        ctx.save_for_backward(x, y)
+        ctx.n = n
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, y = ctx.saved_tensors
+        return gradient * (2.0 * x + 0.0 * y) * float(ctx.n), None
+
+
+def test_function(mode: str) -> None:
+    def f(t):
+        return Square.apply(t, 3).sum()
+
+    assert f(x).item() == 4.25
+    assert ms.grad(f)(x).tolist() == [3, 12]
+    assert ms.grad(lambda t: ms.grad(f)(t).sum())(x).tolist() == [6, 6]
+    t = Tensor([0.5, 2.0], requires_grad=True)
+    (g,) = ms.autograd.grad(f(t), t, create_graph=True)
+    (h,) = ms.autograd.grad(g.sum(), t)
+    assert (g.tolist(), h.tolist()) == ([3, 12], [6, 6])

@@ -328,6 +328,15 @@ def test_static_arguments() -> None:
     assert np.signbit(compiled(x, -0.0).asnumpy()).all()
 
 
+def test_mutable_numbers() -> None:
+    compiled = ms.jit(lambda t, n, pair: t * n + pair[0])
+    for n in (2.0, 3.0, 4.5):
+        assert compiled(x, ms.mutable(n), ms.mutable((n, 1))).tolist() == [2 * n, 3 * n]
+    assert len(compiled._entries) == 1
+    with pytest.raises(TypeError, match="mutable got a str"):
+        ms.mutable("a")
+
+
 def test_dataclasses_and_nests_as_arguments() -> None:
     compiled = ms.jit(lambda p, ts: p.a * p.n + ts["k"][0])
     for n in (1, 2, 2, 3):

@@ -34,7 +34,7 @@ def test_functions_know_their_names() -> None:
         thing = getattr(ops, name)
         if inspect.isfunction(thing):
             own = thing.__name__
-            assert own.rstrip("_") == name.rstrip("_") or hasattr(ops, own), name
+            assert own.rstrip("_") == name.rstrip("_") or hasattr(ops, own.rstrip("_")), name
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from jitgrad.codegen.vecmath.lang import (
     fmod,
     kind,
     select,
+    whole_power,
     width,
 )
 
@@ -55,16 +56,12 @@ def int_mod(a: Any, b: Any) -> Any:
 
 
 def int_pow(x: Any, y: Any) -> Any:
-    """x**y, wrapping, by squaring: one step for each bit of y's type.
+    """x**y, wrapping.  By squaring, a loop: it does not vectorize, and small y are quick.
 
     For y < 0 the truncated 1 / x**-y: 0 unless x is 1 or -1 (NumPy refuses negative exponents).
     """
-    result, square = const(x, 1), x
-    negative = kind(x) == "i"
-    for bit in range(width(x) - negative):
-        result = select((y >> bit & 1) != 0, result * square, result)
-        square = square * square
-    if not negative:
+    result = whole_power(x, y)
+    if kind(x) == "u":
         return result
     unit = select(x == 1, 1, select(x == -1, 1 - 2 * (y & 1), const(x, 0)))
     return select(y < 0, unit, result)

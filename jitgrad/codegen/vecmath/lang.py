@@ -191,6 +191,13 @@ def fmod(a: Any, b: Any) -> Any:
     return v.apply("fmod", a, b) if v is not None else np.fmod(a, b)
 
 
+def whole_power(x: Any, y: Any) -> Any:
+    """x**y for integers, wrapping; for y < 0 unspecified.  In LLVM a loop over the bits of y."""
+    if isinstance(x, Value):
+        return x.apply("whole_power", x, y)
+    return np.power(x, np.maximum(y, const(y, 0)))
+
+
 def bits(x: Any) -> Any:
     """The bit pattern of a float as a signed integer of the same width."""
     if isinstance(x, Value):

@@ -136,6 +136,29 @@ def _mul_high(self: Traced, x: Traced, y: Traced) -> Traced:
     return self.make(b.trunc(b.lshr(product, ir.Constant(wide, self.width)), x.ir.type))
 
 
+def _whole_power(self: Traced, x: Traced, y: Traced) -> Traced:
+    b = self.builder
+    entry = b.block
+    head, step, done = (b.function.append_basic_block() for _ in range(3))
+    b.branch(head)
+    b.position_at_end(head)
+    result, square, rest = (self.make(b.phi(x.ir.type)) for _ in range(3))
+    for phi, start in ((result, self.lift(1)), (square, x), (rest, y)):
+        phi.ir.add_incoming(start.ir, entry)
+    b.cbranch(rest.apply("ne", rest, 0).ir, step, done)
+    b.position_at_end(step)
+    odd = (rest & 1) != 0
+    for phi, value in (
+        (result, _select(self, odd, result * square, result)),
+        (square, square * square),
+        (rest, rest.apply("shr", rest, 1)),
+    ):
+        phi.ir.add_incoming(value.ir, step)
+    b.branch(head)
+    b.position_at_end(done)
+    return result
+
+
 _SPECIAL: dict[str, Callable[..., Traced]] = {
     "const": lambda self, x, literal: self.lift(literal),
     "select": _select,
@@ -150,6 +173,7 @@ _SPECIAL: dict[str, Callable[..., Traced]] = {
     "signed": lambda self, x: self.make(x.ir, "i"),
     "funnel": lambda self, a, b, n: self.call("llvm.fshl", a.ir, b.ir, n.ir),
     "mul_high": _mul_high,
+    "whole_power": _whole_power,
     "rounded_float": lambda self, x: self.make(
         self.builder.sitofp(x.ir, FLOATS[self.width]), "f"),
 }  # fmt: skip

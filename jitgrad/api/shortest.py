@@ -1,0 +1,169 @@
+"""The shortest call of a compiled entry, as generated Python.
+
+It takes the arguments as a tuple and a dict, checks with as few comparisons as there can be that
+the entry is the right one, and runs it; otherwise it returns MISS and the long way is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from jitgrad import config, tree
+from jitgrad.frontend.guards import NAMESPACE, PLAIN
+from jitgrad.state import epoch, state
+from jitgrad.tensor import Parameter, Tensor
+
+if TYPE_CHECKING:
+    from jitgrad.api.entry import Entry
+
+MISS = type("MISS", (), {"__repr__": lambda self: "MISS"})()
+
+
+def generate(entry: Entry) -> Callable[[tuple, dict], Any] | None:
+    """The shortest call of an entry; None where arguments are of a kind it does not take."""
+    writer = Writer(entry)
+    source = writer.source()
+    if source is None:
+        return None
+    exec(compile(source, f"<call of {entry.traced.graph.name}>", "exec"), writer.names)
+    return writer.names["call"]
+
+
+class Writer:
+    """Writes the text, and collects what its names stand for."""
+
+    def __init__(self, entry: Entry):
+        self.entry = entry
+        self.names: dict[str, Any] = {
+            **NAMESPACE,
+            "Tensor": Tensor,
+            "MISS": MISS,
+            "new": object.__new__,
+            "state": state,
+            "execute": entry.execute,
+            "run": entry.run,
+            "build": _build,
+            "epoch": epoch,
+            "guards": entry.guards,
+            "settings": config._values,
+            "native": config.get("jit"),
+        }
+        self.known: dict[int, str] = {}
+        self.arrays: list[str] = []  # what `execute` is given
+        self.body: list[str] = []
+
+    def name(self, stem: str, value: Any) -> str:
+        """A name that stands for a value."""
+        found = self.known.get(id(value))
+        if found is None:
+            found = self.known[id(value)] = f"{stem}_{len(self.known)}"
+            self.names[found] = value
+        return found
+
+    def source(self) -> str | None:
+        entry = self.entry
+        positional, keywords = entry.structure.children
+        if any(c.kind is not None for c in (*positional.children, *keywords.children)):
+            return None  # nests
+        arguments = [f"a{i}" for i in range(len(entry.leaves))]
+        conditions = [self.argument(*pair) for pair in zip(arguments, entry.leaves, strict=True)]
+        if None in conditions or any(place < len(self.arrays) for place in entry.written):
+            return None
+        count = len(positional.children)
+        lines = ["def call(args, kwargs):"]
+        lines += [f"    if len(args) != {count} or len(kwargs) != {len(keywords.keys)}:"]
+        lines += ["        return MISS"]
+        if count:
+            lines += [f"    {', '.join(arguments[:count])}, = args"]
+        lines += ["    try:"]
+        for argument, key in zip(arguments[count:], keywords.keys, strict=True):
+            lines += [f"        {argument} = kwargs[{key!r}]"]
+        conditions += ["epoch.value == guards.epoch and settings['jit'] is native"]
+        conditions += [*self.captures(len(self.arrays)), *entry.guards.text(self.name)]
+        joined = "\n            and ".join(filter(None, conditions))
+        lines += [f"        if not ({joined}):", "            return MISS"]
+        lines += ["    except Exception:", "        return MISS"]
+        tensors = [a for a, x in zip(arguments, entry.leaves, strict=True) if isinstance(x, Tensor)]
+        lines += self.run(tensors)
+        return "\n".join(lines)
+
+    def argument(self, a: str, leaf: Any) -> str | None:
+        """The condition on one argument; None for an argument of another kind."""
+        if type(leaf) is Tensor:
+            self.arrays.append(f"{a}_data")
+            return (
+                f"type({a}) is Tensor and {a}._type is {self.name('type', leaf._type)}"
+                f" and {a}._grad_fn is None and ({a}_data := {a}._data) is not None"
+            )
+        if isinstance(leaf, Tensor):
+            return None
+        value = self.name("value", leaf)
+        if type(leaf) in (int, str, bool) or (type(leaf) is float and leaf and leaf == leaf):
+            return f"type({a}) is {self.name('kind', type(leaf))} and {a} == {value}"
+        return f"{a} is {value}" if type(leaf) in PLAIN or callable(leaf) else None
+
+    def captures(self, count: int) -> Iterator[str]:
+        """Conditions on captured Tensors: that the tape does not follow them."""
+        entry = self.entry
+        self.followed = False
+        for i, tensor in enumerate(entry.traced.captures):
+            c = self.name("captured", tensor)
+            self.arrays.append(f"{c}._data")
+            if count + i in entry.written or not tensor.dtype.is_float:
+                continue
+            if not isinstance(tensor, Parameter):
+                yield f"{c}._grad_fn is None"
+            elif entry.functional:
+                yield f"({c}._grad_fn is None or getattr({c}._grad_fn, 'parameter', False))"
+            elif tensor._trained:
+                self.followed = True
+        for tensor, version in entry.traced.values:
+            yield f"{self.name('read', tensor)}._version == {version}"
+
+    def run(self, tensors: list[str]) -> list[str]:
+        entry = self.entry
+        lines = []
+        if self.followed:  # Parameters that train: the result is one node on the tape
+            given = "".join(f"{t}, " for t in tensors)
+            lines += ["    if state.grad:", f"        return run(({given}))"]
+        results = [f"r{k}" for k in range(len(entry.types))]
+        unpacked = f"{', '.join(results)}, = " if results else ""
+        lines.append(f"    {unpacked}execute({', '.join(self.arrays)})")
+        for place in sorted(entry.written):
+            captured = entry.traced.captures[place - len(tensors)]
+            lines.append(f"    {self.name('captured', captured)}._version += 1")
+        for k, type in enumerate(entry.types):  # Tensor._wrap, without the calls
+            lines += [
+                f"    y{k} = new(Tensor)",
+                f"    y{k}._data = r{k}",
+                f"    y{k}._type = {self.name('type', type)}",
+                f"    y{k}._node = y{k}._grad_fn = y{k}.grad = None",
+                f"    y{k}._index = y{k}._version = 0",
+            ]
+        leaves = iter(entry.traced.results)
+        return [*lines, f"    return {self.result(entry.traced.structure, leaves)}"]
+
+    def result(self, structure: tree.Structure, leaves: Iterator[Any]) -> str:
+        """The expression that builds what the function returns."""
+        if structure.kind is None:
+            leaf = next(leaves)
+            return f"y{leaf.position}" if leaf.position is not None else self.name("v", leaf.value)
+        parts = [self.result(child, leaves) for child in structure.children]
+        if structure.kind is type(None):
+            return "None"
+        if structure.kind is tuple:
+            return f"({''.join(f'{p}, ' for p in parts)})"
+        if structure.kind is list:
+            return f"[{', '.join(parts)}]"
+        if structure.kind is dict and all(type(k) in (str, int) for k in structure.keys):
+            return f"{{{', '.join(f'{k!r}: {p}' for k, p in zip(structure.keys, parts))}}}"
+        return f"build({self.name('structure', structure)}, [{', '.join(parts)}])"
+
+
+def _build(structure: tree.Structure, parts: list[Any]) -> Any:
+    """One container from its children."""
+    shallow = tree.Structure(
+        structure.kind, structure.keys, tuple(tree.LEAF for _ in parts), len(parts)
+    )
+    return tree.unflatten(shallow, parts)

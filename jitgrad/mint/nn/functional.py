@@ -1,0 +1,130 @@
+"""`mint.nn.functional`: activations, losses and layers with PyTorch's parameters."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from jitgrad import ops
+
+# Functions that are the same there.
+SAME = (
+    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d batch_norm"
+    " conv_transpose2d cosine_embedding_loss cross_entropy elu embedding fold gelu glu group_norm"
+    " hardshrink hardsigmoid hardswish hardtanh interpolate l1_loss layer_norm linear logsigmoid"
+    " mish mse_loss nll_loss pad pixel_shuffle prelu relu relu6 selu sigmoid silu soft_margin_loss"
+    " softplus softshrink tanh threshold unfold upsample"
+)
+_FOUND: dict[str, Any] = {name: getattr(ops, name) for name in SAME.split()}
+
+
+def _padded_mode(padding: Any) -> tuple[str, Any]:
+    if isinstance(padding, str):
+        return padding, 0
+    return "pad", padding
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution of images, padded by an amount, or as "same" or "valid" say."""
+    mode, amount = _padded_mode(padding)
+    return ops.conv2d(input, weight, bias, stride, mode, amount, dilation, groups)
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution of sequences, padded by an amount, or as "same" or "valid" say."""
+    mode, amount = _padded_mode(padding)
+    return ops.conv1d(input, weight, bias, stride, mode, amount, dilation, groups)
+
+
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+               return_indices=False):  # fmt: skip
+    """The largest of each window."""
+    return ops.max_pool2d(input, kernel_size, stride, padding, dilation, return_indices, ceil_mode)
+
+
+def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
+               count_include_pad=True, divisor_override=None):  # fmt: skip
+    """The mean of each window, by default one beside the other."""
+    stride = kernel_size if stride is None else stride
+    return ops.avg_pool2d(
+        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
+               count_include_pad=True):  # fmt: skip
+    """The mean of each window of sequences, by default one beside the other."""
+    stride = kernel_size if stride is None else stride
+    return ops.avg_pool1d(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def binary_cross_entropy(input, target, weight=None, reduction="mean"):
+    """-(y log(p) + (1 - y) log(1 - p)) of probabilities."""
+    return ops.binary_cross_entropy(input, target, weight, reduction)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean",
+                                     pos_weight=None):  # fmt: skip
+    """The binary cross entropy of sigmoid(x), computed without it."""
+    return ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction)
+
+
+def dropout(input, p=0.5, training=True, inplace=False):
+    """Each element 0 with probability p, the others divided by 1 - p."""
+    return _written(input, ops.dropout(input, p, training), inplace)
+
+
+def _written(input, out, inplace):
+    return input.copy_(out) if inplace else out
+
+
+def kl_div(input, target, reduction="mean", log_target=False):
+    """y (log(y) - x) for log-probabilities x and (log-)probabilities y."""
+    if not log_target:
+        return ops.kl_div(input, target, reduction)
+    return ops.kl_div(input, ops.exp(target), reduction)
+
+
+def leaky_relu(input, negative_slope=0.01):
+    """x where positive, else negative_slope * x."""
+    return ops.leaky_relu(input, negative_slope)
+
+
+def softmax(input, dim=-1, dtype=None):
+    """exp(x) over its sum along an axis."""
+    return ops.softmax(input, dim, dtype=dtype)
+
+
+def log_softmax(input, dim=-1, dtype=None):
+    """The logarithm of the softmax along an axis."""
+    return ops.log_softmax(input, dim, dtype=dtype)
+
+
+def normalize(input, p=2.0, dim=1, eps=1e-12):
+    """x over its p-norm along an axis, which counts as eps at least."""
+    size = ops.vector_norm(input, p, dim, True)
+    return ops.div(input, ops.clamp(size, eps))
+
+
+def one_hot(tensor, num_classes=-1):
+    """A last axis with 1 at the index; -1 takes as many classes as there are."""
+    if num_classes == -1:
+        num_classes = int(ops.amax(tensor)) + 1
+    return ops.one_hot(tensor, num_classes)
+
+
+def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
+    """The absolute difference less beta / 2, below beta its square over 2 beta."""
+    return ops.smooth_l1_loss(input, target, beta, reduction)
+
+
+globals().update({name: found for name, found in _FOUND.items() if name not in globals()})
+__all__ = sorted(
+    {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}
+)
+
+
+def __getattr__(name: str) -> Any:
+    near = difflib.get_close_matches(name, __all__, 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise AttributeError(f"module 'jitgrad.mint.nn.functional' has no attribute {name!r}{hint}")

@@ -1,0 +1,73 @@
+"""`jitgrad.numpy` against NumPy, and `mint`'s parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import jitgrad.mint.nn.functional as F
+import jitgrad.numpy as mnp
+from jitgrad import Tensor, mint, ops
+
+X = np.array([[0.5, -1.25, 2.0], [3.5, 0.25, -0.75]], np.float32)
+Y = np.array([[1.5, 0.25, -2.0], [0.5, 2.25, 0.75]], np.float32)
+
+NUMPY = {
+    "sum": (X, 1), "mean": (X, 0), "std": (X, 1), "var": (X,), "max": (X, 1), "argmin": (X, 1),
+    "prod": (X, 1), "cumsum": (X,), "transpose": (X,), "concatenate": ((X, Y), 1), "tile": (X, 2),
+    "stack": ((X, Y), 1), "repeat": (X, 2, 1), "clip": (X, -1, 1), "diff": (X,), "append": (X, Y),
+    "where": (X > 0, X, Y), "sort": (X, 0), "argsort": (X, 0), "unique": (X,), "dot": (X, Y.T),
+    "pad": (X, ((1, 0), (2, 1))), "take": (X, [0, 2], 1), "trace": (X,), "diag": (X[0],),
+    "average": (X, 0), "power": (abs(X), Y), "around": (X,), "tril": (X, -1), "split": (X, 3, 1),
+    "meshgrid": (X[0], Y[0]), "expand_dims": (X, 1), "flip": (X, 0), "kron": (X, Y), "norm": (X,),
+    "linspace": (0.0, 1.0, 5), "arange": (5,), "eye": (2, 3, 1), "full": ((2, 2), 3.5),
+    "logaddexp": (X, Y), "searchsorted": (np.sort(X[0]), Y[0]), "squeeze": (X[None],),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_numpy(name: str) -> None:
+    def wrap(x):
+        if isinstance(x, np.ndarray):
+            return Tensor(x)
+        return tuple(map(wrap, x)) if isinstance(x, tuple) and name != "pad" else x
+
+    wanted = (np.linalg.norm if name == "norm" else getattr(np, name))(*NUMPY[name])
+    found = getattr(mnp, name)(*map(wrap, NUMPY[name]))
+    for ours, theirs in zip(*(v if isinstance(v, (list, tuple)) else [v] for v in (found, wanted))):
+        assert ours.shape == np.shape(theirs)
+        np.testing.assert_allclose(ours.asnumpy(), theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_mint() -> None:
+    x, y = Tensor(X), Tensor(Y)
+    assert mint.add(x, y, alpha=2).tolist() == (X + 2 * Y).tolist()
+    np.testing.assert_allclose(mint.std(x, 1).asnumpy(), X.std(1, ddof=1), rtol=1e-6)
+    values, indices = mint.max(x, dim=1)
+    assert values.tolist() == X.max(1).tolist()
+    assert indices.tolist() == [2, 0]
+    assert mint.max(x).item() == 3.5
+    assert mint.max(x, y).tolist() == np.maximum(X, Y).tolist()
+    assert mint.transpose(x, 0, 1).tolist() == X.T.tolist()
+    assert mint.gather(x, 1, Tensor([[0], [2]])).tolist() == [[0.5], [-0.75]]
+    assert mint.equal(x, x) is True
+    assert mint.softmax is ops.softmax
+    with pytest.raises(AttributeError, match="did you mean .*softmax"):
+        mint.softmx  # noqa: B018
+
+
+def test_mint_functional() -> None:
+    x = Tensor(X)
+    assert F.leaky_relu(x).tolist()[0][1] == pytest.approx(-0.0125)
+    assert F.conv2d(ops.ones((1, 1, 3, 3)), ops.ones((1, 1, 2, 2)), padding=1).shape == (1, 1, 4, 4)
+    assert F.avg_pool2d(ops.ones((1, 1, 4, 4)), 2).shape == (1, 1, 2, 2)
+    assert F.one_hot(Tensor([0, 2])).tolist() == [[1, 0, 0], [0, 0, 1]]
+    norms = np.linalg.norm(F.normalize(x).asnumpy(), axis=1)
+    np.testing.assert_allclose(norms, 1, rtol=1e-6)
+    assert F.smooth_l1_loss(x, x).item() == 0
+
+
+def test_all_names() -> None:
+    for module in (mint, mnp, F):
+        for name in module.__all__:
+            assert callable(getattr(module, name)), name
