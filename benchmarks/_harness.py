@@ -16,7 +16,9 @@ from typing import Any
 
 for _name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
     os.environ.setdefault(f"{_name}_NUM_THREADS", "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+)
 
 import numpy as np  # noqa: E402
 
@@ -60,7 +62,9 @@ def side_by_side(
                 runs[name]()
             times[name].append((time.perf_counter() - start) / repeat[name])
     reference = flat(next(iter(results.values())))
-    print(f"  {'':12s} {'median ms':>10s} {'min ms':>10s} {'ratio':>7s} {'first s':>8s}  difference")
+    print(
+        f"  {'':12s} {'median ms':>10s} {'min ms':>10s} {'ratio':>7s} {'first s':>8s}  difference"
+    )
     medians = {name: statistics.median(t) for name, t in times.items()}
     base = medians[next(iter(medians))]
     for name in runs:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import _harness  # noqa: F401  (pins the threads)
-
 import os
 import tempfile
 import time
+
+import _harness  # noqa: F401  (pins the threads)
 
 os.environ["JITGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="jitgrad-bench-")
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from _harness import Run, have, side_by_side
-
 import numpy as np
+from _harness import Run, have, side_by_side
 
 SIZE = 1_000_000
 

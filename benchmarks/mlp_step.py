@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from _harness import Run, have, side_by_side
+import itertools
 
 import numpy as np
+from _harness import Run, have, side_by_side
 
 SIZES = (784, 512, 256, 10)
 RATE, MOMENTUM = 0.01, 0.9
@@ -14,7 +15,7 @@ def data() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     weights = [
         (rng.standard_normal((n, m)) / np.sqrt(n)).astype(np.float32)
-        for n, m in zip(SIZES, SIZES[1:])
+        for n, m in itertools.pairwise(SIZES)
     ]
     x = rng.standard_normal((128, 784)).astype(np.float32)
     return weights, x, rng.integers(0, 10, 128).astype(np.int32)
@@ -25,7 +26,7 @@ def make_jitgrad() -> Run:
     from jitgrad import nn
 
     weights, x, y = data()
-    layers = [nn.Dense(n, m) for n, m in zip(SIZES, SIZES[1:])]
+    layers = [nn.Dense(n, m) for n, m in itertools.pairwise(SIZES)]
     net = nn.SequentialCell(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
     for layer, weight in zip(layers, weights):
         layer.weight.set_data(ms.Tensor(np.ascontiguousarray(weight.T)))
@@ -79,7 +80,7 @@ def make_torch() -> Run:
 
     torch.set_num_threads(1)
     weights, x, y = data()
-    layers = [torch.nn.Linear(n, m) for n, m in zip(SIZES, SIZES[1:])]
+    layers = [torch.nn.Linear(n, m) for n, m in itertools.pairwise(SIZES)]
     with torch.no_grad():
         for layer, weight in zip(layers, weights):
             layer.weight.copy_(torch.from_numpy(weight).T)

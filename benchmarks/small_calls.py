@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from _harness import Run, have, side_by_side
-
 import numpy as np
+from _harness import Run, have, side_by_side
 
 POINT = np.linspace(-1, 1, 10) + 0.3
 

@@ -42,9 +42,7 @@ class IRError(JitgradError, ValueError):
     """A graph that breaks the rules of the IR, or text that does not parse as one."""
 
 
-def explain(
-    what: str, *, why: str = "", instead: str = "", where: Location | None = None
-) -> str:
+def explain(what: str, *, why: str = "", instead: str = "", where: Location | None = None) -> str:
     """Word an error: location, statement, reason, remedy, each on its own line."""
     where = where or user_location()
     lines = [f"{where}: {what}" if where else what]

@@ -54,6 +54,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/dce.py": {"BODIES": "regions whose results are those of one graph"},
     "passes/fuse.py": {"ROW_TO_FULL": "views that a row kernel reads its own results through"},
     "passes/layout.py": REWRITES,
+    "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
     "passes/reductions.py": REWRITES,
     "passes/regions.py": {
         "READS_TRANSPOSED": "library calls with a flag for transposed operands",

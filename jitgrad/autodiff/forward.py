@@ -22,5 +22,3 @@ def tangents(outputs: Sequence[Node], seeds: dict[Node, Node]) -> list[Any]:
             raise fail(TraceError, f"{node.op.name} cannot be differentiated")
         found[node] = node.op.jvp(node, incoming)
     return [found.get(o) for o in outputs]
-
-

@@ -74,7 +74,7 @@ def _blocked(step: Step, kernel: Kernel) -> list[Launch]:
 def _reduce_all(output: Node, part: Buffer, result: Buffer, count: int) -> Launch:
     source = input_node("a0", TensorType(output.dtype, (count,)))
     body = Graph("body", (source,), (output.op(source, axes=(0,)),))
-    return _launch(lower(body, (count,), (0,)), (part, result))
+    return _launch(lower(body, (count,), (0,), kind="row"), (part, result))
 
 
 def _region_scratch(node: Node) -> Sequence[int]:

@@ -9,6 +9,7 @@ Every thread takes the same indices in every loop of the kernel, so no barrier i
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,11 @@ def simulate(
     from numba import cuda
 
     namespace: dict[str, Any] = {**plain_names(), "cuda": cuda}
-    compiled = cuda.jit(function(source(kernel), namespace))
+    compiled: Any = cuda.jit(function(source(kernel), namespace))
     flat = [a.view(IN_MEMORY.get(a.dtype, a.dtype)) for a in arrays]
     dims = np.array(kernel.values or [0], np.int64)
     if blocks is None:
         blocks = max(1, -(-kernel.extent // threads))
-    compiled[blocks, threads](*flat, dims, kernel.extent)
+    with warnings.catch_warnings():  # machine code does not warn of an overflow
+        warnings.simplefilter("ignore", RuntimeWarning)
+        compiled[blocks, threads](*flat, dims, kernel.extent)

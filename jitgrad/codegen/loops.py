@@ -32,6 +32,8 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Load:
+    """name = array[at]."""
+
     name: str
     array: str
     at: Address
@@ -49,12 +51,16 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Let:
+    """name = text."""
+
     name: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
+    """array[at] = text."""
+
     array: str
     at: Address
     text: str

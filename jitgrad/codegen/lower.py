@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 from jitgrad.codegen.loops import (
@@ -34,9 +35,10 @@ class Lowering:
         axes: tuple[int, ...],
         alias: dict[int, int],
         stores: dict[int, Affine],
+        kind: str = "",
     ):
         self.body, self.domain, self.axes = body, domain, axes
-        self.kind = schedule(domain, axes)
+        self.kind = kind or schedule(domain, axes)
         self.kept = kept(domain, axes)
         self.names: dict[Node, str] = {}
         self.depth: dict[str, int] = {}
@@ -139,7 +141,7 @@ class Lowering:
 
     def nest(self, first: int, last: int, part: int | None) -> tuple[list[For], For | None]:
         loops = [For(d, part=d == part) for d in range(first, last)]
-        for outer, inner in zip(loops, loops[1:], strict=False):
+        for outer, inner in itertools.pairwise(loops):
             outer.body.append(inner)
         return loops, loops[0] if loops else None
 
@@ -223,11 +225,14 @@ def lower(
     axes: tuple[int, ...],
     alias: dict[int, int] | None = None,
     stores: dict[int, Affine] | None = None,
+    kind: str = "",
 ) -> Kernel:
-    """The kernel of a fused region. `stores` places outputs elsewhere than densely."""
+    """The kernel of a fused region. `stores` places outputs elsewhere than densely; `kind` asks
+    for another loop nest than the region's schedule.
+    """
     from jitgrad.codegen.nests import NESTS
 
-    lowering = Lowering(body, domain, axes, alias or {}, stores or {})
+    lowering = Lowering(body, domain, axes, alias or {}, stores or {}, kind)
     return NESTS[lowering.kind](lowering)
 
 

@@ -14,7 +14,8 @@ from jitgrad.errors import IRError
 def _contexts() -> tuple[Any, Any]:
     from numba.core.registry import cpu_target
 
-    typing, target = cpu_target.typing_context, cpu_target.target_context
+    typing: Any = cpu_target.typing_context
+    target: Any = cpu_target.target_context
     typing.refresh()
     target.refresh()
     return typing, target
@@ -42,7 +43,7 @@ def lower_to_llvm(
 
     typing, target = _contexts()
     letters = {"P": types.CPointer(types.int64), "i": types.int64}
-    flags = compiler.Flags()
+    flags: Any = compiler.Flags()
     flags.no_cpython_wrapper = True
     flags.no_cfunc_wrapper = True
     flags.no_compile = True

@@ -57,11 +57,13 @@ def _rows(low: Lowering, row: list[Statement]) -> None:
     outputs = list(enumerate(low.body.outputs))
     last = max([phases[n] for n in wanted], default=0)
     level = low.outer - 1
+
+    def append(_: int, made: Statement) -> None:
+        row.append(made)
+
     for phase in range(last + 1):
         ready = [n for n in wanted if not low.is_full(n) and phases[n] == phase]
-        low.fill(
-            [n for n in ready if n.op.kind != "reduce"], level, lambda _, made: row.append(made)
-        )
+        low.fill([n for n in ready if n.op.kind != "reduce"], level, append)
         here = [n for n in reductions if phases[n] == phase + 1]
         full = [i for i, o in outputs if low.is_full(o) and phases[o] == phase]
         if here or full:

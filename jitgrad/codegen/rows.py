@@ -21,6 +21,7 @@ def _node(step: Step) -> Node:
 
 
 def take(step: Step) -> list[Launch]:
+    """Rows by index."""
     node = _node(step)
     x, idx = node.inputs
     row = math.prod(x.shape[1:])
@@ -30,6 +31,7 @@ def take(step: Step) -> list[Launch]:
 
 
 def scatter(step: Step) -> list[Launch]:
+    """A copy of the base, then the updates into it."""
     node = _node(step)
     base, idx, updates = node.inputs
     row = math.prod(base.shape[1:])
@@ -42,6 +44,7 @@ def scatter(step: Step) -> list[Launch]:
 
 
 def dynamic_slice(step: Step) -> list[Launch]:
+    """A block at a computed place."""
     node = _node(step)
     x, sizes = node.inputs[0], node.shape
     if x.ndim == 0:
@@ -51,6 +54,7 @@ def dynamic_slice(step: Step) -> list[Launch]:
 
 
 def dynamic_update_slice(step: Step) -> list[Launch]:
+    """A copy of the whole, then the block into it."""
     node = _node(step)
     x, update = node.inputs[:2]
     if x.ndim == 0:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib as _difflib
 
 from jitgrad.ops import methods as _methods
-from jitgrad.ops import promote as _promote
 from jitgrad.ops.table import NAMES as _NAMES
 
 globals().update(_NAMES)
@@ -23,6 +22,3 @@ def __getattr__(name: str):
     near = _difflib.get_close_matches(name, [n for n in globals() if not n.startswith("_")], 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise AttributeError(f"module 'jitgrad.ops' has no attribute {name!r}{hint}")
-
-
-_ = _promote

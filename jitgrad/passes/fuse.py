@@ -186,14 +186,13 @@ class Fuser:
         (operand,) = node.inputs
         axes = node.attrs["axes"]
         group = self.groups[operand].root() if operand in self.groups else None
-        joins = (
+        if (
             group is not None
             and axes != ()
             and operand.shape == group.domain
             and group.axes in (None, axes)
             and self.has_room([group], [], node)
-        )
-        if joins:
+        ):
             group.axes = axes
             self.join(group, node, [])
             return

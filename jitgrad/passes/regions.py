@@ -86,9 +86,9 @@ class Regions:
         outside: list[Node] = []
         for operand in node.inputs:
             base = external(operand)
-            repeats = operand.op.name in ROW_TO_FULL and self.groups.get(base) is group
             if base is None:
                 continue
+            repeats = operand.op.name in ROW_TO_FULL and self.groups.get(base) is group
             if self.groups.get(operand) is group or self._is_again(operand, base):
                 inside.append(operand)
             elif repeats and base is operand.inputs[0] and repeats_row(operand, group):

@@ -41,6 +41,7 @@ def accepts(policy: Policy, dtype: DType) -> bool:
 
 
 def policy_name(policy: Policy) -> str:
+    """A policy in words, for errors."""
     return policy.name if isinstance(policy, DType) else POLICY_NAMES[policy]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -73,7 +74,7 @@ class broadcast:
 
     def infer(types, attrs) -> Type:
         x, shape, dims = tensor_type("broadcast", types[0]), attrs["shape"], attrs["dims"]
-        fits = len(dims) == x.ndim and all(a < b for a, b in zip(dims, dims[1:], strict=False))
+        fits = len(dims) == x.ndim and all(a < b for a, b in itertools.pairwise(dims))
         if not (fits and all(0 <= d < len(shape) for d in dims)) or x.shape != tuple(
             shape[d] for d in dims
         ):

@@ -11,7 +11,7 @@ from jitgrad.runtime.threads import size_blas_pool
 @functools.cache
 def address(name: str) -> int:
     """The address of a Fortran BLAS routine such as ``sgemm``."""
-    from scipy.linalg import cython_blas
+    from scipy.linalg import cython_blas  # pyright: ignore[reportAttributeAccessIssue]
 
     size_blas_pool()
     capsule = cython_blas.__pyx_capi__[name]

@@ -145,5 +145,3 @@ def _compiled(graph: Graph, updates: tuple[tuple[int, int], ...], jit: bool) -> 
 def compile_graph(graph: Graph, updates: Mapping[int, int] | None = None) -> Executable:
     """The executable of a graph; `updates` maps an output to the input array it overwrites."""
     return _compiled(graph, tuple(sorted((updates or {}).items())), config.get("jit"))
-
-

@@ -57,9 +57,7 @@ class Lowered:
     kernels  one report for each launch, in order.
     """
 
-    def __init__(
-        self, graph: Graph, updates: Mapping[int, int], arrays: Sequence[np.ndarray] = ()
-    ):
+    def __init__(self, graph: Graph, updates: Mapping[int, int], arrays: Sequence[np.ndarray] = ()):
         self.arrays = list(arrays)
         start = time.perf_counter()
         self.stages: list[tuple[str, Graph]] = [("trace", graph)]

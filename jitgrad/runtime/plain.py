@@ -22,7 +22,7 @@ Memory = Callable[[Pointer], np.ndarray]
 def _names() -> dict[str, Any]:
     """The kernels' names over raw memory: a pointer is a view of bytes."""
     typed = {
-        f"{code}_ptr": functools.partial(_typed, np.uint8 if code == "bool" else name)
+        f"{code}_ptr": functools.partial(_typed, "uint8" if code == "bool" else name)
         for code, name in NUMPY_NAMES.items()
     }
     half = functools.partial(_typed, "uint16")
@@ -41,10 +41,15 @@ def _kernel(source: str) -> Callable[..., None]:
 def run(plan: Plan, launches: Sequence[tuple[int, Launch]], memory: Memory) -> int:
     """Run a plan's launches over memory given as flat arrays of bytes; the executor's status."""
     status = np.zeros(2, np.int64)
+    libraries = {
+        position
+        for position, launch in launches
+        if any(isinstance(p, Library) for p in launch.pointers)
+    }
     done: set[int] = set()
     for number, (position, launch) in enumerate(launches):
         step = plan.steps[position]
-        if any(isinstance(p, Library) for p in launch.pointers):
+        if position in libraries:  # all of its launches at once
             if position not in done:
                 _by_reference(step, memory)
             done.add(position)

@@ -4,6 +4,7 @@ frame in Numba's simulator.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 
@@ -34,7 +35,7 @@ def python(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
     def launch(launch: Launch, memory: plain.Memory) -> None:
         cuts = sorted({0, launch.extent // 3, launch.extent * 2 // 3, launch.extent})
         pointers = [memory(p) for p in launch.pointers]
-        for lo, hi in reversed(list(zip(cuts, cuts[1:]))):
+        for lo, hi in reversed(list(itertools.pairwise(cuts))):
             with np.errstate(all="ignore"):
                 plain._kernel(launch.source)(pointers, list(launch.dims), lo, hi)
 
@@ -50,8 +51,7 @@ def simulated(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
             memory(p)[: length(p)].view(a.dtype.numpy)
             for p, a in zip(launch.pointers, launch.kernel.arrays, strict=True)
         ]
-        with np.errstate(all="ignore"):
-            cuda.simulate(launch.kernel, flat, threads=THREADS, blocks=2)
+        cuda.simulate(launch.kernel, flat, threads=THREADS, blocks=2)
 
     return by_launch(graph, arrays, launch)
 
@@ -77,11 +77,14 @@ def by_launch(
         base, offset = executable.locate(pointer)
         return bases[base].reshape(-1).view(np.uint8)[offset:]
 
-    for position, launch in executable.launches:
-        if launch.kernel is not None:
-            region(launch, memory)
+    for position, step in enumerate(executable.plan.steps):
+        launches = [launch for at, launch in executable.launches if at == position]
+        if step.node is not None and step.node.op.kind == "region":
+            for launch in launches:
+                region(launch, memory)
         else:
-            assert plain.run(executable.plan, [(position, launch)], memory) == 0
+            given = [(position, launch) for launch in launches]
+            assert plain.run(executable.plan, given, memory) == 0
     return results
 
 

@@ -52,7 +52,7 @@ def graph_of(chunk: list[tuple[Op, Sample]]) -> tuple[Graph, list[np.ndarray]]:
 
 
 def assert_close(op: Op, got: np.ndarray, want: np.ndarray) -> None:
-    assert got.shape == want.shape and got.dtype == want.dtype, op.name
+    assert (got.shape, got.dtype) == (want.shape, want.dtype), op.name
     if want.dtype.kind != "f":
         np.testing.assert_array_equal(got, want, err_msg=op.name)
         return

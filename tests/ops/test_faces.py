@@ -52,7 +52,7 @@ def test_mint() -> None:
     assert mint.gather(x, 1, Tensor([[0], [2]])).tolist() == [[0.5], [-0.75]]
     assert mint.equal(x, x) is True
     assert mint.softmax is ops.softmax
-    with pytest.raises(AttributeError, match="did you mean .*softmax"):
+    with pytest.raises(AttributeError, match=r"did you mean .*softmax"):
         mint.softmx  # noqa: B018
 
 

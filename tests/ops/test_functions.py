@@ -118,6 +118,41 @@ def test_gradient(row: Row) -> None:
         close(ours, theirs.asnumpy(), 1e-11)
 
 
+@pytest.mark.parametrize(
+    "row", WITH_GRADIENT, ids=[f"{i}-{row.name}" for i, row in enumerate(WITH_GRADIENT)]
+)
+def test_second_derivative(row: Row) -> None:
+    """A directional derivative of the gradient in the first input, against central differences."""
+    first, *rest = tensors(row)
+    rng = np.random.default_rng(2)
+    left, right = rng.standard_normal((2, *first.shape))
+
+    def slope(x: Tensor) -> Tensor:
+        return (ms.grad(scalar_loss(row))(x, *rest) * Tensor(left)).sum()
+
+    found = float((ms.grad(slope)(first).asnumpy() * right).sum())
+    step = 1e-5
+    ends = [slope(Tensor(first.asnumpy() + s * step * right)).item() for s in (1, -1)]
+    np.testing.assert_allclose(found, (ends[0] - ends[1]) / (2 * step), rtol=1e-5, atol=1e-6)
+
+
+def one_result(row: Row, inputs: list[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(parts(row.call(*inputs)))
+
+
+@EVERY_ROW
+def test_batched(row: Row) -> None:
+    """vmap over three examples is a loop over them."""
+    if row.name == "masked_select":
+        pytest.skip("the shape depends on values")
+    several = [Tensor(np.stack((x, x * 1.01, x * 0.99))) for x in row.inputs]
+    found = ms.vmap(lambda *inputs: one_result(row, list(inputs)))(*several)
+    for example in range(3):
+        wanted = one_result(row, [x[example] for x in several])
+        for ours, theirs in zip(found, wanted):
+            close(ours.asnumpy()[example], theirs.asnumpy(), 1e-9)
+
+
 FAMILIES = {
     "elementwise": table.ELEMENTWISE,
     "reductions": table.REDUCTIONS,

@@ -261,34 +261,46 @@ class Pad(Cell):
 
 
 class PixelShuffle(Cell):
-    """(n, c * r², h, w) to (n, c, h * r, w * r)."""
+    """(…, c * r², h, w) to (…, c, h * r, w * r)."""
 
     def __init__(self, upscale_factor: int):
         super().__init__()
         self.upscale_factor = single("PixelShuffle", "upscale_factor", upscale_factor)
 
     def construct(self, x: Tensor) -> Tensor:
-        r, (c, h, w) = self.upscale_factor, x.shape[-3:]
-        if c % (r * r):
-            raise fail(ShapeError, f"PixelShuffle({r}) got {c} channels, no multiple of {r * r}")
-        n = math.prod(x.shape[:-3])
-        y = ops.reshape(x, (n, c // (r * r), r, r, h, w))
-        y = ops.transpose(y, (0, 1, 4, 2, 5, 3))
-        return ops.reshape(y, (*x.shape[:-3], c // (r * r), h * r, w * r))
+        return ops.pixel_shuffle(x, self.upscale_factor)
 
 
 class PixelUnshuffle(Cell):
-    """(n, c, h * r, w * r) to (n, c * r², h, w)."""
+    """(…, c, h * r, w * r) to (…, c * r², h, w)."""
 
     def __init__(self, downscale_factor: int):
         super().__init__()
         self.downscale_factor = single("PixelUnshuffle", "downscale_factor", downscale_factor)
 
     def construct(self, x: Tensor) -> Tensor:
-        r, (c, h, w) = self.downscale_factor, x.shape[-3:]
-        if h % r or w % r:
-            raise fail(ShapeError, f"PixelUnshuffle({r}) got an image of {h}x{w}")
-        n = math.prod(x.shape[:-3])
-        y = ops.reshape(x, (n, c, h // r, r, w // r, r))
-        y = ops.transpose(y, (0, 1, 3, 5, 2, 4))
-        return ops.reshape(y, (*x.shape[:-3], c * r * r, h // r, w // r))
+        return ops.pixel_unshuffle(x, self.downscale_factor)
+
+
+class Upsample(Cell):
+    """Images (n, c, …) resized to `size` or by `scale_factor`; modes as in `ops.interpolate`."""
+
+    def __init__(
+        self,
+        size: Any = None,
+        scale_factor: Any = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+    ):
+        super().__init__()
+        if (size is None) == (scale_factor is None):
+            raise fail(ArgumentError, "Upsample takes size or scale_factor")
+        self.size, self.scale_factor, self.mode = size, scale_factor, mode
+        self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
+
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.interpolate(
+            *(x, self.size, self.scale_factor, self.mode, self.align_corners),
+            self.recompute_scale_factor,
+        )

@@ -243,3 +243,91 @@ class Conv1d(_Conv):
 def _with_row(init: Any) -> Any:
     """A given weight (out, in, size) as (out, in, 1, size)."""
     return ops.expand_dims(init, 2) if isinstance(init, Tensor) and init.ndim == 3 else init
+
+
+class Conv3d(_Conv):
+    """Convolution of volumes: (n, in_channels, d, h, w) to (n, out_channels, d', h', w').
+
+    As `Conv2d`, with triples; `padding` is one int, or six: two for each axis. `weight` has shape
+    (out_channels, in_channels / group, planes, rows, columns). It is computed as a sum of
+    two-dimensional convolutions, one for each plane of the kernel.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        pad_mode: str = "same",
+        padding: Any = 0,
+        dilation: Any = 1,
+        group: int = 1,
+        has_bias: bool = False,
+        weight_init: Any = None,
+        bias_init: Any = None,
+        data_format: str = "NCDHW",
+        dtype: Any = float32,
+    ):
+        name = type(self).__name__
+        if data_format != "NCDHW":
+            raise fail(ArgumentError, f"{name}: no such data_format: {data_format!r}")
+        sizes, steps, spread = (
+            _triple(name, what, value)
+            for what, value in (
+                ("kernel_size", kernel_size),
+                ("stride", stride),
+                ("dilation", dilation),
+            )
+        )
+        ends = (padding,) * 6 if isinstance(padding, int) else tuple(padding)
+        if len(ends) != 6:
+            raise fail(DTypeError, f"{name}: padding must be one or six ints, got {padding!r}")
+        groups = windows.single(name, "group", group)
+        super().__init__(
+            *(in_channels, out_channels, sizes[1:], steps[1:]),
+            *(windows.mode(name, pad_mode, padding), windows.four(name, ends[2:]), spread[1:]),
+            *(groups, has_bias, weight_init, bias_init, "NCHW", dtype),
+            (out_channels, in_channels // groups, *sizes),
+        )
+        self.kernel_size, self.stride, self.dilation, self.padding = sizes, steps, spread, padding
+        self._ends = ends[:2]
+
+    def construct(self, x: Tensor) -> Tensor:
+        x = self._image(x, 5)
+        (planes, *_), (step, *_), (spread, *_) = self.kernel_size, self.stride, self.dilation
+        first, last = self._ends if self.pad_mode == "pad" else (0, 0)
+        if self.pad_mode == "same":
+            reach, count = spread * (planes - 1) + 1, -(-x.shape[2] // step)
+            total = max((count - 1) * step + reach - x.shape[2], 0)
+            first, last = total // 2, total - total // 2
+        x = ops.pad(x, (0, 0, 0, 0, first, last)) if first or last else x
+        depth = (x.shape[2] - spread * (planes - 1) - 1) // step + 1
+        if depth < 1:
+            raise fail(ShapeError, f"{self.cls_name}: {planes} planes do not fit {list(x.shape)}")
+        parts = []
+        for k in range(planes):
+            start = k * spread
+            parts.append(self._plane(x[:, :, start : start + (depth - 1) * step + 1 : step], k))
+        y = parts[0]
+        for part in parts[1:]:
+            y = y + part
+        y = ops.transpose(ops.reshape(y, (-1, depth, *y.shape[1:])), (0, 2, 1, 3, 4))
+        return y if self.bias is None else ops.bias_add(y, self.bias)
+
+    def _plane(self, x: Tensor, k: int) -> Tensor:
+        """One plane of the kernel on every plane of x (n, c, d, h, w): (n * d, …)."""
+        images = ops.reshape(ops.transpose(x, (0, 2, 1, 3, 4)), (-1, x.shape[1], *x.shape[3:]))
+        padding = self._pads if self.pad_mode == "pad" else 0
+        return ops.conv2d(
+            *(images, self.weight[:, :, k], None, self._stride, self.pad_mode, padding),
+            *(self._dilation, self.group),
+        )
+
+
+def _triple(name: str, what: str, value: Any) -> tuple[int, int, int]:
+    values = (value,) * 3 if isinstance(value, int) else tuple(value)
+    if len(values) != 3:
+        raise fail(DTypeError, f"{name}: {what} must be one or three ints, got {value!r}")
+    planes, rows, columns = (windows.single(name, what, v) for v in values)
+    return planes, rows, columns

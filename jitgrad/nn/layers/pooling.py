@@ -230,43 +230,24 @@ class _Adaptive2d(Cell):
         super().__init__()
         self.output_size = output_size
 
-    def construct(self, x: Tensor) -> Tensor:
-        if x.ndim not in (3, 4):
-            raise fail(ShapeError, f"{self.cls_name} takes 3 or 4 axes, got {list(x.shape)}")
-        wanted = self.output_size
-        wanted = wanted if isinstance(wanted, (tuple, list)) else (wanted, wanted)
-        return adaptive(x, tuple(wanted), self._reduce)
-
     def extend_repr(self) -> str:
         return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool2d(_Adaptive2d):
-    """Means over windows that divide the image into `output_size` (rows, columns; None keeps)."""
+    """Means over windows that divide the image into `output_size` (rows, columns; None keeps).
 
-    _reduce = staticmethod(lambda x, axis: ops.mean(x, axis))
+    Window i of n covers floor(i * size / n) up to ceil((i + 1) * size / n), per axis.
+    """
+
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.adaptive_avg_pool2d(x, self.output_size)
 
 
 class AdaptiveMaxPool2d(_Adaptive2d):
-    """Largest values of windows that divide the image into `output_size`."""
+    """Largest values of windows that divide the image into `output_size`; see
+    `AdaptiveAvgPool2d`.
+    """
 
-    _reduce = staticmethod(lambda x, axis: ops.amax(x, axis))
-
-
-def adaptive(x: Tensor, wanted: tuple[int | None, ...], reduce: Any) -> Tensor:
-    """Window i of n covers floor(i * size / n) up to ceil((i + 1) * size / n), per axis."""
-    for axis, count in zip((x.ndim - 2, x.ndim - 1), wanted, strict=True):
-        size = x.shape[axis]
-        if count is None or count == size:
-            continue
-        if size % count == 0:
-            split = (*x.shape[:axis], count, size // count, *x.shape[axis + 1 :])
-            x = reduce(ops.reshape(x, split), axis + 1)
-            continue
-        parts = []
-        for i in range(count):
-            low, high = i * size // count, -(-(i + 1) * size // count)
-            place = (slice(None),) * axis + (slice(low, high),)
-            parts.append(reduce(x[place], axis))
-        x = ops.stack(parts, axis)
-    return x
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.adaptive_max_pool2d(x, self.output_size)

@@ -1,0 +1,198 @@
+"""Attention, and the layers of a Transformer encoder. Vaswani et al. (2017)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+from jitgrad import ops
+from jitgrad.errors import ArgumentError, ShapeError, fail
+from jitgrad.ir.types import dtype as dtype_of
+from jitgrad.ir.types import float32
+from jitgrad.nn.activations import as_activation
+from jitgrad.nn.cell import Cell
+from jitgrad.nn.containers import CellList
+from jitgrad.nn.initializer import XavierUniform, initializer
+from jitgrad.nn.layers.basic import Dense, Dropout
+from jitgrad.nn.layers.norm import LayerNorm
+from jitgrad.nn.layers.windows import single
+from jitgrad.tensor import Parameter, Tensor
+
+
+class MultiheadAttention(Cell):
+    """softmax(q kᵀ / sqrt(d)) v in several heads, with projections before and after.
+
+    query (l, n, embed_dim), key (s, n, kdim) and value (s, n, vdim), or (n, l, …) with
+    `batch_first`, to the output, shaped as the query, and the weights (n, l, s), averaged over the
+    heads unless ``average_attn_weights=False``, or None with ``need_weights=False``.
+    key_padding_mask (n, s) is True where a key counts for nothing; attn_mask (l, s) is True where
+    a pair does not count, or a float that is added to the scores.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        has_bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        dtype: Any = float32,
+    ):
+        super().__init__()
+        name = self.cls_name
+        self.embed_dim = single(name, "embed_dim", embed_dim)
+        self.num_heads = single(name, "num_heads", num_heads)
+        if embed_dim % num_heads:
+            raise fail(ArgumentError, f"{name}: {embed_dim} values in {num_heads} heads")
+        if add_bias_kv or add_zero_attn:
+            raise fail(ArgumentError, f"{name}: add_bias_kv and add_zero_attn are not there yet")
+        self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
+        self.dropout, self.batch_first, self.has_bias = float(dropout), batch_first, has_bias
+        kind, xavier = dtype_of(dtype), XavierUniform()
+        self.packed = self.kdim == self.vdim == embed_dim
+        if self.packed:
+            shape = (3 * embed_dim, embed_dim)
+            self.in_proj_weight = Parameter(initializer(xavier, shape, kind), "in_proj_weight")
+        else:
+            for what, width in (("q", embed_dim), ("k", self.kdim), ("v", self.vdim)):
+                values = initializer(xavier, (embed_dim, width), kind)
+                setattr(self, f"{what}_proj_weight", Parameter(values, f"{what}_proj_weight"))
+        self.in_proj_bias = None
+        if has_bias:
+            values = initializer("zeros", (3 * embed_dim,), kind)
+            self.in_proj_bias = Parameter(values, "in_proj_bias")
+        bias = "zeros" if has_bias else None
+        self.out_proj = Dense(embed_dim, embed_dim, None, bias, has_bias, dtype=dtype)
+
+    def construct(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+    ) -> tuple[Tensor, Tensor | None]:
+        q, k, v = (self._heads(x, which) for which, x in enumerate((query, key, value)))
+        scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) / math.sqrt(q.shape[-1])
+        if attn_mask is not None:
+            mask = attn_mask
+            if mask.ndim == 3:
+                mask = ops.reshape(mask, (-1, self.num_heads, *mask.shape[1:]))
+            scores = _masked(scores, mask)
+        if key_padding_mask is not None:
+            n, s = key_padding_mask.shape
+            scores = _masked(scores, ops.reshape(key_padding_mask, (n, 1, 1, s)))
+        weights = ops.softmax(scores, -1)
+        if self.training and self.dropout:
+            weights = ops.dropout(weights, self.dropout, True)
+        mixed = ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3))
+        y = self.out_proj(ops.reshape(mixed, (*mixed.shape[:2], self.embed_dim)))
+        y = y if self.batch_first else ops.transpose(y, (1, 0, 2))
+        if not need_weights:
+            return y, None
+        return y, ops.mean(weights, 1) if average_attn_weights else weights
+
+    def _heads(self, x: Tensor, which: int) -> Tensor:
+        """Query (0), key (1) or value (2), projected: (n, heads, length, embed_dim / heads)."""
+        width = (self.embed_dim, self.kdim, self.vdim)[which]
+        if x.ndim != 3 or x.shape[-1] != width:
+            raise fail(
+                ShapeError,
+                f"{self.cls_name} got {['query', 'key', 'value'][which]} of shape {list(x.shape)}",
+                why=f"it takes three axes, the last of {width}",
+            )
+        e = self.embed_dim
+        part = slice(which * e, (which + 1) * e)
+        if self.packed:
+            weight = self.in_proj_weight[part]
+        else:
+            weight = getattr(self, f"{'qkv'[which]}_proj_weight")
+        bias = None if self.in_proj_bias is None else self.in_proj_bias[part]
+        y = ops.dense(x if self.batch_first else ops.transpose(x, (1, 0, 2)), weight, bias)
+        y = ops.reshape(y, (*y.shape[:2], self.num_heads, e // self.num_heads))
+        return ops.transpose(y, (0, 2, 1, 3))
+
+
+def _masked(scores: Tensor, mask: Tensor) -> Tensor:
+    if mask.dtype.kind == "b":
+        return ops.where(mask, -math.inf, scores)
+    return scores + mask
+
+
+class TransformerEncoderLayer(Cell):
+    """Self-attention and two dense layers, each with dropout, a sum and a layer norm around it.
+
+    src (l, n, d_model), or (n, l, d_model) with `batch_first`, to the same shape. `norm_first`
+    normalizes before instead of after.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Any = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        dtype: Any = float32,
+    ):
+        super().__init__()
+        self.self_attn = MultiheadAttention(
+            d_model, nhead, dropout, batch_first=batch_first, dtype=dtype
+        )
+        self.linear1 = Dense(d_model, dim_feedforward, dtype=dtype)
+        self.linear2 = Dense(dim_feedforward, d_model, dtype=dtype)
+        self.norm1 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
+        self.norm2 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
+        self.dropout, self.dropout1 = Dropout(p=dropout), Dropout(p=dropout)
+        self.dropout2 = Dropout(p=dropout)
+        self.activation = as_activation(self.cls_name, activation)
+        self.norm_first = norm_first
+
+    def construct(
+        self,
+        src: Tensor,
+        src_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+    ) -> Tensor:
+        masks = (src_mask, src_key_padding_mask)
+        if self.norm_first:
+            x = src + self._attend(self.norm1(src), *masks)
+            return x + self._feed(self.norm2(x))
+        x = self.norm1(src + self._attend(src, *masks))
+        return self.norm2(x + self._feed(x))
+
+    def _attend(self, x: Tensor, mask: Tensor | None, padding: Tensor | None) -> Tensor:
+        y, _ = self.self_attn(x, x, x, padding, False, mask)
+        return self.dropout1(y)
+
+    def _feed(self, x: Tensor) -> Tensor:
+        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+
+
+class TransformerEncoder(Cell):
+    """`num_layers` copies of an encoder layer, and a norm behind them."""
+
+    def __init__(self, encoder_layer: Cell, num_layers: int, norm: Cell | None = None):
+        super().__init__()
+        self.layers = CellList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
+        self.num_layers, self.norm = num_layers, norm
+
+    def construct(
+        self,
+        src: Tensor,
+        src_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+    ) -> Tensor:
+        for layer in self.layers:
+            src = layer(src, src_mask, src_key_padding_mask)
+        return src if self.norm is None else self.norm(src)
