@@ -52,6 +52,8 @@ _LATER = ("nn", "train", "numpy", "mint", "common", "tools", "data")  # imported
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in ("save_checkpoint", "load_checkpoint", "load_param_into_net"):
+        return getattr(importlib.import_module(f"{__name__}.train"), name)
     if name == "compare":
         return importlib.import_module(f"{__name__}.tools.compare").compare
     if name == "stop_gradient":

@@ -359,4 +359,5 @@ def gathered(r: Random, values: Values) -> str | None:
 MAKERS: tuple[Maker, ...] = (
     unary, binary, unary, binary, rounding, power, integers, choice, bounded, cast, reduction,
     reduction, logical, reshaped, sliced, moved, joined, padded, split, product, rows, gathered,
+    product, rows, gathered,
 )  # fmt: skip

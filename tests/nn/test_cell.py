@@ -352,6 +352,36 @@ def test_forward_hooks(mode: str) -> None:
         cell.register_forward_hook(3)
 
 
+def test_backward_hooks() -> None:
+    seen: list[tuple[float, float]] = []
+
+    def watch(cell, grad_input, grad_output):
+        seen.append((float(grad_input[0]), float(grad_output[0])))
+        return (grad_input[0] * 10,)
+
+    cell = Scale(1)
+    handle = cell.register_backward_hook(watch)
+    x = ms.Tensor([3.0])
+    assert float(ms.grad(lambda x: cell(x) * 5)(x)) == 100
+    assert seen == [(10, 5)]
+    handle.remove()
+    assert float(ms.grad(lambda x: cell(x) * 5)(x)) == 10
+
+
+def test_backward_pre_hook(mode: str) -> None:
+    cell = Scale(1)
+    cell.register_backward_pre_hook(lambda cell, grads: grads[0] * 3)
+    got = ms.grad(lambda x: cell(x) * 5, 0, cell.factor)(ms.Tensor([3.0]))
+    assert [float(g) for g in got] == [30, 45]
+
+
+def test_backward_hooks_are_not_compiled_yet() -> None:
+    cell = Scale(1)
+    cell.register_backward_hook(lambda cell, grad_input, grad_output: None)
+    with pytest.raises(RuntimeError, match="Scale has a backward hook, and is being compiled"):
+        ms.jit(lambda x: cell(x))(ms.Tensor([1.0]))
+
+
 def test_bprop(mode: str) -> None:
     class Odd(nn.Cell):
         def construct(self, x, y):

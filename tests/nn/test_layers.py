@@ -125,6 +125,32 @@ CASES: dict[str, tuple[Callable[[], nn.Cell], Array, Callable[[Array, Values], A
         lambda x, w: x @ w["weight"][:, :, 0, 0].T,
     ),
     "conv1d": (lambda: nn.Conv1d(2, 3, 3, stride=2), draw(2, 2, 9), lines),
+    "conv3d": (
+        lambda: nn.Conv3d(2, 2, (2, 2, 1), stride=(2, 1, 1), pad_mode="valid", has_bias=True),
+        draw(2, 2, 5, 3, 2),
+        lambda x, w: (
+            sum(
+                np.einsum(
+                    "ncdhw,oc->nodhw", x[:, :, a : a + 3 : 2, b : b + 2], w["weight"][:, :, a, b, 0]
+                )
+                for a in range(2)
+                for b in range(2)
+            )
+            + w["bias"].reshape(1, 2, 1, 1, 1)
+        ),
+    ),
+    "conv3d_same": (
+        lambda: nn.Conv3d(1, 2, (3, 1, 1)),
+        draw(1, 1, 4, 2, 2),
+        lambda x, w: sum(
+            np.einsum(
+                "ncdhw,oc->nodhw",
+                np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0), (0, 0)))[:, :, a : a + 4],
+                w["weight"][:, :, a, 0, 0],
+            )
+            for a in range(3)
+        ),
+    ),
     "conv2d_transpose_same": transpose_case((6, 8), {"stride": 2}, (2, 2), (0, 1, 0, 1)),
     "conv2d_transpose_valid": transpose_case(
         (7, 9), {"stride": 2, "pad_mode": "valid", "has_bias": True}, (2, 2), (0, 0, 0, 0)
@@ -265,6 +291,11 @@ CASES: dict[str, tuple[Callable[[], nn.Cell], Array, Callable[[Array, Values], A
         lambda: nn.PixelShuffle(2),
         draw(1, 8, 2, 3),
         lambda x, w: x.reshape(1, 2, 2, 2, 2, 3).transpose(0, 1, 4, 2, 5, 3).reshape(1, 2, 4, 6),
+    ),
+    "upsample": (
+        lambda: nn.Upsample(scale_factor=2.0),
+        draw(1, 2, 2, 3),
+        lambda x, w: x.repeat(2, 2).repeat(2, 3),
     ),
     "pixel_there_and_back": (
         lambda: nn.SequentialCell(nn.PixelShuffle(2), nn.PixelUnshuffle(2)),

@@ -64,7 +64,7 @@ PIECES = {
 
 
 def erfinv(x: Any) -> Any:
-    """Inverse error function; inf at 1, nan beyond.  At most 4 ulp."""
+    """Inverse error function; inf at 1, nan beyond.  At most 3 ulp."""
     a = absolute(x)
     w = -log((1.0 - a) * (1.0 + a))
     variables = {"w": w, "root": sqrt(absolute(w))}

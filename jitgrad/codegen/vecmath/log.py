@@ -110,12 +110,12 @@ def log_pair(x: Any) -> tuple[Any, Any]:
 
 
 def log2(x: Any) -> Any:
-    """Logarithm to base 2, exact for powers of 2.  At most 1 ulp."""
+    """Logarithm to base 2, exact for powers of 2.  At most 1.2 ulp."""
     return _based(x, LOG2E[width(x)], (1.0, 0.0))
 
 
 def log10(x: Any) -> Any:
-    """Logarithm to base 10.  At most 1 ulp."""
+    """Logarithm to base 10.  At most 1.2 ulp."""
     return _based(x, LOG10E[width(x)], LOG10_2[width(x)])
 
 
@@ -129,7 +129,7 @@ def _based(x: Any, unit: tuple[float, float], two: tuple[float, float]) -> Any:
 
 
 def log1p(x: Any) -> Any:
-    """log(1 + x), accurate where x is small.  At most 1 ulp."""
+    """log(1 + x), accurate where x is small.  At most 1.1 ulp."""
     y = select(x < INF, log1p_sum(x, 0.0), x)
     y = select(x < -1.0, NAN, y)
     return copysign(select(x == -1.0, -INF, y), x)

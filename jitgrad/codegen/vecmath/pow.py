@@ -70,7 +70,7 @@ def log2_pair(x: Any) -> tuple[Any, Any]:
 
 
 def pow(x: Any, y: Any) -> Any:
-    """x**y with all of C's (and NumPy's) special cases.  At most 2 ulp."""
+    """x**y with all of C's (and NumPy's) special cases.  At most 1.5 ulp."""
     w = width(x)
     a = absolute(x)
     head, low = log2_pair(a)

@@ -69,7 +69,7 @@ ERFC = {
 
 
 def erf(x: Any) -> Any:
-    """Error function.  At most 2 ulp."""
+    """Error function.  At most 1.5 ulp."""
     w = width(x)
     a = clamp_above(absolute(x), pick(x, 4.1, 6.1))
     z = a * a
