@@ -22,7 +22,8 @@ from jitgrad.codegen.loops import (
     Statement,
     Store,
 )
-from jitgrad.ir.types import float16
+from jitgrad.codegen.scalar import convert
+from jitgrad.ir.types import float16, int64
 
 INDENT = "    "
 
@@ -61,7 +62,7 @@ def _simple(s: Load | Running | Let | Store) -> str:
     if isinstance(s, Let):
         return f"{s.name} = {s.text}"
     if isinstance(s, Running):
-        return f"{s.name} = to_{s.dtype.code}({index(s.at)})"
+        return f"{s.name} = {convert(index(s.at), int64, s.dtype)}"
     if isinstance(s, Load):
         return f"{s.name} = {_loaded(f'{s.array}[{index(s.at)}]', s)}"
     text = s.text

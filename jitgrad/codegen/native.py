@@ -59,7 +59,9 @@ def lower_to_llvm(
         {},
         library=library,
     )
-    return library.kept, compiled.fndesc.llvm_func_name
+    # Numba promises LLVM that int64 arithmetic does not overflow; ours wraps, as NumPy's does.
+    wrapping = re.sub(r"\b(add|sub|mul|shl)( nuw)? nsw ", r"\1 ", library.kept)
+    return wrapping, compiled.fndesc.llvm_func_name
 
 
 @functools.cache

@@ -34,6 +34,13 @@ SIGN = {
     "i": "to_{T}({0} > {T}(0)) - to_{T}({0} < {T}(0))",
     "u": "to_{T}({0} > {T}(0))",
 }
+# Shifts by all bits or more (or by less than none) leave nothing, or the sign.
+SHIFTS = {
+    (ast.LShift, "i"): "select(to_u64({1}) < u64(64), to_{T}({0} << {1}), {T}(0))",
+    (ast.LShift, "u"): "select(to_u64({1}) < u64(64), to_{T}({0} << {1}), {T}(0))",
+    (ast.RShift, "i"): "to_{T}({0} >> select(to_u64({1}) < u64(64), {1}, {T}(63)))",
+    (ast.RShift, "u"): "select(to_u64({1}) < u64(64), to_{T}({0} >> {1}), {T}(0))",
+}
 # One function for all dtypes, resolved by its operands.
 GENERIC = frozenset({"select"})
 
@@ -88,14 +95,14 @@ def expression(op: Op, operands: Sequence[str], dtype: DType, result: DType) -> 
     if result is float16:
         return f"round_f16({text})"
     keeps_width = result in (int64, uint64) or not result.is_int
-    if keeps_width or "(" in text.split(" ")[0]:
+    if keeps_width or isinstance(_tree(op.scalar), ast.Call):
         return text
     return f"to_{result.code}({text})"
 
 
 BINARY = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.BitAnd: "&", ast.BitOr: "|",
-    ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+    ast.BitXor: "^",
 }  # fmt: skip
 COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 
@@ -110,6 +117,9 @@ def _write(tree: ast.expr, names: dict[str, str], dtype: DType, outermost: bool 
         return literal(np.asarray(tree.value), dtype)
     if isinstance(tree, ast.UnaryOp):
         text = f"-{inner(tree.operand)}"
+    elif isinstance(tree, ast.BinOp) and (type(tree.op), dtype.kind) in SHIFTS:
+        form = SHIFTS[type(tree.op), dtype.kind]
+        return form.format(inner(tree.left), inner(tree.right), T=dtype.code)
     elif isinstance(tree, ast.BinOp):
         text = f"{inner(tree.left)} {BINARY[type(tree.op)]} {inner(tree.right)}"
     elif isinstance(tree, ast.Compare):

@@ -93,7 +93,7 @@ def test_gradients_are_differences(program: Program) -> None:
     found = arrays(ms.grad(loss, program.positions)(*program.tensors()))
     terms = [g * directions[i] for i, g in zip(program.positions, found)]
     slope, size = (float(sum(np.sum(f(t)) for t in terms)) for f in (np.asarray, np.abs))
-    h = 2e-4
+    h = 5e-5
     coarse, fine = difference(value, 2 * h), difference(value, h)
     # Twice the step is wrong by 16 times as much. Where it is by far more, a tie is near after all.
     rounding = program.coarsest() * SIZE * LARGEST / h

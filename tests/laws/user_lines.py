@@ -15,8 +15,8 @@ import numpy as np
 import jitgrad as ms
 from jitgrad import Tensor, ops
 
-SIZE = 60  # elements of the largest value
-MARGIN = 1e-2  # least distance from a tie or a kink
+SIZE = 420  # elements of the largest value
+MARGIN = 1e-3  # least distance from a tie or a kink
 FLOATS = ("float64", "float32")
 
 Values = dict[str, Tensor]

@@ -20,6 +20,7 @@ from jitgrad import Tensor, tree
 from tests.laws.user_lines import FLOATS, MAKERS, NAMES, SIZE
 
 EXTENTS = (1, 2, 3, 5)
+LONG = 70  # more than the kernels' loops take in one step
 LARGEST = 30.0  # magnitude of the largest value
 ULPS = 8  # what one op may be wrong by: 4.4 of the worst function, and a sum's order
 
@@ -188,6 +189,8 @@ def _array(r: Random, dtype: str) -> np.ndarray:
     shape = r.sample(EXTENTS, r.randint(0, 3))
     if r.randint(0, 9) == 0:
         shape = [*shape[:1], 0]
+    elif r.randint(0, 4) == 0:
+        shape = [*shape[:2], LONG]
     rng = np.random.default_rng(r.randint(0, 999))
     if dtype == "int32":
         return np.asarray(rng.integers(-3, 9, shape), np.int32)

@@ -96,10 +96,12 @@ def unrolled(kind: str, x: Array, cell: nn.Cell, layers: int, both: bool) -> Arr
 
 
 @pytest.mark.parametrize(("layers", "both", "batch_first"), [(1, False, True), (2, True, False)])
-@pytest.mark.parametrize("kind", SEQUENCES)
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [*(("pynative", kind) for kind in SEQUENCES), ("graph", "gru"), ("graph", "lstm")],
+    indirect=["mode"],
+)
 def test_sequences(mode: str, kind: str, layers: int, both: bool, batch_first: bool) -> None:
-    if mode == "graph" and kind == "tanh":
-        pytest.skip("like the others, and compiling takes time")
     cell = SEQUENCES[kind](num_layers=layers, bidirectional=both, batch_first=batch_first)
     double(cell)
     x = draw(3, 4, 3)

@@ -85,8 +85,9 @@ def reduce(x: Any) -> tuple[Any, Any, Any]:
     # times pi/2
     product, error = two_prod(hi, const(x, HALF_PI[w][0]))
     error = error + fma(hi, HALF_PI[w][1], lo * HALF_PI[w][0])
+    hi, lo = fast_two_sum(product, error)
     small = a < QUARTER_PI
-    return select(small, 0, n), select(small, a, product), select(small, 0.0, error)
+    return select(small, 0, n), select(small, a, hi), select(small, 0.0, lo)
 
 
 def _digits(position: Any, w: int) -> tuple[Any, Any, Any]:
