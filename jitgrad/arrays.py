@@ -23,6 +23,13 @@ def dtype_asked(of: Any) -> DType:
 def to_array(data: Any, wanted: DType | None) -> np.ndarray:
     """A fresh C-contiguous array of one of our dtypes."""
     python_floats = type(data) is float
+    if isinstance(data, np.ma.MaskedArray):
+        raise fail(
+            DTypeError,
+            "Tensor got a masked array",
+            why="its mask would be lost",
+            instead="array.filled(0), or array.data for what is under the mask",
+        )
     if isinstance(data, (np.ndarray, np.generic, bool, int, float)):
         array = np.asarray(data)
     elif isinstance(data, (list, tuple, range)):

@@ -79,6 +79,8 @@ def signatures(palette: Palette) -> tuple[tuple[Op, tuple[DType, ...]], ...]:
     found = []
     for name in sorted(palette.ops & ELEMENTWISE):
         for dtype in palette.dtypes:
+            if name == "pow" and not dtype.is_float:
+                continue  # a negative power of an integer has no value
             sample = next(iter(OPS[name].samples(dtype)), None)
             if sample is not None:
                 dtypes = tuple(_dtype(a) for a in sample.inputs)

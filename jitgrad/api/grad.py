@@ -242,7 +242,14 @@ class Gradient:
 
         out, linear = linearize(call, flat, weights)
         differentiated = self.differentiated(out)
-        count = sum(isinstance(x, Tensor) for x in tree.flatten(differentiated)[0])
+        leaves = tree.flatten(differentiated)[0]
+        if not leaves:
+            raise fail(
+                DTypeError,
+                f"{title(self.fn)} returned {differentiated!r}, which has no gradient",
+                instead="return the value to differentiate",
+            )
+        count = sum(isinstance(x, Tensor) for x in leaves)
         if self.sens_param:
             seeds = given_seeds(linear.outputs[:count], sens)
         else:

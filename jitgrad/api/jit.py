@@ -54,6 +54,8 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
         return functools.partial(jit, **options)
     if isinstance(function, Compiled):
         return function
+    if isinstance(function, (staticmethod, classmethod)):
+        return type(function)(jit(function.__func__))
     if not callable(function):
         raise fail(DTypeError, f"jit got a {type(function).__name__}", why="it takes a function")
     return Compiled(function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -171,7 +171,15 @@ def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     return store[key]
 
 
+class _Keyed(NamedTuple):
+    """Axes for the values of a dict."""
+
+    items: tuple[tuple[Any, Any], ...]
+
+
 def _frozen(axes: Any) -> Any:
+    if isinstance(axes, dict):
+        return _Keyed(tuple([(key, _frozen(a)) for key, a in axes.items()]))
     if isinstance(axes, (tuple, list)):
         return tuple([_frozen(a) for a in axes])
     if axes is not None and (isinstance(axes, bool) or not isinstance(axes, (int, np.integer))):
@@ -238,7 +246,7 @@ class Mapped:
     def axes_of(self, args: tuple) -> list[int | None]:
         """An axis for each leaf of the arguments."""
         given = self.in_axes
-        if not isinstance(given, tuple):
+        if not isinstance(given, tuple) or isinstance(given, _Keyed):
             given = (given,) * len(args)
         if len(given) != len(args):
             raise fail(
@@ -259,6 +267,11 @@ def _spread(axes: Any, value: Any) -> list[int | None]:
     """One axis for each leaf of a value."""
     if not isinstance(axes, tuple):
         return [axes] * len(tree.flatten(value)[0])
+    if isinstance(axes, _Keyed):
+        by_key = dict(axes.items)
+        if not isinstance(value, dict) or by_key.keys() != value.keys():
+            raise fail(ArgumentError, f"vmap got axes {by_key} for something of another structure")
+        axes = tuple([by_key[key] for key in value])
     children = list(value.values()) if isinstance(value, dict) else value
     if not isinstance(children, (tuple, list)) or len(children) != len(axes):
         raise fail(ArgumentError, f"vmap got axes {axes} for something of another structure")

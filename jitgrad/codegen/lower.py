@@ -99,6 +99,13 @@ class Lowering:
         leaves = {n: None for n in self.body.nodes if not list(self.operands(n))}
         return topological(outputs, stop=leaves)
 
+    def wanted_in_pass(self, outputs: Sequence[Node]) -> list[Node]:
+        """Values on the whole domain that are needed for some outputs; those of rows are known."""
+        wanted = self.wanted(outputs)
+        known = {n: None for n in wanted if not list(self.operands(n)) or not self.is_full(n)}
+        inside = topological(outputs, stop=known)
+        return [n for n in inside if self.is_full(n)]
+
     def store_address(self, position: int, output: Node) -> Affine:
         if position in self.stores:
             return self.stores[position]

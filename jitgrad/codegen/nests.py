@@ -78,8 +78,9 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
         name = low.name("s")
         low.names[node], low.depth[name] = name, low.outer - 1
         made.append(Let(name, identity(node.op, node.dtype)))
-    needed = low.wanted([n.inputs[0] for n in reductions] + [low.body.outputs[i] for i in full])
-    inside = [n for n in needed if low.is_full(n) and n.op.kind != "reduce"]
+    inside = low.wanted_in_pass(
+        [n.inputs[0] for n in reductions] + [low.body.outputs[i] for i in full]
+    )
     loops, first = low.nest(low.outer, len(low.dims), part=None)
     known = dict(low.names)
 

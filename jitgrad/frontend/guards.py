@@ -5,10 +5,13 @@ function's code reads. `Guards` notes them before the trace, by looking at the c
 at each call: by identity, a dict lookup each. Attributes of Cells announce their changes (`bump`),
 so those are only looked at again after one. Tensors are checked by identity: their values are
 inputs. NumPy arrays are compared with a copy.
+
+What code does without naming it stays unseen: `globals()["k"]`, `os.environ`, files, the clock.
 """
 
 from __future__ import annotations
 
+import collections
 import dis
 import functools
 import os
@@ -93,6 +96,7 @@ KINDS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
         lambda h, k: h.__dict__.get(k, MISSING),
         "{h}.__dict__.get({k!r}, MISSING) is {e}",
     ),
+    "slot": (lambda h, k: getattr(h, k, MISSING), "getattr({h}, {k!r}, MISSING) is {e}"),
     "defaults": (lambda h, k: getattr(h, k), "{h}.{k} is {e}"),
     "type": (lambda h, k: h._type, "{h}._type is {e}"),
     "item": (lambda h, k: h[k], "{h}[{k!r}] is {e}"),
@@ -169,6 +173,7 @@ class Scan:
         self.names: set[str] = set()
         self.seen: dict[int, Any] = {}  # keeps them alive: an id must stay taken
         self.open: list[tuple[Any, set[str]]] = []  # objects, and the attributes noted so far
+        self.noted: set[tuple[str, int, Any]] = set()
 
     def add(self, roots: Iterable[Any]) -> Guards:
         """The guards of everything reachable from the roots."""
@@ -184,8 +189,11 @@ class Scan:
     def note(
         self, kind: str, holder: Any, key: Any, expected: Any, *, rarely: bool = False
     ) -> None:
-        checks = self.guards.rarely if rarely else self.guards.always
-        checks.append(Check(kind, holder, key, expected))
+        name = kind, id(holder), key if isinstance(key, (str, int)) else None
+        if name not in self.noted:
+            self.noted.add(name)
+            checks = self.guards.rarely if rarely else self.guards.always
+            checks.append(Check(kind, holder, key, expected))
 
     def visit(self, value: Any) -> None:
         if type(value) in PLAIN or id(value) in self.seen:
@@ -197,7 +205,7 @@ class Scan:
             pass
         elif isinstance(value, np.ndarray):
             self.note("array", value, None, value.copy())
-        elif isinstance(value, (tuple, list, dict, set, frozenset)):
+        elif isinstance(value, (tuple, list, dict, set, frozenset, collections.deque)):
             self.container(value)
         elif isinstance(value, types.FunctionType):
             self.function(value)
@@ -210,7 +218,7 @@ class Scan:
         elif isinstance(value, types.ModuleType):
             if not _module_is_library(value):
                 self.open.append((value, set()))
-        elif hasattr(value, "__dict__"):
+        elif hasattr(value, "__dict__") or _slots(type(value)):
             self.instance(value)
 
     def container(self, value: Any, rarely: bool = False) -> None:
@@ -251,23 +259,40 @@ class Scan:
         table = value.__globals__
         globals_read, attributes_read = _reads(value.__code__)
         self.names |= attributes_read
+        if value.__dict__:
+            self.open.append((value, set()))
         for name in globals_read:
             self.note("global", table, name, table.get(name, MISSING))
             self.visit(table.get(name))
 
     def instance(self, value: Any) -> None:
-        self.visit(value.__dict__.get("__wrapped__"))
+        own = getattr(value, "__dict__", {})
+        self.visit(own.get("__wrapped__"))
+        kind = value if isinstance(value, type) else type(value)
         if is_cell(value):
             self.cell(value)
-        elif not _class_is_library(value if isinstance(value, type) else type(value)):
+        elif not _class_is_library(kind):
             self.open.append((value, set()))
+            self.special(kind, isinstance(value, type))
+        elif not isinstance(value, type) and not kind.__module__.startswith("jitgrad"):
+            self.open.append((value, set()))  # an argparse.Namespace, say
+
+    def special(self, kind: type, called: bool) -> None:
+        """The methods that code calls without naming them. `called`: the class is, to make one."""
+        for owner in kind.__mro__:
+            if not _class_is_library(owner):
+                for name, found in vars(owner).items():
+                    if name.startswith("__") and (called or name not in ("__init__", "__new__")):
+                        for function in _functions_of(found):
+                            if isinstance(function, types.FunctionType):
+                                self.visit(function)
 
     def cell(self, value: Any) -> None:
         """A Cell. Its attributes are watched rarely: their changes bump."""
         kind = type(value)
         library = _class_is_library(kind)
         for name in ("construct", "bprop"):
-            self.visit(getattr(kind, name, None))
+            self.inherited(value, name, True)
         for name, item in value.__dict__.items():
             if name in OWN_TABLES:
                 self.seen[id(item)] = item
@@ -277,16 +302,21 @@ class Scan:
                 self.visit(item)
         if not library:
             self.open.append((value, set()))
+            self.special(kind, False)
 
     def attributes(self, thing: Any, noted: set[str]) -> None:
         """Watch the attributes of an object whose names have come up."""
-        own, rarely = vars(thing), is_cell(thing)
-        wanted = set(own) | self.names if "__dict__" in self.names else self.names
+        own, rarely = getattr(thing, "__dict__", {}), is_cell(thing)
+        all_of_them = "__dict__" in self.names and not _class_is_library(type(thing))
+        wanted = set(own) | self.names if all_of_them else self.names
         for name in sorted(wanted - noted - set(OURS)):
             noted.add(name)
             if name in own:
                 self.note("attribute", thing, name, own[name], rarely=rarely)
                 self.visit(own[name])
+            elif name in _slots(type(thing)):
+                self.note("slot", thing, name, found := getattr(thing, name, MISSING))
+                self.visit(found)
             elif not isinstance(thing, types.ModuleType):
                 self.inherited(thing, name, rarely)
 
@@ -294,13 +324,25 @@ class Scan:
         kind = thing if isinstance(thing, type) else type(thing)
         for owner in kind.__mro__:
             if name in vars(owner) and not _class_is_library(owner):
-                if not isinstance(thing, type):
+                if not isinstance(thing, type) and hasattr(thing, "__dict__"):
                     self.note("attribute", thing, name, MISSING, rarely=rarely)
                 found = vars(owner)[name]
                 self.note("attribute", owner, name, found)
                 for function in _functions_of(found):
                     self.visit(function)
                 return
+
+
+@functools.lru_cache(maxsize=4096)
+def _slots(kind: type) -> frozenset[str]:
+    """The attributes that a user's class keeps in slots."""
+    owners = [owner for owner in kind.__mro__ if not _class_is_library(owner)]
+    return frozenset(
+        name
+        for owner in owners
+        for name, found in vars(owner).items()
+        if isinstance(found, types.MemberDescriptorType)
+    )
 
 
 def _functions_of(found: Any) -> Iterator[Any]:

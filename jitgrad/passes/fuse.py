@@ -14,8 +14,9 @@ from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.access import external, stored
 from jitgrad.passes.schedule import kept, schedule
 
-# Arrays that one kernel reads and writes: beyond that, run-time alias checks outgrow the loop.
-MOST_OPERANDS, MOST_RESULTS = 24, 16
+MOST_OPERANDS = 24  # arrays that one kernel reads
+# A loop is vectorized after comparing the places of its arrays; LLVM gives up at 128 comparisons.
+MOST_CHECKS = 100
 MOST_NODES = 400  # of one kernel: compile time grows faster than its text
 
 
@@ -46,6 +47,13 @@ class Group:
 
 
 FUSABLE = frozenset({"elementwise", "reduce"})
+
+
+def checks(operands: int, results: int) -> int:
+    """Comparisons that tell whether a result overlaps any other array."""
+    return results * operands + results * (results - 1) // 2
+
+
 # Views by which a kernel that reduces rows reads its own results again.
 ROW_TO_FULL = frozenset({"broadcast"})
 
@@ -157,8 +165,8 @@ class Fuser:
         operands = set(bases).union(*(g.operands for g in groups))
         results = sum(g.results for g in groups) + (node in self.results)
         nodes = sum(len(g.nodes) for g in groups)
-        fits = len(operands) <= MOST_OPERANDS and results <= MOST_RESULTS
-        return fits and nodes < MOST_NODES
+        fits = len(operands) <= MOST_OPERANDS and nodes < MOST_NODES
+        return fits and checks(len(operands), results) <= MOST_CHECKS
 
     @staticmethod
     def rows_can_compute(group: Group) -> bool:
@@ -220,7 +228,7 @@ class Fuser:
             and any(b in near.operands for b in bases)
             and (not axes or near.axes in (None, axes))
             and len(near.operands.union(bases)) + len(near.nodes) // 4 < MOST_OPERANDS
-            and near.results < MOST_RESULTS
+            and 2 * checks(len(near.operands), near.results) <= MOST_CHECKS  # leaves room
         ):
             return near
         group = self.recent[(stage, domain)] = Group(stage, domain)

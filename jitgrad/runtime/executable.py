@@ -52,10 +52,12 @@ class Executable:
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
         if self.plan.arena:
-            spare = self.spare
-            arena = spare.pop() if spare else self._new_arena()
+            try:
+                arena = self.spare.pop()
+            except IndexError:  # the first call, or other threads have them all
+                arena = self._new_arena()
             status = self.run(*arrays, *results, *self.plan.constants, arena)
-            spare.append(arena)
+            self.spare.append(arena)
         else:
             status = self.run(*arrays, *results, *self.plan.constants)
         if status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 import time
@@ -13,6 +14,10 @@ from jitgrad import config
 from jitgrad.runtime import cache
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child of a process that is compiling can compile as well
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 _addresses: dict[str, int] = {}
 compiled = 0  # kernels compiled by this process
 

@@ -183,7 +183,7 @@ ARRAYS = {
     "sinh": (np.sinh, 2), "cosh": (np.cosh, 2), "tanh": (np.tanh, 2), "sigmoid": (sigmoid, 2),
     "log": (np.log, 1), "log1p": (np.log1p, 1.1), "log2": (np.log2, 1.2), "log10": (np.log10, 1.2),
     "asinh": (np.arcsinh, 1.5), "acosh": (np.arccosh, 1.6), "atanh": (np.arctanh, 1.7),
-    "sin": (np.sin, 1), "cos": (np.cos, 1), "tan": (np.tan, 1.3),
+    "sin": (np.sin, 1), "cos": (np.cos, 1), "tan": (np.tan, 1.5),
     "asin": (np.arcsin, 1.5), "acos": (np.arccos, 1.5), "atan": (np.arctan, 1.5),
     "sqrt": (np.sqrt, 0.5), "rsqrt": (lambda x: 1 / np.sqrt(x), 1.5),
     "floor": (np.floor, 0), "ceil": (np.ceil, 0), "trunc": (np.trunc, 0), "rint": (np.rint, 0),

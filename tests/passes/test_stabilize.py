@@ -20,7 +20,13 @@ from jitgrad.primitives.reduce import expand, reduce_max, reduce_sum
 from jitgrad.primitives.shape import broadcast, reshape
 from tests.passes.test_rules import build, is_expression, variables
 
-mp.dps = 400  # exp(-800) beside 1 needs as many digits
+
+@pytest.fixture(autouse=True)
+def _digits():
+    """exp(-800) beside 1 needs as many digits."""
+    with mpmath.workdps(400):
+        yield
+
 
 MEANING = {
     "add": mpmath.fadd,

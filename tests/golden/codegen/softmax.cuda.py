@@ -1,0 +1,21 @@
+def kernel(a0, r0, dims, extent):
+    n1 = dims[1]
+    x0_s0 = dims[2]
+    y0_s0 = dims[3]
+    for i0 in range(cuda.grid(1), extent, cuda.gridsize(1)):
+        s0 = -f32(inf)
+        for i1 in range(n1):
+            v1 = a0[i0 * x0_s0 + i1]
+            s0 = max_reassoc_f32(s0, v1)
+        s2 = f32(0.0)
+        for i1 in range(n1):
+            v3 = a0[i0 * x0_s0 + i1]
+            v4 = v3 - s0
+            v5 = exp_f32(v4)
+            s2 = add_reassoc_f32(s2, v5)
+        for i1 in range(n1):
+            v6 = a0[i0 * x0_s0 + i1]
+            v7 = v6 - s0
+            v8 = exp_f32(v7)
+            v9 = v8 / s2
+            r0[i0 * y0_s0 + i1] = v9
