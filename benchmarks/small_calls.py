@@ -66,7 +66,7 @@ def make_forty() -> Run:
 
     @ms.jit
     def forty(x):
-        for step in range(20):
+        for step in range(40):
             x = x * 0.5 + x.sum(axis=step % 2, keepdims=True)
         return x
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 
 import numpy as np
 
 from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.primitives.random import make_key
 from jitgrad.tensor import Parameter
+
+
+STREAMS: weakref.WeakSet[Generator] = weakref.WeakSet()  # all there are
 
 
 class Generator:
@@ -26,6 +30,7 @@ class Generator:
 
     def __init__(self, seed: int = 0, name: str = "generator"):
         self._lock = threading.Lock()
+        STREAMS.add(self)
         self.key = Parameter(np.uint64(0), name=f"{name}.key", requires_grad=False)
         self.counter = Parameter(np.uint64(0), name=f"{name}.counter", requires_grad=False)
         self.manual_seed(seed)

@@ -21,6 +21,7 @@ from jitgrad.passes.plan import ALIGNMENT, Plan, plan
 from jitgrad.passes.widen import widen
 from jitgrad.runtime import blas, executor, loader, plain
 
+_empty = np.empty
 HEAVY = 1 << 14  # elements of work from which releasing the GIL pays
 
 
@@ -48,18 +49,19 @@ class Executable:
         if config.get("jit"):
             self.run = executor.native_function(self._table())
         self.spare: list[np.ndarray] = []
+        self.has_arena, self.constants = self.plan.arena > 0, tuple(self.plan.constants)
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
-        if self.plan.arena:
+        results = [_empty(shape, dtype) for shape, dtype in self.outputs]
+        if self.has_arena:
             try:
                 arena = self.spare.pop()
             except IndexError:  # the first call, or other threads have them all
                 arena = self._new_arena()
-            status = self.run(*arrays, *results, *self.plan.constants, arena)
+            status = self.run(*arrays, *results, *self.constants, arena)
             self.spare.append(arena)
         else:
-            status = self.run(*arrays, *results, *self.plan.constants)
+            status = self.run(*arrays, *results, *self.constants)
         if status:
             self._report(status)
         return results
