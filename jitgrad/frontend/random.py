@@ -17,7 +17,6 @@ from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.primitives.random import make_key
 from jitgrad.tensor import Parameter
 
-
 STREAMS: weakref.WeakSet[Generator] = weakref.WeakSet()  # all there are
 
 

@@ -1,9 +1,9 @@
 """Object code by content: in memory, and on disk across processes.
 
 A file's name is the hash of everything that decides its content: the kernel's source, the
-versions of Numba, LLVM and this package, and the CPU. A file holds a header with the hash of the
-code, so that a truncated or foreign file is found out; files appear by an atomic rename, so that
-a reader sees a whole file or none. The folder must belong to the user alone.
+versions of Numba, LLVM and this package, and the CPU. A file holds a header with the hash of its
+name and the code, so that a truncated, foreign or renamed file is found out; files appear by an
+atomic rename, so that a reader sees a whole file or none. The folder must belong to the user alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pathlib import Path
 
 from jitgrad import config
 
-MAGIC = b"jitgrad object 1\n"
+MAGIC = b"jitgrad object 2\n"
+UNFINISHED = ".new-"  # how the names of files begin while they are written
 _memory: dict[str, tuple[str, bytes]] = {}
 _lock = threading.Lock()
 
@@ -86,7 +87,7 @@ def _path(key: str) -> Path | None:
 
 def key_of(source: str) -> str:
     """The name under which a source's object code is kept."""
-    return hashlib.sha256(environment() + b"\0" + source.encode()).hexdigest()[:40]
+    return hashlib.sha256(MAGIC + environment() + b"\0" + source.encode()).hexdigest()[:40]
 
 
 def load(source: str) -> tuple[str, bytes] | None:
@@ -102,7 +103,7 @@ def load(source: str) -> tuple[str, bytes] | None:
         content = path.read_bytes()
     except OSError:
         return None
-    found = _decode(content)
+    found = _decode(key, content)
     if found is None:
         warnings.warn(f"ignoring the broken cache file {path}", CacheWarning, stacklevel=3)
         return None
@@ -121,9 +122,9 @@ def store(source: str, symbol: str, code: bytes) -> None:
         return
     name = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
         with os.fdopen(handle, "wb") as file:
-            file.write(_encode(symbol, code))
+            file.write(_encode(key, symbol, code))
         os.replace(name, path)
     except OSError as error:
         warnings.warn(f"object code is not kept: {error}", CacheWarning, stacklevel=3)
@@ -131,15 +132,20 @@ def store(source: str, symbol: str, code: bytes) -> None:
             os.unlink(name)
 
 
-def _encode(symbol: str, code: bytes) -> bytes:
+def _digest(key: str, body: bytes) -> bytes:
+    """Of the content, and of the name that belongs to it."""
+    return hashlib.sha256(key.encode() + b"\n" + body).digest()
+
+
+def _encode(key: str, symbol: str, code: bytes) -> bytes:
     body = symbol.encode() + b"\n" + code
-    return MAGIC + hashlib.sha256(body).digest() + body
+    return MAGIC + _digest(key, body) + body
 
 
-def _decode(content: bytes) -> tuple[str, bytes] | None:
+def _decode(key: str, content: bytes) -> tuple[str, bytes] | None:
     head = len(MAGIC) + 32
     body = content[head:]
-    if not content.startswith(MAGIC) or hashlib.sha256(body).digest() != content[len(MAGIC) : head]:
+    if not content.startswith(MAGIC) or _digest(key, body) != content[len(MAGIC) : head]:
         return None
     symbol, _, code = body.partition(b"\n")
     return symbol.decode(), code
@@ -158,6 +164,8 @@ def clear() -> int:
     for path in files():
         path.unlink(missing_ok=True)
         count += 1
+    for leftover in directory().glob(f"{UNFINISHED}*"):  # of processes that were killed
+        leftover.unlink(missing_ok=True)
     with _lock:
         _memory.clear()
     return count
