@@ -12,6 +12,7 @@ import numpy as np
 
 from jitgrad import config, tree
 from jitgrad.api.entry import Entry
+from jitgrad.api.points import title
 from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
 from jitgrad.autodiff.custom import erase
@@ -116,18 +117,17 @@ class Compiled:
             entries = self._entries[key] = []
             if len(self._entries) > KEYS:
                 del self._entries[next(iter(self._entries))]
-        for entry in entries:
-            if entry.valid():
-                if arrays and entry.written:  # NumPy arrays of the user's are not written to
-                    tensors = [Tensor(x) if i in arrays else x for i, x in enumerate(leaves)]
-                    tensors = [x for x in tensors if isinstance(x, Tensor)]
-                return entry, tensors
-        if entries and config.get("debug") >= 1:
-            failed = entries[-1].guards.failed
-            print(f"jitgrad: {self.__name__} is traced again, changed: {failed}")
-        entry = self._trace(leaves, structure, args, kwargs)
-        entries.insert(0, entry)
-        del entries[VARIANTS:]
+        entry = next((e for e in entries if e.valid()), None)
+        if entry is None:
+            if entries and config.get("debug") >= 1:
+                failed = entries[-1].guards.failed
+                print(f"jitgrad: {self.__name__} is traced again, changed: {failed}")
+            entry = self._trace(leaves, structure, args, kwargs)
+            entries.insert(0, entry)
+            del entries[VARIANTS:]
+        if arrays and entry.written:  # NumPy arrays of the user's are not written to
+            tensors = [Tensor(x) if i in arrays else x for i, x in enumerate(leaves)]
+            tensors = [x for x in tensors if isinstance(x, Tensor)]
         return entry, tensors
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
@@ -197,7 +197,7 @@ def _parameter_names(function: Callable, count: int) -> list[str]:
 
 
 def _graph_name(function: Callable) -> str:
-    name = getattr(function, "__name__", type(function).__name__)
+    name = title(function)
     return name if name.isidentifier() else "function"
 
 

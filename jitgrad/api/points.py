@@ -126,4 +126,5 @@ def parameter_names(function: Callable) -> list[str]:
 
 def title(function: Callable) -> str:
     """What to call a function in a message."""
-    return getattr(function, "__name__", type(function).__name__)
+    name = getattr(function, "__name__", None)
+    return name if isinstance(name, str) else type(function).__name__

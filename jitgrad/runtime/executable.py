@@ -11,6 +11,7 @@ import numpy as np
 from jitgrad import config
 from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
+from jitgrad.codegen.compile import assembly
 from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
@@ -74,8 +75,14 @@ class Executable:
             dump(f"kernel_{number}", launch.source, "cpu.py")
             if launch.kernel is not None:
                 dump(f"kernel_{number}", cuda.source(launch.kernel), "cuda.py")
-        if config.get("debug") >= 4:
+        level = config.get("debug")
+        if level >= 4:
             print(self.plan, file=sys.stderr)
+        sources = dict.fromkeys(launch.source for _, launch in self.launches)
+        for source in sources if level >= 5 else ():
+            print(source, file=sys.stderr)
+            if level >= 6:
+                print(assembly(source), file=sys.stderr)
 
     def _new_arena(self) -> np.ndarray:
         raw = np.empty(self.plan.arena + ALIGNMENT, np.uint8)

@@ -53,7 +53,7 @@ def address(
 
 def _compile(source: str, name: str, signature: Sequence[str], result: str) -> tuple[str, bytes]:
     global compiled
-    from jitgrad.codegen.compile import assembly, compile_source
+    from jitgrad.codegen.compile import compile_source
 
     start = time.perf_counter()
     symbol, code = compile_source(source, name, signature, result)
@@ -63,10 +63,6 @@ def _compile(source: str, name: str, signature: Sequence[str], result: str) -> t
         took = (time.perf_counter() - start) * 1e3
         lines = source.count("\n")
         print(f"jitgrad: compiled {symbol} ({lines} lines) in {took:.0f} ms", file=sys.stderr)
-    if config.get("debug") >= 5:
-        print(source, file=sys.stderr)
-    if config.get("debug") >= 6:
-        print(assembly(source, name, signature, result), file=sys.stderr)
     return symbol, code
 
 
