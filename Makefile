@@ -18,7 +18,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(READY)-report ## train an MLP and a CNN on handwritten digits, eager and compiled, and compare
-	@$(PY) -m jitgrad demo $(ARGS)
+	@OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(PY) -m jitgrad demo $(ARGS)
 
 test: $(READY)-test ## run all tests and the examples in docstrings, in parallel
 	@$(PY) -m pytest -n auto --maxprocesses=8 --dist=worksteal --doctest-modules tests jitgrad $(ARGS)
