@@ -31,10 +31,15 @@ def _parts(tree: Any) -> tuple[tuple[Any, ...], Sequence[Any]] | None:
         return (), tree
     if isinstance(tree, dict):
         return tuple(tree), tuple(tree.values())
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type) and not _is_ours(type(tree)):
         names = tuple(f.name for f in dataclasses.fields(tree))
         return names, tuple(getattr(tree, name) for name in names)
     return None
+
+
+def _is_ours(kind: type) -> bool:
+    """A dtype, say: such values are one, and compared by identity."""
+    return kind.__module__.partition(".")[0] == "jitgrad"
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
@@ -75,10 +80,19 @@ def _build(structure: Structure, leaves: Any) -> Any:
     if issubclass(kind, dict):
         return kind(zip(structure.keys, children, strict=True))
     if dataclasses.is_dataclass(kind):
-        return kind(**dict(zip(structure.keys, children, strict=True)))
+        return _dataclass(kind, dict(zip(structure.keys, children, strict=True)))
     if hasattr(kind, "_fields"):  # a namedtuple takes its fields one by one
         return kind(*children)
     return kind(children)
+
+
+def _dataclass(kind: type, values: dict[str, Any]) -> Any:
+    """An instance of these values; its fields that `__init__` does not take are set afterwards."""
+    taken = {field.name for field in dataclasses.fields(kind) if field.init}
+    new = kind(**{name: value for name, value in values.items() if name in taken})
+    for name in values.keys() - taken:
+        object.__setattr__(new, name, values[name])
+    return new
 
 
 def map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:

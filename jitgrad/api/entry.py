@@ -7,6 +7,7 @@ from typing import Any
 
 from jitgrad import tree
 from jitgrad.api import shortest
+from jitgrad.errors import TraceError, fail
 from jitgrad.frontend import graphcall
 from jitgrad.frontend.guards import Guards
 from jitgrad.frontend.tape import edge_of
@@ -38,6 +39,8 @@ class Entry:
         self.types = [o.type for o in traced.graph.outputs[: traced.count]]
         self.execute = make(traced.graph, dict(traced.writes))
         self.written = {place for _, place in traced.writes}
+        # A function that writes takes a Tensor as an argument, or finds it by itself: not both.
+        self.exclusive = frozenset([id(t) for t in traced.captures] if traced.writes else [])
         self.pure = traced.graph.replace(traced.graph.outputs[: traced.count])
         guards.watch_types(traced.captures)
         self.calls = 0
@@ -51,6 +54,13 @@ class Entry:
     def run(self, tensors: Sequence[Tensor]) -> Any:
         """Call it on the Tensors among the arguments."""
         inputs = [*tensors, *self.traced.captures]
+        if self.exclusive and any(id(t) in self.exclusive for t in tensors):
+            raise fail(
+                TraceError,
+                f"{self.traced.graph.name} got a Tensor that it reads from outside as well",
+                why="it writes in place, and would not see its own writes under both names",
+                instead="pass it as an argument only, or pass a copy",
+            )
         if state.grad and self.is_followed(inputs):
             outputs = self.run_followed(inputs)
         else:

@@ -68,6 +68,7 @@ class Writer:
             return None  # nests
         arguments = [f"a{i}" for i in range(len(entry.leaves))]
         conditions = [self.argument(*pair) for pair in zip(arguments, entry.leaves, strict=True)]
+        conditions += self.same(arguments)
         if None in conditions or any(place < len(self.arrays) for place in entry.written):
             return None
         count = len(positional.children)
@@ -92,9 +93,13 @@ class Writer:
         """The condition on one argument; None for an argument of another kind."""
         if type(leaf) is Tensor:
             self.arrays.append(f"{a}_data")
+            apart = ""
+            if self.entry.exclusive:
+                apart = f" and id({a}) not in {self.name('exclusive', self.entry.exclusive)}"
             return (
                 f"type({a}) is Tensor and {a}._type is {self.name('type', leaf._type)}"
                 f" and {a}._grad_fn is None and ({a}_data := {a}._data) is not None"
+                f"{apart}"
             )
         if isinstance(leaf, Tensor):
             return None
@@ -102,6 +107,13 @@ class Writer:
         if type(leaf) in (int, str, bool) or (type(leaf) is float and leaf and leaf == leaf):
             return f"type({a}) is {self.name('kind', type(leaf))} and {a} == {value}"
         return f"{a} is {value}" if type(leaf) in PLAIN or callable(leaf) else None
+
+    def same(self, arguments: list[str]) -> Iterator[str]:
+        """Conditions on arguments that were one Tensor when it was traced."""
+        first: dict[int, str] = {}
+        for argument, leaf in zip(arguments, self.entry.leaves, strict=True):
+            if isinstance(leaf, Tensor) and first.setdefault(id(leaf), argument) != argument:
+                yield f"{argument} is {first[id(leaf)]}"
 
     def captures(self, count: int) -> Iterator[str]:
         """Conditions on captured Tensors: that the tape does not follow them."""

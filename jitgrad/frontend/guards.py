@@ -154,8 +154,12 @@ def is_library(path: str | None) -> bool:
     return path is not None and path.startswith(_library_folders())
 
 
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "jitgrad"
+
+
 def _module_is_library(module: types.ModuleType) -> bool:
-    if module.__name__ in sys.builtin_module_names or module.__name__.startswith("jitgrad"):
+    if module.__name__ in sys.builtin_module_names or _is_ours(module.__name__):
         return True
     path = getattr(module, "__file__", None)
     return is_library(path) if path else hasattr(module, "__path__")
@@ -274,7 +278,7 @@ class Scan:
         elif not _class_is_library(kind):
             self.open.append((value, set()))
             self.special(kind, isinstance(value, type))
-        elif not isinstance(value, type) and not kind.__module__.startswith("jitgrad"):
+        elif not isinstance(value, type) and not _is_ours(kind.__module__):
             self.open.append((value, set()))  # an argparse.Namespace, say
 
     def special(self, kind: type, called: bool) -> None:

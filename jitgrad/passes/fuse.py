@@ -17,7 +17,8 @@ from jitgrad.passes.schedule import kept, schedule
 MOST_OPERANDS = 24  # arrays that one kernel reads
 # A loop is vectorized after comparing the places of its arrays; LLVM gives up at 128 comparisons.
 MOST_CHECKS = 100
-MOST_NODES = 400  # of one kernel: compile time grows faster than its text
+# Compile time grows faster than a kernel: sines are the worst, thirty of them take seconds.
+MOST_WORK, FUNCTION = 300, 10  # in additions; what a function counts
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +31,7 @@ class Group:
     nodes: list[Node] = field(default_factory=list)
     operands: set[Node] = field(default_factory=set)
     results: int = 0  # nodes that are stored in any case
+    work: int = 0
     merged_into: Group | None = None
 
     def root(self) -> Group:
@@ -47,6 +49,11 @@ class Group:
 
 
 FUSABLE = frozenset({"elementwise", "reduce"})
+
+
+def work(node: Node) -> int:
+    """About how much code a node is, in additions."""
+    return FUNCTION if "(" in node.op.scalar.replace("select(", "") else 1
 
 
 def checks(operands: int, results: int) -> int:
@@ -164,8 +171,8 @@ class Fuser:
         """Whether the groups together with one more node are still one kernel of a sane size."""
         operands = set(bases).union(*(g.operands for g in groups))
         results = sum(g.results for g in groups) + (node in self.results)
-        nodes = sum(len(g.nodes) for g in groups)
-        fits = len(operands) <= MOST_OPERANDS and nodes < MOST_NODES
+        total = sum(g.work for g in groups) + work(node)
+        fits = len(operands) <= MOST_OPERANDS and total <= MOST_WORK
         return fits and checks(len(operands), results) <= MOST_CHECKS
 
     @staticmethod
@@ -187,6 +194,7 @@ class Fuser:
         main.nodes += other.nodes
         main.operands |= other.operands
         main.results += other.results
+        main.work += other.work
         main.axes = main.axes or (other.axes if main.domain == other.domain else None)
         other.merged_into = main
 
@@ -238,6 +246,7 @@ class Fuser:
         group.nodes.append(node)
         group.operands.update(bases)
         group.results += node in self.results
+        group.work += work(node)
         self.groups[node] = group
 
 

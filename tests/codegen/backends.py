@@ -69,7 +69,8 @@ def by_launch(
     with config.override(jit=False):
         executable = Executable(graph, {})
     results = [np.empty(shape, dtype) for shape, dtype in executable.outputs]
-    bases = [*arrays, *results, *executable.plan.constants, executable._new_arena()]
+    constants = [c.copy() for c in executable.plan.constants]  # the simulator copies all back
+    bases = [*arrays, *results, *constants, executable._new_arena()]
     if not executable.plan.arena:
         bases.pop()
 

@@ -148,6 +148,8 @@ def test_arguments_of_every_kind() -> None:
     close(ms.grad(f)(x, shift=5.0), [2, 2])
     close(ms.grad(f, (0, 1))(x=x, scale=Tensor(3.0))[1], 3)
     close(ms.jit(lambda *xs, **kw: xs[0] + xs[1] * kw["k"])(x, x, k=x), [2, 6])
+    to = ms.jit(lambda x, dtype: x.astype(dtype))
+    assert to(x, ms.int32).dtype is to(x, "int32").dtype is to(x, np.int32).dtype is ms.int32
     choose = ms.jit(lambda x, flag: x if flag else -x)
     close([choose(ONE, flag).item() for flag in (True, 0, None, "a")], [1, -1, -1, 1])
 

@@ -151,6 +151,37 @@ def test_one_tensor_twice_with_a_write() -> None:
         assert call(x, y).tolist() == [2.0, 6.0]
 
 
+def test_one_tensor_twice_and_then_two(mode: str) -> None:
+    """What was compiled for one Tensor in two places is not used for two Tensors."""
+    f, x, y = ms.jit(lambda a, b: a - 2 * b), Tensor([1.0]), Tensor([5.0])
+    gradient = ms.grad(lambda a, b: (a * a * b).sum(), (0, 1))
+    for first, second, value, slopes in [
+        (x, x, -1, (2, 1)),
+        (x, y, -9, (10, 1)),
+        (y, y, -5, (50, 25)),
+        (x, x, -1, (2, 1)),
+    ]:
+        for _ in range(4):
+            assert f(first, second).item() == value
+            assert tuple(g.item() for g in gradient(first, second)) == slopes
+
+
+def test_a_tensor_passed_and_captured(mode: str) -> None:
+    p = ms.Parameter(Tensor([1.0]), name="p")
+    assert ms.jit(lambda x: x - 2 * p)(p).item() == -1
+
+    @ms.jit
+    def add(x: Tensor) -> Tensor:
+        ops.assign(p, p + x)
+        return p * 1
+
+    for k in (2, 3, 4, 5):
+        assert add(Tensor([1.0])).item() == k
+    with pytest.raises(RuntimeError, match="got a Tensor that it reads from outside as well"):
+        add(p)
+    assert p.item() == 5
+
+
 def test_writing_in_place_reaches_no_array() -> None:
     def f(x: Tensor) -> Tensor:
         x[0] = 9.0

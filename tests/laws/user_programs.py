@@ -63,7 +63,7 @@ class Program:
 
     def coarsest(self) -> float:
         """The relative step of the narrowest float dtype of all values."""
-        found = [np.finfo(np.float64).eps]
+        found = [np.finfo(a.dtype).eps for a in self.inputs.values() if a.dtype.kind == "f"]
 
         def look(x: Tensor) -> Tensor:
             if x.dtype.is_float:

@@ -14,8 +14,18 @@ from jitgrad.ir.types import TensorType, float32, int32
 from jitgrad.ir.verify import verify
 from jitgrad.passes import fuse as fusion
 from jitgrad.passes.access import keeps_order
-from jitgrad.passes.fuse import MOST_CHECKS, MOST_NODES, MOST_OPERANDS, Fuser, checks, fuse
+from jitgrad.passes.fuse import (
+    FUNCTION,
+    MOST_CHECKS,
+    MOST_OPERANDS,
+    MOST_WORK,
+    Fuser,
+    checks,
+    fuse,
+    work,
+)
 from jitgrad.passes.pipeline import optimize
+from jitgrad.passes.plan import ALIGNMENT, plan
 from jitgrad.passes.regions import CHEAP_LOADS
 from jitgrad.passes.schedule import LONGEST_ROW, schedule
 from jitgrad.primitives.elementwise import cos, exp, relu, select, sin, sqrt, tanh
@@ -237,16 +247,22 @@ def test_a_transposed_value_read_twice() -> None:
 
 
 def sizes(fused: Graph) -> Iterator[tuple[int, int, int]]:
-    """Operands, results and ops of each region."""
+    """Operands, results and work of each region."""
     for node in regions(fused):
         body = node.attrs["body"]
-        ops = sum(n.op.kind in ("elementwise", "reduce") for n in body.nodes)
-        yield len(body.inputs), len(body.outputs), ops
+        total = sum(work(n) for n in body.nodes if n.op.kind in ("elementwise", "reduce"))
+        yield len(body.inputs), len(body.outputs), total
 
 
-def long_chain(x: Node, ops: int) -> Node:
+def additions(x: Node, ops: int) -> Node:
     for i in range(ops):
-        x = sin(x) if i % 2 else x * 1.25
+        x = x * 1.25 if i % 2 else x + float(i)
+    return x
+
+
+def sines(x: Node, ops: int) -> Node:
+    for _ in range(ops):
+        x = sin(x)
     return x
 
 
@@ -278,15 +294,16 @@ def test_results_are_limited(read: int) -> None:
     assert all(checks(read, results - 1) <= MOST_CHECKS for read, results, _ in sizes(fused))
 
 
-def test_nodes_are_limited() -> None:
-    fused = fuse(graph_of(lambda x: long_chain(x, 2000), "f32[8]"))
+@pytest.mark.parametrize(("chain", "each"), [(additions, 1), (sines, FUNCTION)])
+def test_work_is_limited(chain, each: int) -> None:
+    fused = fuse(graph_of(lambda x: chain(x, 2000), "f32[8]"))
     # At its borders a region may compute a few cheap values again.
-    assert all(ops <= MOST_NODES + 4 for _, _, ops in sizes(fused))
-    assert len(regions(fused)) == 2000 // MOST_NODES
+    assert all(total <= MOST_WORK + 4 for _, _, total in sizes(fused))
+    assert len(regions(fused)) == -(-2000 * each // MOST_WORK)
 
 
-def test_reductions_count_as_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fusion, "MOST_NODES", 4)
+def test_reductions_count_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusion, "MOST_WORK", 30)
 
     def tower(x: Node) -> Node:
         for _ in range(6):
@@ -294,14 +311,15 @@ def test_reductions_count_as_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
         return x
 
     fused = fuse(graph_of(tower, "f32[8,5]"))
-    assert all(ops <= 8 for _, _, ops in sizes(fused))
+    assert len(regions(fused)) == 3
+    assert all(total <= 34 for _, _, total in sizes(fused))
     assert_same_values(graph_of(tower, "f32[8,5]"), seed=0)
 
 
 @pytest.mark.parametrize(
     "build",
     [
-        lambda x: long_chain(x, 100_000),
+        lambda x: additions(x, 100_000),
         lambda x: tanh_and_turn(x, 8_000),
         lambda x: shifted_rows(x, 8_000),
     ],
@@ -310,7 +328,8 @@ def test_reductions_count_as_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_large_graphs(build) -> None:
     fused = fuse(graph_of(build, "f32[4,3]"))
-    assert all(ops <= MOST_NODES + 4 for _, _, ops in sizes(fused))
+    assert all(total <= MOST_WORK + 4 for _, _, total in sizes(fused))
+    assert plan(fused, {}).arena <= 4 * ALIGNMENT  # of values that hardly fill a line
 
 
 def tanh_and_turn(x: Node, times: int) -> Node:
