@@ -28,7 +28,16 @@ class Part:
     offset: int
 
 
-Pointer = Buffer | Part | Library | Status
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A pointer inside of a strip: `tile` bytes on with each tile, `chunk` bytes with each chunk."""
+
+    pointer: Buffer | Part
+    tile: int = 0
+    chunk: int = 0
+
+
+Pointer = Buffer | Part | Library | Status | Moving
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,26 @@ class Launch:
     extent: int
     work: int
     kernel: Kernel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Launches over one tile of a long axis after the other: what they hand on stays in the cache.
+
+    Consecutive tiles form chunks: chunk c is tiles [c * tiles // chunks, (c + 1) * tiles // chunks)
+    in order, after the `start` launches (they clear what the chunk accumulates). Chunks are
+    independent, and their number does not depend on the number of threads: nor do the results.
+    `tail` is `body` for a last tile that is shorter: the same sources and pointers, other dims and
+    extents; empty if all tiles are alike. `local` is the bytes that every thread needs for buffers
+    whose home is "local".
+    """
+
+    start: tuple[Launch, ...]
+    body: tuple[Launch, ...]
+    tail: tuple[Launch, ...]
+    tiles: int
+    chunks: int
+    local: int
 
 
 BYTES = """def kernel(ptrs, dims, lo, hi):

@@ -21,7 +21,7 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 @dataclass(slots=True, eq=False)
 class Buffer:
     """Memory of one value. `at` is a position among the inputs, outputs or constants, or an
-    offset in the arena.
+    offset in the arena, or in the "local" memory that each thread has for one tile of a strip.
     """
 
     nbytes: int
