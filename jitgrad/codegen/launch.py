@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """A pointer inside of a strip: `tile` bytes on with each tile, `chunk` bytes with each chunk."""
+    """A pointer in a strip: moves by `tile` bytes a tile and by `chunk` bytes a chunk."""
 
     pointer: Buffer | Part
     tile: int = 0
