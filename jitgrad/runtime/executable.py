@@ -16,9 +16,11 @@ from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
+from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import ALIGNMENT, Plan, plan
+from jitgrad.passes.strips import strips
 from jitgrad.passes.widen import widen
 from jitgrad.runtime import blas, executor, loader, plain
 
@@ -36,7 +38,7 @@ class Executable:
         self.graph = graph
         dump("trace", graph)
         self.optimized = optimize(graph)
-        self.fused = fuse(optimize(orient(widen(self.optimized))))
+        self.fused = strips(fuse(optimize(lanes_last(orient(widen(self.optimized))))))
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch]] = [
             (position, launch)
