@@ -19,7 +19,7 @@ def data() -> Arrays:
 
 
 def program(ms: Any, arrays: Arrays) -> Run:
-    from jitgrad import ops
+    ops = ms.ops
 
     def loss(x, w, b):
         return (ops.tanh(x * w + b) * ops.sigmoid(x) + 0.1 * x * x).sum()

@@ -29,3 +29,31 @@ add_f32, add_f64 = _names["add_reassoc_f32"], _names["add_reassoc_f64"]
 def njit(function: Any) -> Any:
     """`numba.njit` as these kernels want it: divisions unchecked, products and sums contracted."""
     return numba.njit(error_model="numpy", fastmath={"contract", "nsz"})(function)
+
+
+def polynomial(coefficients: tuple[float, ...]) -> Any:
+    """A Numba function of x: the polynomial, highest power first, unrolled."""
+    text = f"{coefficients[0]!r}"
+    for c in coefficients[1:]:
+        text = f"({text}) * x + {c!r}"
+    space: dict[str, Any] = {}
+    exec(f"def horner(x):\n    return {text}\n", space)
+    return njit(space["horner"])
+
+
+@njit
+def highest(row: Any) -> Any:
+    """The largest of a row, in 32 lanes that LLVM can keep in vectors."""
+    lanes = np.empty(32, row.dtype)
+    lanes[:] = row[0]
+    whole = row.size // 32
+    for i in range(whole):
+        part = row[i * 32 : i * 32 + 32]
+        for j in range(32):
+            lanes[j] = part[j] if part[j] > lanes[j] else lanes[j]
+    top = lanes[0]
+    for j in range(32):
+        top = max(top, lanes[j])
+    for i in range(whole * 32, row.size):
+        top = max(top, row[i])
+    return top
