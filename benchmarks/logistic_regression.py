@@ -18,7 +18,7 @@ def data() -> Arrays:
     x = rng.standard_normal((ROWS, FEATURES)).astype(np.float32)
     w = (rng.standard_normal(FEATURES) / np.sqrt(FEATURES)).astype(np.float32)
     y = (rng.random(ROWS) < 0.5).astype(np.float32)
-    return [w, np.float32(0.1).reshape(()), x, y]
+    return [w, np.array(0.1, np.float32), x, y]
 
 
 def program(ms: Any, arrays: Arrays) -> Run:

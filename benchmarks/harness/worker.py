@@ -63,7 +63,7 @@ def samples(run: Run, seconds: float) -> list[float]:
 
 
 def wide(arrays: Arrays) -> Arrays:
-    return [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
+    return [np.asarray(a, np.float64) if a.dtype.kind == "f" else a for a in arrays]
 
 
 def say(**facts: Any) -> None:
