@@ -195,8 +195,11 @@ class Fuser:
         operands = set(bases).union(*(g.operands for g in groups))
         results = sum(g.results for g in groups) + (node in self.results)
         total = sum(g.work for g in groups) + work(node)
-        axes = next((g.axes for g in groups if g.axes), self.wanted.get(node))
-        total *= copies(groups[0].domain, axes)
+        main = next((g for g in groups if g.axes), groups[0])
+        axes = main.axes or self.wanted.get(node)
+        if node.op.kind == "reduce":
+            axes = node.attrs["axes"]
+        total *= copies(main.domain, axes)
         fits = len(operands) <= MOST_OPERANDS and total <= MOST_WORK
         return fits and results <= MOST_RESULTS
 
