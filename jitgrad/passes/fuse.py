@@ -183,12 +183,21 @@ class Fuser:
                 fits = fits and node.shape == producer.shape
             if not fits:
                 return None
-        if not self.has_room(roots, bases, node):
+        if self.is_better_apart(node, main, links) or not self.has_room(roots, bases, node):
             return None
         for other in roots:
             if other is not main:
                 self.merge(main, other)
         return main
+
+    def is_better_apart(self, node: Node, main: Group, links: list[tuple[Node, bool]]) -> bool:
+        """Whether a value that is only needed reduced over other axes than its group's is larger
+        than what another kernel would have to read for it.
+        """
+        wanted = self.wanted.get(node)
+        if not wanted or main.axes in (None, wanted) or node.shape != main.domain:
+            return False
+        return sum(n.type.size for n, _ in links if n not in self.results) < node.type.size
 
     def has_room(self, groups: list[Group], bases: list[Node], node: Node) -> bool:
         """Whether the groups together with one more node are still one kernel of a sane size."""
