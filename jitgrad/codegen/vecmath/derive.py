@@ -209,7 +209,7 @@ def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
     k = 3 if single else 4
     start, end = (mp.mpf(0.74), 10.2) if single else (mp.mpf(0.84), 27.3)
     q = _erfcx(k)
-    small = mp.mpf(0.75 if single else 1.0)
+    turn = mp.mpf(1.25 if single else 1.5)
     lgamma = lambda t: mp.loggamma(2 + t).real / t if t else 1 - mp.euler  # noqa: E731
     digamma = lambda s: mp.digamma(s + 1.75) / (s + 1.75 - ROOT)  # noqa: E731
     middle = mp.mpf(2.5 if single else 3.0)
@@ -235,9 +235,9 @@ def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
                         lambda z: z * z / (1 - z / 2 + z * z * cos_c(z))),
         "arc.ATAN": fit(atan_a, 8, 19, 0, 1, lambda z: z / (1 + z * atan_a(z))),
         "arc.ASIN": fit(asin_s, 4, 11, 0, 0.2501, lambda z: z / (1 + z * asin_s(z))),
-        "special.ERF_SMALL": fit(erf_p, 5, 11, 0, small**2 * 1.001, lambda z: 1 / (1 + erf_p(z))),
-        "special.ERF_LARGE": fit(lambda x: -mp.log(mp.erfc(x)), 6, 16, small,
-                                 4.1 if single else 6.1, lambda x: mp.erfc(x) / mp.erf(x)),
+        "special.ERF_SMALL": fit(erf_p, 7, 14, 0, turn**2 * 1.001, lambda z: 1 / (1 + erf_p(z))),
+        "special.ERF_LARGE": fit(lambda x: mp.exp(x * x) * mp.erfc(x), 7, 17, turn,
+                                 4.0 if single else 6.0, lambda x: mp.exp(-x * x) / mp.erf(x)),
         "special.ERFC": fit(q, 8, 19, (start - k) / (start + k), (end - k) / (end + k),
                             lambda t: 1 / q(t), True),
         "gamma.LGAMMA": fit(lgamma, 8, 18, -0.5, 0.5, lambda t: 1 / lgamma(t), True),
