@@ -176,7 +176,6 @@ cos_c = _powers(lambda k: (-1) ** k / mp.factorial(2 * k + 4))
 log_p = near_zero(
     lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, [mp.mpf((-1) ** k) / (k + 3) for k in range(25)]
 )
-atanh_r = _powers(lambda k: mp.mpf(2) / (2 * k + 3))
 pow_r = _powers(lambda k: 2 / mp.log(2) / (2 * k + 5))
 atan_a = near_zero(
     lambda z: (mp.atan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
@@ -228,7 +227,6 @@ def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
         "exp.COSH": fit(cosh_c, 2, 4, 0, HALF_LN2**2, lambda z: z / (1 + z * cosh_c(z))),
         "exp.SINH": fit(sinh_s, 2, 4, 0, HALF_LN2**2, lambda z: z / (1 + z * sinh_s(z))),
         "log.CUBIC": fit(log_p, 7, 18, LOG_LOW, LOG_HIGH, lambda f: f**3 / mp.log1p(f)),
-        "log.ATANH": fit(atanh_r, 2, 6, 0, SHORT_LN2, lambda z: z / (2 + z * atanh_r(z))),
         "pow.R": fit(pow_r, 2, 6, 0, SHORT_LN2, lambda z: z * z * mp.log(2) / 2),
         "trig.SIN": fit(sin_s, 2, 5, 0, QUARTER, lambda z: z / (1 + z * sin_s(z))),
         "trig.COS": fit(cos_c, 2, 5, 0, QUARTER,

@@ -291,10 +291,22 @@ def to_float(i: Any) -> Any:
 
 
 def poly(x: Any, coefficients: Sequence[float]) -> Any:
-    """c[0] + c[1] x + c[2] x**2 + ... by Horner's rule, fused."""
-    value = coefficients[-1]
-    for c in reversed(coefficients[:-1]):
-        value = fma(value, x, c)
+    """c[0] + c[1] x + c[2] x**2 + ..., fused.
+
+    By Horner's rule, but for long polynomials even and odd powers from x**2 on go side by side: a
+    chain of operations that wait for each other is what a loop with much in it is slow by.
+    """
+    c = list(coefficients)
+    if len(c) < 8:
+        return _horner(x, c)
+    square = x * x
+    return _horner(x, [*c[:2], fma(_horner(square, c[3::2]), x, _horner(square, c[2::2]))])
+
+
+def _horner(x: Any, c: Sequence[Any]) -> Any:
+    value = c[-1]
+    for term in reversed(c[:-1]):
+        value = fma(value, x, term)
     return value
 
 

@@ -1,9 +1,9 @@
 """The logarithms: log, log2, log10, log1p, and asinh, acosh, atanh, which are log1p of something.
 
 x = 2**k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2), so k = 0 near 1 and nothing cancels there;
-log(x) = k ln2 + f + t with t = log(1 + f) - f.  In float32 t is a polynomial in f; in float64 the
-polynomial is in s**2 with s = f / (2 + f), for log(1 + f) = 2 atanh(s), which takes half as many
-terms and a division.  Coefficients: ``derive.rounded`` (minimax in relative error).
+log(x) = k ln2 + f + t with t = log(1 + f) - f, a polynomial in f.  (In s = f / (2 + f) it would be half
+as long, but the division waits long, and delays others in loops that divide.)
+Coefficients: ``derive.rounded`` (minimax in relative error).
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ from jitgrad.codegen.vecmath.lang import (
     width,
 )
 
-# (log(1+f) - f + f**2/2) / f**3: error 2**-27.3
-CUBIC = (0.3333333134651184, -0.2500084936618805, 0.20001040399074554, -0.1662224531173706,
-         0.14206908643245697, -0.13176748156547546, 0.1272798627614975, -0.07545716315507889,
-)  # fmt: skip
-# (2 atanh(s) - 2 s) / s**3 in s**2: error 2**-59.5
-ATANH = (0.6666666666666735, 0.399999999994106, 0.28571428743241173, 0.22222198486494538,
-         0.18183568907704553, 0.1531392960494445, 0.1479720776258362)  # fmt: skip
+# (log(1+f) - f + f**2/2) / f**3: error 2**-27.3, 2**-56.4
+CUBIC = {
+    32: (0.3333333134651184, -0.2500084936618805, 0.20001040399074554, -0.1662224531173706,
+         0.14206908643245697, -0.13176748156547546, 0.1272798627614975, -0.07545716315507889),
+    64: (0.3333333333333314, -0.2499999999998794, 0.2000000000007993, -0.16666666669825347,
+         0.14285714277782827, -0.12499999690359133, 0.11111111303142145, -0.10000015372544704,
+         0.09090918568202562, -0.08332904723069624, 0.07691632321464065, -0.07149667148931825,
+         0.06683521150202837, -0.0619356703455049, 0.056734647106278846, -0.056994620204376956,
+         0.06502410861751277, -0.059209887659189255, 0.025623506365037216),
+}  # fmt: skip
 LN2_HI = {32: 0.693145751953125, 64: 0.6931471805601177}  # short: times k it is exact
 LN2_LO = {32: 1.428606765330187e-06, 64: -1.7239444525614835e-13}
 LOG2E = {
@@ -79,12 +82,7 @@ def split_any(x: Any) -> tuple[Any, Any]:
 
 def tail(f: Any) -> Any:
     """log(1 + f) - f for 1 + f between sqrt(1/2) and sqrt(2)."""
-    if width(f) == 32:
-        return f * f * fma(poly(f, CUBIC), f, -0.5)
-    half = 0.5 * f * f
-    s = f / (f + 2.0)
-    z = s * s
-    return fma(s, fma(z, poly(z, ATANH), half), -half)
+    return f * f * fma(poly(f, CUBIC[width(f)]), f, -0.5)
 
 
 def special(x: Any, y: Any) -> Any:
