@@ -117,6 +117,18 @@ def select(c: Any, a: Any, b: Any) -> Any:
     return np.where(c, a, b)
 
 
+def patched(usual: Any, values: Sequence[Any], slow: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+    """values where usual, and what slow() gives where not.
+
+    Vectors of which every lane is usual jump over slow(); NumPy calls it if any element needs it.
+    """
+    if isinstance(usual, Value):
+        return usual.apply("patched", usual, values, slow)
+    if np.all(usual):
+        return values
+    return [select(usual, v, w) for v, w in zip(values, slow())]
+
+
 def fma(a: Any, b: Any, c: Any) -> Any:
     """a*b + c.  LLVM: one rounding.  NumPy: float32 through float64, float64 two roundings.
 

@@ -34,6 +34,8 @@ FLOAT_FUNCTIONS: Families = {
     "mod": (basic.float_mod, 2),
     "floordiv": (basic.float_floordiv, 2),
 }
+# not inlined at each use, but called: what is long, and what has rare cases to jump over
+CALLED = frozenset({"sin", "cos", "tan", "pow", "erfc", "erfinv", "lgamma", "digamma"})
 INTEGER_FUNCTIONS: Families = {
     "fmod": (basic.int_fmod, 2),
     "mod": (basic.int_mod, 2),
