@@ -166,7 +166,7 @@ def _digamma_tail(u: mp.mpf) -> mp.mpf:
 HALF_LN2 = mp.log(2) / 2 * mp.mpf("1.001")
 SHORT_LN2 = (mp.sqrt(2) - 1) ** 2 / (mp.sqrt(2) + 1) ** 2 * mp.mpf("1.001")  # the largest s**2
 LOG_LOW, LOG_HIGH = (mp.sqrt(0.5) - 1) * 1.001, (mp.sqrt(2) - 1) * 1.001
-QUARTER = (mp.pi / 4) ** 2 * mp.mpf("1.002")
+QUARTER = (mp.pi / 4) ** 2 * mp.mpf("1.02")
 ROOT = mp.findroot(mp.digamma, 1.46)
 exp_q = _powers(lambda k: 1 / mp.factorial(k + 2))
 cosh_c = _powers(lambda k: 1 / mp.factorial(2 * k + 2))
