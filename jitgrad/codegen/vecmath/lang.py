@@ -254,6 +254,16 @@ def funnel(a: Any, b: Any, n: Any) -> Any:
     return (a << n) | (b >> 1 >> (width(a) - 1 - n))
 
 
+def widen(x: Any) -> Any:
+    """A float32 as a float64."""
+    return x.apply("widen", x) if isinstance(x, Value) else x.astype(np.float64)
+
+
+def narrow(x: Any) -> Any:
+    """A float64 rounded to float32."""
+    return x.apply("narrow", x) if isinstance(x, Value) else x.astype(np.float32)
+
+
 def mul_wide(a: Any, b: Any) -> tuple[Any, Any]:
     """(upper, lower) word of the product of two unsigned integers."""
     if width(a) == 64:

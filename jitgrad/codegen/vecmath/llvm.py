@@ -218,6 +218,8 @@ _SPECIAL: dict[str, Callable[..., Traced]] = {
     "rounded_float": lambda self, x: self.make(
         self.builder.sitofp(x.ir, self.type("f")), "f"),
     "patched": _patched,
+    "widen": lambda self, x: self.make(self.builder.fpext(x.ir, self.type("f", 64)), "f", 64),
+    "narrow": lambda self, x: self.make(self.builder.fptrunc(x.ir, self.type("f", 32)), "f", 32),
 }  # fmt: skip
 
 

@@ -70,6 +70,13 @@ def split(x: Any) -> tuple[Any, Any]:
     return shr(i, MANTISSA[w]), m - 1.0
 
 
+def split_normal(x: Any) -> tuple[Any, Any]:
+    """(k as float, f) with x = 2**k (1 + f), for normal x > 0."""
+    w = width(x)
+    e, f = split(x)
+    return from_bits(e + MAGIC_BITS[w]) - (MAGIC[w] + BIAS[w]), f
+
+
 def split_any(x: Any) -> tuple[Any, Any]:
     """(k as float, f) with x = 2**k (1 + f), for x > 0, subnormal x included."""
     w = width(x)
