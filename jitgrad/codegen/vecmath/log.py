@@ -157,8 +157,8 @@ def asinh(x: Any) -> Any:
     a = absolute(x)
     big = a > pick(x, 2.0**28, 2.0**60)  # here asinh(a) = log(a) + ln2, and a**2 may overflow
     square = a * a
-    q, low = fast_two_sum(a, square / (1.0 + sqrt(1.0 + square)))
-    y = log1p_sum(select(big, a, q), select(big, 0.0, low), select(big, const(x, 1.0), 0.0))
+    q = select(big, a, a + square / (1.0 + sqrt(1.0 + square)))
+    y = log1p_sum(q, 0.0, select(big, const(x, 1.0), 0.0))
     return copysign(select(a < INF, y, x), x)
 
 

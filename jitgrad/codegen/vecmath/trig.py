@@ -163,6 +163,11 @@ def _signed_result(x: Any, y: Any, turn: Any) -> Any:
     return select(absolute(x) < INF, y, NAN)
 
 
+def signed_by(x: Any, y: Any) -> Any:
+    """y for x > 0, -y for x < 0; nan if x is not finite."""
+    return _signed_result(x, y, unsigned(bits(x)) >> (width(x) - 1) << 1)
+
+
 def sin_part(hi: Any, lo: Any) -> Any:
     """sin(hi + lo) for |hi| <= pi/4."""
     z = hi * hi
@@ -195,4 +200,4 @@ def tan(x: Any) -> Any:
     p, error = two_prod(q, bottom)
     q = fma(((top - p) - error) + (top_low - q * bottom_low), over, q)
     q = select(z == 0.0, hi, q)  # 0 * inf
-    return _signed_result(x, q, unsigned(bits(x)) >> (width(x) - 1) << 1)
+    return signed_by(x, q)
