@@ -145,10 +145,15 @@ def _inverse_erf(w: mp.mpf) -> mp.mpf:
     return y / x
 
 
+def erfcx(x: mp.mpf) -> mp.mpf:
+    """exp(x**2) erfc(x)."""
+    return mp.exp(x * x) * mp.erfc(x)
+
+
 def _erfcx(k: int) -> Function:
     def f(t: mp.mpf) -> mp.mpf:
         x = k * (1 + t) / (1 - t)
-        return (x + k) * mp.exp(x * x) * mp.erfc(x)
+        return (x + k) * erfcx(x)
 
     return f
 
@@ -203,15 +208,15 @@ def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
     """Every table of polynomial coefficients in this package, by module and name."""
     single = width == 32
 
-    def fit(f: Function, d32: int, d64: int, a: Any, b: Any, weight: Function,
-            split: bool = False, bits: int = width) -> Callable[[], tuple[list[float], float]]:  # fmt: skip
+    def fit(f: Function, d32: int, d64: int, a: Any, b: Any, weight: Function, split: bool = False,
+            bits: int = width) -> Callable[[], tuple[list[float], float]]:  # fmt: skip
         fixed = two_parts(f(mp.mpf(0)), width) if split else ()
         return lambda: rounded(f, d32 if single else d64, a, b, bits, weight, fixed)
 
     k = 3 if single else 4
     start, end = (mp.mpf(0.74), 10.2) if single else (mp.mpf(0.84), 27.3)
     q = _erfcx(k)
-    turn = mp.mpf(1.25 if single else 1.5)
+    turn, middle = mp.mpf(1.25 if single else 1.3), mp.mpf(2.5)
     lgamma = lambda t: mp.loggamma(2 + t).real / t if t else 1 - mp.euler  # noqa: E731
     digamma = lambda s: mp.digamma(s + 1.75) / (s + 1.75 - ROOT)  # noqa: E731
     inverse = {
@@ -237,9 +242,10 @@ def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
                         lambda z: z * z / (1 - z / 2 + z * z * cos_c(z))),
         "arc.ATAN": fit(atan_a, 8, 19, 0, 1, lambda z: z / (1 + z * atan_a(z))),
         "arc.ASIN": fit(asin_s, 4, 11, 0, 0.2501, lambda z: z / (1 + z * asin_s(z))),
-        "special.ERF_SMALL": fit(erf_p, 7, 14, 0, turn**2 * 1.001, lambda z: 1 / (1 + erf_p(z))),
-        "special.ERF_LARGE": fit(lambda x: mp.exp(x * x) * mp.erfc(x), 7, 17, turn,
-                                 4.0 if single else 6.0, lambda x: mp.exp(-x * x) / mp.erf(x)),
+        "special.ERF_SMALL": fit(erf_p, 7, 13, 0, turn**2 * 1.001, lambda z: 1 / (1 + erf_p(z))),
+        "special.ERF_LARGE": fit(lambda u: -erfcx(u + middle), 7, 18, turn - middle,
+                                 (4.0 if single else 6.0) - middle,
+                                 lambda u: mp.exp(-((u + middle) ** 2)) / mp.erf(u + middle)),
         "special.ERFC": fit(q, 8, 19, (start - k) / (start + k), (end - k) / (end + k),
                             lambda t: 1 / q(t), True),
         "gamma.LGAMMA": fit(lgamma, 8, 18, -0.5, 0.5, lambda t: 1 / lgamma(t), True),

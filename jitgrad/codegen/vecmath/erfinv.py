@@ -1,7 +1,7 @@
 """The inverse of erf.
 
-With w = -log(1 - x**2), erfinv(x) / x is smooth in w, and for large w in sqrt(w).  (The variables are
-Giles's, 2010.)  Most x, up to 0.9966, have w < 5; where a vector holds a larger one, a second
+With w = -log(1 - x**2), erfinv(x) / x is smooth in w, and for large w in sqrt(w).  (The variables
+are Giles's, 2010.)  Most x, up to 0.9966, have w < 5; where a vector holds a larger one, a second
 polynomial is evaluated, whose coefficients are picked by the size of w.
 Coefficients: ``derive.rounded`` (minimax in relative error); the constant terms are in two parts.
 """

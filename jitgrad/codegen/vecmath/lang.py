@@ -143,6 +143,14 @@ def fma(a: Any, b: Any, c: Any) -> Any:
     return (np.float64(a) * np.float64(b) + np.float64(c)).astype(np.float32)
 
 
+def remainder(x: Any, n: Any, c: Any) -> Any:
+    """x - n*c for n the integer nearest to x/c, where that is a float, so without any rounding."""
+    if _traced(x, n, c) is not None:
+        return fma(-n, c, x)
+    product, error = two_prod(n, c)
+    return (x - product) - error
+
+
 def two_prod(a: Any, b: Any) -> tuple[Any, Any]:
     """(p, e) with p = round(a*b) and p + e = a*b exactly (while nothing over- or underflows)."""
     p = a * b

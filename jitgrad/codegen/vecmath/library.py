@@ -93,7 +93,7 @@ def _body(name: str, bits: int) -> bytes:
 
 
 def _around(called: Iterable[tuple[str, int]], bits: int) -> str:
-    """Versions for fewer or more lanes than ``bits`` bits have, which call the one that fills them."""
+    """Versions for other numbers of lanes, around the one that fills ``bits`` bits."""
     module = ir.Module()
     for name, lanes in sorted(called):
         full = bits // int(name[-2:])

@@ -1,8 +1,8 @@
 """The logarithms: log, log2, log10, log1p, and asinh, acosh, atanh, which are log1p of something.
 
 x = 2**k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2), so k = 0 near 1 and nothing cancels there;
-log(x) = k ln2 + f + t with t = log(1 + f) - f, a polynomial in f.  (In s = f / (2 + f) it would be half
-as long, but the division waits long, and delays others in loops that divide.)
+log(x) = k ln2 + f + t with t = log(1 + f) - f, a polynomial in f.  (In s = f / (2 + f) it would be
+half as long, but the division takes long, and delays others in loops that divide.)
 Coefficients: ``derive.rounded`` (minimax in relative error).
 """
 

@@ -100,6 +100,7 @@ def log2_pair(x: Any) -> tuple[Any, Any]:
 
 def _special(x: Any, y: Any, a: Any, result: Any) -> Any:
     """The sign, and the cases where x or y is 0, infinite or nan, or x is 1 or negative."""
+    result = select(a == 1.0, 1.0, result)  # y may be infinite
     zero = a == 0.0
     extreme = select(zero == (y < 0.0), const(x, INF), 0.0)  # of 0 and of inf
     result = select(zero | (a == INF), extreme, result)

@@ -1,9 +1,9 @@
 """sin, cos, tan over the whole range.
 
-x = n pi/2 + r with |r| <= pi/4 and only n mod 4 kept.  Up to LIMIT, n times three floats that add up
-to pi/2 are subtracted (Cody and Waite, 1980): the first product leaves no rounding error, the second
-one's is kept.  A vector that holds a larger number takes Payne and Hanek's method (1983).  There x is
-an integer m times 2**e, so the digits of 2/pi that m 2**e turns into multiples of 4 are skipped:
+x = n pi/2 + r with |r| <= pi/4 and only n mod 4 kept.  Up to LIMIT, n times three floats that add
+up to pi/2 are subtracted (Cody and Waite, 1980): the first difference is exact, the rounding of the
+second is kept.  A vector that holds a larger number takes Payne and Hanek's method (1983).  There x
+is an integer m times 2**e, so the digits of 2/pi that m 2**e turns into multiples of 4 are skipped:
 from a table of words the digits that matter are picked by the exponent (by selects: there is no
 memory access), shifted into place, and multiplied by m in integer arithmetic, which drops multiples
 of 4 by itself.  No float comes closer to a multiple of pi/2 than 2**-29 (float64: 2**-61), and r is
@@ -29,6 +29,7 @@ from jitgrad.codegen.vecmath.lang import (
     nearest,
     patched,
     poly,
+    remainder,
     rounded_float,
     select,
     signed,
@@ -86,7 +87,7 @@ def _short(a: Any) -> Sequence[Any]:
     first, second, third = HALF_PI[width(a)]
     n, i = nearest(a * TWO_OVER_PI_FLOAT)
     product, error = two_prod(n, const(a, second))
-    hi, lo = two_sum(fma(n, -first, a), -product)
+    hi, lo = two_sum(remainder(a, n, const(a, first)), -product)
     return unsigned(i), hi, fma(n, -third, lo - error)
 
 
