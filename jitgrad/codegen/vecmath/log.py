@@ -127,10 +127,8 @@ def log10(x: Any) -> Any:
 def _based(x: Any, unit: tuple[float, float], two: tuple[float, float]) -> Any:
     """log(x) * unit, where two is log(2) * unit; both in two parts."""
     k, f = split_any(x)
-    head, error = two_prod(f, const(x, unit[0]))
-    error = error + fma(tail(f), unit[0], f * unit[1])
-    total, rest = fast_two_sum(k * two[0], head)
-    return special(x, total + (rest + fma(k, two[1], error)))
+    inner = fma(f, unit[0], fma(tail(f), unit[0], f * unit[1]))
+    return special(x, fma(k, two[0], fma(k, two[1], inner) if two[1] else inner))
 
 
 def log1p(x: Any) -> Any:

@@ -10,8 +10,17 @@ import warnings
 import numpy as np
 import pytest
 
+from jitgrad.codegen import native
 from jitgrad.codegen.vecmath import intrinsics, table
-from tests.codegen.vecmath.yardstick import PYTHON, TYPES, compile_loop, compiled, widest
+from tests.codegen.vecmath.yardstick import (
+    PYTHON,
+    TYPES,
+    Kernel,
+    compile_loop,
+    compiled,
+    run,
+    widest,
+)
 
 IN_DOUBLE = {"pow"}  # of float32, through float64
 
@@ -45,6 +54,21 @@ def test_a_long_function_is_there_once():
         return re.findall(r"define internal [^@]*@(\w+)", text)
 
     assert len(bodies(12)) <= 4  # for vectors, for shorter ones, and for the rest of the loop
+
+
+@pytest.mark.parametrize("bits", [128, 256, 512])
+@pytest.mark.parametrize("dtype", table.FLOATS)
+def test_called_functions_on_vectors_of_any_size(bits, dtype, monkeypatch):
+    """Loops of other vectors than the function's, and single numbers, get the same bits."""
+    monkeypatch.setattr(native, "vector_bits", lambda: bits)
+    x = np.linspace(-3, 3, 1003).astype(TYPES[dtype])
+    x[::50] *= 1e6  # rare cases, in some vectors
+    loop = ["for i in range(n):", f"    # {bits} bits", f"    out[i] = sin_{dtype}(a[i])"]
+    for body in (loop, [f"# {bits} bits", f"out[0] = sin_{dtype}(a[0])"]):
+        kernel = Kernel([f"a = {dtype}_ptr(ptrs, 0)", f"out = {dtype}_ptr(ptrs, 1)", *body])
+        usual = run(compiled(f"sin_{dtype}"), [x], dtype)
+        same_size = usual if body is loop else np.where(np.arange(x.size) < 1, usual, 0)
+        assert np.array_equal(run(kernel, [x], dtype), same_size)
 
 
 def test_names_are_the_same_everywhere():
