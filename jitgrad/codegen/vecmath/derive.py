@@ -145,7 +145,7 @@ def _inverse_erf(w: mp.mpf) -> mp.mpf:
     return y / x
 
 
-def erfcx(x: mp.mpf) -> mp.mpf:
+def erfcx(x: Any) -> Any:
     """exp(x**2) erfc(x)."""
     return mp.exp(x * x) * mp.erfc(x)
 

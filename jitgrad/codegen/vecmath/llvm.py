@@ -77,7 +77,7 @@ class Traced(Value):
             raise TypeError(f"literal {x!r} meets an integer")
         return self.make(ir.Constant(self.type(), x))
 
-    def apply(self, op: str, *args: Any) -> Traced:
+    def apply(self, op: str, *args: Any) -> Any:
         b = self.builder
         special = _SPECIAL.get(op)
         if special is not None:
@@ -200,7 +200,7 @@ def _whole_power(self: Traced, x: Traced, y: Traced) -> Traced:
     return result
 
 
-_SPECIAL: dict[str, Callable[..., Traced]] = {
+_SPECIAL: dict[str, Callable[..., Any]] = {
     "const": lambda self, x, literal: self.lift(literal),
     "select": _select,
     "minimum": lambda self, a, b: _extreme(self, a, b, "minimum"),
