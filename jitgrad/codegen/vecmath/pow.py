@@ -50,9 +50,16 @@ NAN = float("nan")
 def pow(x: Any, y: Any) -> Any:
     """x**y with all of C's (and NumPy's) special cases.  At most 1.5 ulp."""
     a = absolute(x)
-    result = _power_32(a, y) if width(x) == 32 else _power_64(a, y)
-    usual = (x > 0.0) & (x < INF) & (absolute(y) < INF)  # ... and not nan
-    return patched(usual, [result], lambda: [_special(x, y, a, result)])[0]
+    if width(x) == 32:
+        result = _power_32(a, y)
+        usual = (x > 0.0) & (x < INF) & (absolute(y) < INF)  # ... and not nan
+        return patched(usual, [result], lambda: [_special(x, y, a, result)])[0]
+    head, low = log2_pair(*split_normal(a))
+    p, error = two_prod(y, head)
+    n, r = _exponent(p, fma(y, low, error))
+    usual = (x >= TINY[64]) & (x < INF) & (absolute(p) < 1000.0)
+    result = _near_one(r) * power_of_two(n)
+    return patched(usual, [result], lambda: [_special(x, y, a, _power_64(a, y))])[0]
 
 
 def _power_32(a: Any, y: Any) -> Any:
@@ -65,21 +72,28 @@ def _power_32(a: Any, y: Any) -> Any:
 
 def _power_64(a: Any, y: Any) -> Any:
     """a**y for finite a > 0 and finite y."""
-    head, low = log2_pair(a)
+    head, low = log2_pair(*split_any(a))
     v = clamp(y, -(2.0**65), 2.0**65)  # as good as infinite
     p, error = two_prod(v, head)
     error = select(absolute(p) < 1100.0, fma(v, low, error), 0.0)
-    p = clamp(p, -1100.0, 1100.0)
+    n, r = _exponent(clamp(p, -1100.0, 1100.0), error)
+    return scale(_near_one(r), n)
+
+
+def _exponent(p: Any, low: Any) -> tuple[Any, Any]:
+    """(n, r) with 2**(p + low) = 2**n e**r."""
     n, i = nearest(p)
-    r = ((p - n) + error) * LN2
-    return scale(1.0 + fma(r * r, poly(r, EXP_Q[64]), r), i)
+    return i, ((p - n) + low) * LN2
 
 
-def log2_pair(x: Any) -> tuple[Any, Any]:
-    """log2(x) in two floats, for finite float64 x > 0."""
-    k, f = patched(x >= TINY[64], split_normal(x), lambda: split_any(x))
+def _near_one(r: Any) -> Any:
+    return 1.0 + fma(r * r, poly(r, EXP_Q[64]), r)
+
+
+def log2_pair(k: Any, f: Any) -> tuple[Any, Any]:
+    """log2(2**k (1 + f)) in two floats of 64 bits."""
     # s = f / (2 + f)
-    d, d_low = fast_two_sum(const(x, 2.0), f)
+    d, d_low = fast_two_sum(const(f, 2.0), f)
     over = 1.0 / d
     s = f * over
     p, error = two_prod(s, d)
@@ -87,11 +101,11 @@ def log2_pair(x: Any) -> tuple[Any, Any]:
     # b = z (C1 + z R)
     z, z_low = two_prod(s, s)
     z_low = fma(s + s, s_low, z_low)
-    a, a_low = fast_two_sum(const(x, C1[0]), z * poly(z, R))
+    a, a_low = fast_two_sum(const(f, C1[0]), z * poly(z, R))
     b, b_low = two_prod(z, a)
     b_low = fma(z_low, a, fma(z, a_low + C1[1], b_low))
     # s (C0 + b) + k
-    c, c_low = fast_two_sum(const(x, C0[0]), b)
+    c, c_low = fast_two_sum(const(f, C0[0]), b)
     head, low = two_prod(s, c)
     low = fma(s_low, c, fma(s, c_low + (b_low + C0[1]), low))
     total, rest = fast_two_sum(k, head)
