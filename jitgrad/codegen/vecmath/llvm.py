@@ -162,7 +162,7 @@ def _patched(
     everywhere = usual.declared("llvm.vector.reduce.and", ir.IntType(1), [usual.ir])
     start = b.block
     rare, done = (b.function.append_basic_block() for _ in range(2))
-    b.cbranch(everywhere, done, rare)
+    b.cbranch(everywhere, done, rare).set_weights([1 << 20, 1])
     b.position_at_end(rare)
     mended = [_select(self, usual, v, w) for v, w in zip(values, slow())]
     end = b.block
