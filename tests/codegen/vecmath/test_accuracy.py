@@ -85,6 +85,28 @@ def test_float64_accuracy(name):
     assert_small(f"{name}: LLVM against NumPy", difference, 2, [FLOAT64], got, plain)
 
 
+MPMATH = {
+    "exp2": lambda x: mpmath.mpf(2) ** x, "log2": lambda x: mpmath.log(x, 2),
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)), "rsqrt": lambda x: 1 / mpmath.sqrt(x),
+    **{n: getattr(mpmath, n) for n in ["exp", "expm1", "sinh", "cosh", "tanh", "log", "log1p", "log10", "asinh", "acosh", "atanh", "sin", "cos", "tan", "asin", "acos", "atan"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MPMATH)
+def test_float64_against_mpmath(name):
+    """Where results are finite; on every platform."""
+    rng = np.random.default_rng(11)
+    x = rng.choice(FLOAT64[np.abs(FLOAT64) < 1e20], 800)
+    got, plain = evaluate(f"{name}_f64", x)
+    finite = np.isfinite(got) & (x != 0)
+    x, got, plain = x[finite], got[finite], plain[finite]
+    bound = ARRAYS[name][1]
+    with mpmath.workdps(60):
+        want = [MPMATH[name](mpmath.mpf(v)) for v in x.tolist()]
+        assert_small(name, exact_ulps(got, want), bound, [x], got, want)
+        assert_small(name, exact_ulps(plain, want), 1.3 * bound, [x], plain, want)
+
+
 def gamma_points(rng):
     return np.concatenate([rng.uniform(-0.5, 9, 250), 2.0 ** rng.uniform(-30, 60, 60),
                            1 + rng.normal(0, 1e-3, 30), 2 + rng.normal(0, 1e-3, 30),
