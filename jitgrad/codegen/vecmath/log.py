@@ -115,12 +115,12 @@ def log_pair(x: Any) -> tuple[Any, Any]:
 
 
 def log2(x: Any) -> Any:
-    """Logarithm to base 2, exact for powers of 2.  At most 1.2 ulp."""
+    """Logarithm to base 2, exact for powers of 2.  At most 1.4 ulp."""
     return _based(x, LOG2E[width(x)], (1.0, 0.0))
 
 
 def log10(x: Any) -> Any:
-    """Logarithm to base 10.  At most 1.2 ulp."""
+    """Logarithm to base 10.  At most 1.4 ulp."""
     return _based(x, LOG10E[width(x)], LOG10_2[width(x)])
 
 

@@ -35,7 +35,7 @@ def sigmoid(x):
 ARRAYS = {
     "exp": (np.exp, 1.2), "exp2": (np.exp2, 1.2), "expm1": (np.expm1, 1.6),
     "sinh": (np.sinh, 2), "cosh": (np.cosh, 2), "tanh": (np.tanh, 2), "sigmoid": (sigmoid, 2),
-    "log": (np.log, 1), "log1p": (np.log1p, 1.1), "log2": (np.log2, 1.2), "log10": (np.log10, 1.2),
+    "log": (np.log, 1), "log1p": (np.log1p, 1.1), "log2": (np.log2, 1.4), "log10": (np.log10, 1.4),
     "asinh": (np.arcsinh, 1.8), "acosh": (np.arccosh, 1.6), "atanh": (np.arctanh, 1.7),
     "sin": (np.sin, 1), "cos": (np.cos, 1), "tan": (np.tan, 1.5),
     "asin": (np.arcsin, 1.5), "acos": (np.arccos, 1.5), "atan": (np.arctan, 1.5),
