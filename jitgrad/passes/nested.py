@@ -1,4 +1,4 @@
-"""Sums of everything as sums of rows: where rows are reduced anyway, both reductions fuse."""
+"""Sums of everything as sums of rows, or of columns: where these are reduced anyway, both fuse."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from jitgrad.ir.node import Graph, Node, rebuild, with_inputs
 
 
 def nested(graph: Graph) -> Graph:
-    """Split a reduction over more axes than the rows that are reduced in the same index space."""
-    rows: dict[tuple[int, ...], tuple[int, ...]] = {}
+    """Split a reduction over more axes than others in the same index space; rows come first."""
+    found: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
     for node in graph.nodes:
-        if node.op.kind == "reduce":
-            shape, axes = node.inputs[0].shape, node.attrs["axes"]
-            if len(shape) - 1 in axes and (shape not in rows or len(axes) < len(rows[shape])):
-                rows[shape] = axes
+        if node.op.kind == "reduce" and node.attrs["axes"]:
+            found.setdefault(node.inputs[0].shape, []).append(node.attrs["axes"])
+
+    def order(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, int]:
+        return len(shape) - 1 not in axes, len(axes)
+
+    rows = {
+        shape: min(all_axes, key=lambda a: order(shape, a)) for shape, all_axes in found.items()
+    }
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op.kind != "reduce":
