@@ -48,6 +48,7 @@ class Writer:
             "guards": entry.guards,
             "settings": config._values,
             "native": config.get("jit"),
+            "math": config.get("math"),
         }
         self.known: dict[int, str] = {}
         self.arrays: list[str] = []  # what `execute` is given
@@ -80,7 +81,8 @@ class Writer:
         lines += ["    try:"]
         for argument, key in zip(arguments[count:], keywords.keys, strict=True):
             lines += [f"        {argument} = kwargs[{key!r}]"]
-        conditions += ["epoch.value == guards.epoch and settings['jit'] is native"]
+        conditions += ["epoch.value == guards.epoch"]
+        conditions += ["settings['jit'] is native and settings['math'] == math"]
         conditions += [*self.captures(len(self.arrays)), *entry.guards.text(self.name)]
         joined = "\n            and ".join(filter(None, conditions))
         lines += [f"        if not ({joined}):", "            return MISS"]

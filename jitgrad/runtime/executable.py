@@ -152,10 +152,12 @@ class Executable:
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(graph: Graph, updates: tuple[tuple[int, int], ...], jit: bool) -> Executable:
+def _compiled(
+    graph: Graph, updates: tuple[tuple[int, int], ...], code: tuple[bool, str]
+) -> Executable:
     return Executable(graph, dict(updates))
 
 
 def compile_graph(graph: Graph, updates: Mapping[int, int] | None = None) -> Executable:
     """The executable of a graph; `updates` maps an output to the input array it overwrites."""
-    return _compiled(graph, tuple(sorted((updates or {}).items())), config.get("jit"))
+    return _compiled(graph, tuple(sorted((updates or {}).items())), config.code())

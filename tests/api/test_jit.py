@@ -232,7 +232,8 @@ def call(args, kwargs):
             and type(a1) is kind_2 and a1 == value_1
             and type(a2) is Tensor and a2._type is type_0 and a2._grad_fn is None and (a2_data := a2._data) is not None
             and a2 is a0
-            and epoch.value == guards.epoch and settings['jit'] is native
+            and epoch.value == guards.epoch
+            and settings['jit'] is native and settings['math'] == math
             and of_4.cell_contents is captured_3):
             return MISS
     except Exception:

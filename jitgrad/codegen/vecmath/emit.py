@@ -1,7 +1,8 @@
 """Numba intrinsics for the names of ``table`` (imports Numba; reach it through ``intrinsics``).
 
-Each math function becomes one internal ``alwaysinline`` LLVM function per module that uses it: it
-is traced once, inlined before the loop vectorizer runs, and leaves nothing behind.
+A short function becomes one internal ``alwaysinline`` LLVM function per module that uses it: it is
+traced once, inlined before the loop vectorizer runs, and leaves nothing behind.  A long one is
+called (see ``library``).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def namespace() -> dict[str, Any]:
     """name -> intrinsic, for every name of ``table.NAMES``."""
     space = {}
     for name, (function, arity, dtype) in table.functions().items():
-        space[name] = _same(name, NUMBA_TYPES[dtype], arity, _inlined(name, function, dtype))
+        called = name.rsplit("_", 1)[0] in table.CALLED and dtype in table.FLOATS
+        emit = _called(name, dtype) if called else _inlined(name, function, dtype)
+        space[name] = _same(name, NUMBA_TYPES[dtype], arity, emit)
     for dtype in table.FLOATS:
         for op in table.REASSOC:
             name = f"{op}_{dtype}"
@@ -79,6 +82,20 @@ def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..
             fn.attributes.add("alwaysinline")
             body = ir.IRBuilder(fn.append_basic_block())
             body.ret(function(*(llvm.Traced(body, a, kind, width) for a in fn.args)).ir)
+        return builder.call(fn, args)
+
+    return emit
+
+
+def _called(name: str, dtype: str) -> Callable[..., ir.Value]:
+    """A call of what ``library`` declares and defines."""
+    symbol = f"jitgrad_{name}"
+
+    def emit(builder: ir.IRBuilder, args: list[Any]) -> Any:
+        fn = builder.module.globals.get(symbol)
+        if fn is None:
+            ty = llvm.type_of(dtype[0], int(dtype[1:]))
+            fn = ir.Function(builder.module, ir.FunctionType(ty, [ty] * len(args)), symbol)
         return builder.call(fn, args)
 
     return emit

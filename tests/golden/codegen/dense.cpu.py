@@ -34,7 +34,7 @@ def kernel(ptrs, dims, lo, hi):
                 v4 = select((v3 <= f32(0.0)), f32(0.0), v3)
                 v5 = a0[i1 * x2_s1 + i2]
                 v6 = v4 - v5
-                v7 = v6 * v6
+                v7 = mul_reassoc_f32(v6, v6)
                 v8 = v4 <= f32(0.0)
                 v9 = v6 + v6
                 v10 = select(v8, f32(0.0), v9)
