@@ -39,7 +39,10 @@ SETTINGS: dict[str, Setting] = {
     "dump": Setting("JITGRAD_DUMP", str, "", "folder that receives every stage as a file"),
     "verify": Setting("JITGRAD_VERIFY", _flag, False, "verify the graph after every pass"),
     "jit": Setting("JITGRAD_JIT", _flag, True, "0 runs generated kernels as plain Python"),
-    "threads": Setting("JITGRAD_NUM_THREADS", int, 1, "threads of a matrix product"),
+    "threads": Setting(
+        "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"
+    ),
+    "kept": Setting("JITGRAD_KEPT_MEMORY", int, 256, "MB of large results' memory that is kept"),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
 }

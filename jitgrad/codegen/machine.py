@@ -5,9 +5,14 @@ and BLAS. Numba is imported when the namespace for Numba is asked for, not befor
 from __future__ import annotations
 
 import functools
+import platform
 from typing import Any
 
 import numpy as np
+
+# How a thread says that it waits: LLVM's function for a machine, and its arguments.
+_X86, _ARM = ("llvm.x86.sse2.pause",), ("llvm.aarch64.hint", 1)
+PAUSES = {"x86_64": _X86, "amd64": _X86, "aarch64": _ARM, "arm64": _ARM}
 
 
 @functools.cache
@@ -83,7 +88,7 @@ def _memory() -> dict[str, Any]:
 def _atomics() -> dict[str, Any]:
     """Words of a table that several threads read and write, in one order for all of them."""
     from llvmlite import ir
-    from numba.core import types
+    from numba.core import cgutils, types
     from numba.extending import intrinsic
 
     word, table = ir.IntType(64), types.CPointer(types.int64)
@@ -121,7 +126,16 @@ def _atomics() -> dict[str, Any]:
         return types.int64(table, types.int64, types.int64), emit
 
     @intrinsic
-    def atomic_swap(typing, pointer, k, old, new):
+    def atomic_exchange(typing, pointer, k, value):
+        """Set word k; what it was."""
+
+        def emit(context, builder, signature, args):
+            return builder.atomic_rmw("xchg", place(builder, args), args[2], order)
+
+        return types.int64(table, types.int64, types.int64), emit
+
+    @intrinsic
+    def atomic_replace(typing, pointer, k, old, new):
         """Set word k to `new` if it is `old`; what it was."""
 
         def emit(context, builder, signature, args):
@@ -130,7 +144,22 @@ def _atomics() -> dict[str, Any]:
 
         return types.int64(table, types.int64, types.int64, types.int64), emit
 
-    found = (atomic_load, atomic_store, atomic_add, atomic_swap)
+    @intrinsic
+    def pause(typing):
+        """Tell the processor that this thread waits for another one."""
+
+        def emit(context, builder, signature, args):
+            name, *given = PAUSES.get(platform.machine().lower(), [""])
+            if name:
+                int32 = ir.IntType(32)
+                kind = ir.FunctionType(ir.VoidType(), [int32] * len(given))
+                hint = cgutils.get_or_insert_function(builder.module, kind, name)
+                builder.call(hint, [int32(g) for g in given])
+            return context.get_dummy_value()
+
+        return types.void(), emit
+
+    found = (atomic_load, atomic_store, atomic_add, atomic_exchange, atomic_replace, pause)
     return {f.__name__: f for f in found}
 
 
@@ -175,7 +204,19 @@ def _calls() -> dict[str, Any]:
 
         return types.int64(types.int64, types.int64, types.int64), emit
 
-    found = (call_kernel, call_word, call_words)
+    @intrinsic
+    def create_thread(typing, address, place, function, argument):
+        """Call pthread_create at an address, with its usual attributes: 0, or an error's number."""
+
+        def emit(context, builder, signature, args):
+            kind = ir.FunctionType(ir.IntType(32), [word] * 4)
+            callee = builder.inttoptr(args[0], kind.as_pointer())
+            found = builder.call(callee, [args[1], word(0), args[2], args[3]])
+            return builder.sext(found, word)
+
+        return types.int64(*[types.int64] * 4), emit
+
+    found = (call_kernel, call_word, call_words, create_thread)
     return {f.__name__: f for f in found}
 
 

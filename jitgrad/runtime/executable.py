@@ -18,10 +18,10 @@ from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import dump, optimize
-from jitgrad.passes.plan import ALIGNMENT, Buffer, Plan, plan
+from jitgrad.passes.plan import Buffer, Plan, plan
 from jitgrad.passes.widen import widen
-from jitgrad.runtime import blas, executor, loader, plain
-from jitgrad.runtime.table import ABSOLUTE, LOCAL, STATUS, Entries, Table, flattened, work
+from jitgrad.runtime import blas, executor, loader, memory, plain, pool
+from jitgrad.runtime.table import ABSOLUTE, LOCAL, STATUS, Entries, Table, flattened, room, work
 
 _empty = np.empty
 HEAVY = 1 << 14  # elements of work from which releasing the GIL pays
@@ -46,30 +46,35 @@ class Executable:
         ]
         self.flattened = flattened(self.launches)  # by number
         strips = [entry for _, entry in self.launches if isinstance(entry, Strip)]
-        self.arena = self.plan.arena + max((strip.local for strip in strips), default=0)
+        self.local = max((room(strip) for strip in strips), default=0)
         self._show()
         outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
         self.outputs = [(o.shape, o.dtype.numpy) for o in outputs]
         self.run = self._run_plain
         if config.get("jit"):
             self.run = executor.native_function(self.table(self.launches))
-        self.spare: list[np.ndarray] = []
-        self.has_arena, self.constants = self.arena > 0, tuple(self.plan.constants)
+        self.large = any(o.type.nbytes >= memory.LARGE for o in outputs)
+        self.has_arena = self.plan.arena + self.local > 0
+        self.constants = tuple(self.plan.constants)
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        results = [_empty(shape, dtype) for shape, dtype in self.outputs]
+        results = self._results() if self.large else [_empty(*output) for output in self.outputs]
         if self.has_arena:
-            try:
-                arena = self.spare.pop()
-            except IndexError:  # the first call, or other threads have them all
-                arena = self._new_arena()
+            arena = memory.arena(self.plan.arena + self.local * pool.limit())
             status = self.run(*arrays, *results, *self.constants, arena)
-            self.spare.append(arena)
+            memory.arenas.append(arena)
         else:
             status = self.run(*arrays, *results, *self.constants)
         if status:
             self._report(status)
         return results
+
+    def _results(self) -> list[np.ndarray]:
+        sizes = [buffer.nbytes for buffer in self.plan.outputs]
+        return [
+            memory.result(*output, nbytes) if nbytes >= memory.LARGE else _empty(*output)
+            for output, nbytes in zip(self.outputs, sizes, strict=True)
+        ]
 
     def _show(self) -> None:
         """Write the late stages where JITGRAD_DUMP and JITGRAD_DEBUG want them."""
@@ -87,11 +92,6 @@ class Executable:
             print(source, file=sys.stderr)
             if level >= 6:
                 print(assembly(source), file=sys.stderr)
-
-    def _new_arena(self) -> np.ndarray:
-        raw = np.empty(self.arena + ALIGNMENT, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT
-        return raw[start : start + self.arena]
 
     def _report(self, status: bytes) -> None:
         number, value = np.frombuffer(status, np.int64).tolist()
@@ -112,17 +112,17 @@ class Executable:
 
     def _run_plain(self, *arrays: np.ndarray) -> bytes:
         """The plan as plain Python, over the same arrays."""
-        return plain.run(self.plan, self.launches, self.memory(arrays))
+        return plain.run(self.plan, self.launches, self.finder(arrays))
 
-    def memory(self, arrays: Sequence[np.ndarray]) -> plain.Memory:
+    def finder(self, arrays: Sequence[np.ndarray]) -> plain.Memory:
         """The bytes from a pointer on, in what `run` is given."""
         flat = [array.reshape(-1).view(np.uint8) for array in arrays]
 
-        def memory(pointer: Pointer) -> np.ndarray:
+        def find(pointer: Pointer) -> np.ndarray:
             base, offset = self.locate(pointer)
             return flat[-1][self.plan.arena + offset :] if base == LOCAL else flat[base][offset:]
 
-        return memory
+        return find
 
     # --- the executor's table ---
 
@@ -130,7 +130,7 @@ class Executable:
         """The words by which native code runs entries of this plan."""
         made = Table(entries, self.locate, loader.address)
         heavy = sum(work(entry) for _, entry in entries) >= HEAVY
-        header = executor.header(made.count, made.most, self.plan.arena, heavy)
+        header = executor.header(made.count, made.most, self.plan.arena, heavy, made.shared)
         return np.array(made.complete(header), np.int64)
 
     def locate(self, pointer: Pointer) -> tuple[int, int]:

@@ -14,35 +14,50 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.runtime import loader
+from jitgrad.runtime import loader, pool
 from jitgrad.runtime.table import ENTRY, LAUNCH, POINTER, SPECIAL
 
-HEADER = 8
-# An ndarray object starts with Python's header; then comes its data pointer (NumPy's ABI).
+HEADER = 10
+# An ndarray object starts with Python's header; then come its data pointer, the number of its
+# dimensions, and the address of its extents (NumPy's ABI).
 DATA = object.__basicsize__
+EXTENTS = DATA + 16
 
 # A job is what the threads that share an entry know of it: plan, entry, next chunk, number of the
-# launch that failed (from 1), its index.
-JOB = 5
-PLAN, AT, NEXT, FAILED, VALUE = range(JOB)
+# launch that failed (from 1), its index, bases of the caller, and how many there are.
+JOB = 7
+PLAN, AT, NEXT, FAILED, VALUE, BASES, COUNT = range(JOB)
 
+# Runs chunks of a job until there are none. Each thread has bases of its own: its status words,
+# 0, its local memory, and the arrays. Those of the caller, in seat 0, are the original.
 RUN = f"""
-def run(job, bases):
+def run(job, seat):
     plan = table_at(job[{PLAN}])
     entry = table_at(job[{AT}])
-    status = table_at(bases[0])
+    bases, count = table_at(job[{BASES}]), job[{COUNT}]
+    status = stack_table(2)
+    status[0] = 0
+    if seat > 0:
+        copy = stack_table(count)
+        for k in range(count):
+            copy[k] = bases[k]
+        copy[0] = word_of(status)
+        copy[2] += seat * entry[8]
+        bases = copy
+    else:
+        bases[0] = word_of(status)
     ptrs = stack_table(plan[1])
     chunks, tiles = entry[1], entry[2]
     chunk = atomic_add(job, {NEXT}, 1) if chunks > 1 else 0
     while chunk < chunks:
         first, last = chunk * tiles // chunks, (chunk + 1) * tiles // chunks
         for turn in range(first - 1, last):
-            tile, at, count = turn, entry[6], entry[4]
+            tile, at, launches = turn, entry[6], entry[4]
             if turn < first:
-                tile, at, count = 0, {ENTRY}, entry[3]
+                tile, at, launches = 0, {ENTRY}, entry[3]
             elif turn == tiles - 1 and entry[5] > 0:
-                at, count = entry[7], entry[5]
-            for k in range(count):
+                at, launches = entry[7], entry[5]
+            for k in range(launches):
                 launch = offset_table(entry, at)
                 for p in range(launch[5]):
                     place = offset_table(launch, {LAUNCH} + {POINTER} * p)
@@ -53,7 +68,7 @@ def run(job, bases):
                     hi = lo + step if lo + step < hi else hi
                 call_kernel(launch[0], ptrs, offset_table(plan, launch[2]), lo, hi)
                 if status[0] != 0:
-                    if atomic_swap(job, {FAILED}, 0, launch[1] + 1) == 0:
+                    if atomic_replace(job, {FAILED}, 0, launch[1] + 1) == 0:
                         job[{VALUE}] = status[1]
                     atomic_store(job, {NEXT}, chunks)
                     return 0
@@ -65,15 +80,16 @@ def run(job, bases):
 ENTER = f"""
 def enter(me, arrays, count):
     plan = table_at(word_at(me + {DATA}))
-    bases = stack_table(count + {SPECIAL + 2})
-    bases[0] = word_of(offset_table(bases, count + {SPECIAL}))
+    bases = stack_table(count + {SPECIAL})
     bases[1] = 0
+    bases[2] = 0
     for i in range(count):
         bases[i + {SPECIAL}] = word_at(arrays[i] + {DATA})
     bases[2] = bases[count + {SPECIAL - 1}] + plan[2]
-    bases[count + {SPECIAL}] = 0
-    job = stack_table({JOB})
+    job = stack_table({pool.JOB_SIZE})
     job[{PLAN}] = word_of(plan)
+    job[{BASES}] = word_of(bases)
+    job[{COUNT}] = count + {SPECIAL}
     job[{FAILED}] = 0
     state = 0
     if plan[3] != 0:
@@ -82,7 +98,22 @@ def enter(me, arrays, count):
     for k in range(plan[0]):
         job[{AT}] = word_of(entry)
         job[{NEXT}] = 0
-        call_words(plan[7], word_of(job), word_of(bases))
+        seats = 0
+        if entry[9] != 0:
+            pool = table_at(plan[8])
+            seats = pool[{pool.LIMIT}] if pool[{pool.LIMIT}] < entry[1] else entry[1]
+            if entry[8] > 0:
+                room = word_at(word_at(arrays[count - 1] + {EXTENTS})) - plan[2]
+                seats = seats if seats * entry[8] < room else room // entry[8]
+            seats -= 1
+            if seats > 0 and atomic_replace(pool, {pool.BUSY}, 0, 1) != 0:
+                seats = 0
+        if seats > 0:
+            job[{pool.SEATED}] = seats
+            call_words(plan[9], plan[8], word_of(job))
+            atomic_store(table_at(plan[8]), {pool.BUSY}, 0)
+        else:
+            call_words(plan[7], word_of(job), 0)
         if job[{FAILED}] != 0:
             break
         entry = offset_table(entry, entry[0])
@@ -120,8 +151,11 @@ def symbol_address(name: str) -> int:
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
 
-def header(entries: int, most_pointers: int, arena: int, release_gil: bool) -> list[int]:
+def header(
+    entries: int, most_pointers: int, arena: int, release_gil: bool = False, shared: bool = False
+) -> list[int]:
     """The first words of a plan's table."""
+    run = loader.address(RUN, "run", ("P", "i"), "i")
     return [
         entries,
         most_pointers,
@@ -130,7 +164,9 @@ def header(entries: int, most_pointers: int, arena: int, release_gil: bool) -> l
         symbol_address("PyEval_RestoreThread"),
         symbol_address("PyLong_FromLongLong"),
         symbol_address("PyBytes_FromStringAndSize"),
-        loader.address(RUN, "run", ("P", "P"), "i"),
+        run,
+        pool.address(run) if shared else 0,
+        loader.address(pool.SHARE, "share", ("P", "P"), "i") if shared else 0,
     ]
 
 

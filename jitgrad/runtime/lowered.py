@@ -13,7 +13,7 @@ from jitgrad.codegen.launch import Launch, Moving, Part
 from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.pipeline import optimize
 from jitgrad.passes.plan import Buffer
-from jitgrad.runtime import executor
+from jitgrad.runtime import executor, memory, pool
 from jitgrad.runtime.executable import Executable, compile_graph
 from jitgrad.runtime.table import parts
 
@@ -117,9 +117,9 @@ class Lowered:
         executable = self.executable
         given = [np.array(a) for a in arrays or self.arrays]
         given += [np.empty(shape, dtype) for shape, dtype in executable.outputs]
-        given += [*self.plan.constants, np.zeros(executable.arena, np.uint8)]
-        if not executable.arena:
-            given.pop()
+        given += self.plan.constants
+        if executable.has_arena:
+            given.append(memory.arena(self.plan.arena + executable.local * pool.limit()))
         times: list[float] = []
         for position, entry in executable.launches:
             for part in parts(entry):
@@ -130,4 +130,5 @@ class Lowered:
                     run(*given)
                     best = min(best, time.perf_counter() - start)
                 times.append(best)
+        memory.arenas += given[-1:] if executable.has_arena else []
         return times

@@ -20,11 +20,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from jitgrad.codegen.launch import Launch, Moving, Part, Pointer, Strip
+from jitgrad.codegen.loops import For, Statement
+from jitgrad.passes.plan import ALIGNMENT
 
 ENTRY, LAUNCH, POINTER = 10, 6, 4  # words of each before what it contains
 # What bases stand for: the arrays of the call from 0 on, and before them
 STATUS, ABSOLUTE, LOCAL = -3, -2, -1
 SPECIAL = 3
+
+PARALLEL = 1 << 16  # elements of work from which sharing an entry pays
+PARTS = 64  # of a range, at most: enough to share evenly among threads that are not alike
+LINE = 64  # elements: whole vectors, and no cache line in two parts
 
 Locate = Callable[[Pointer], tuple[int, int]]
 Entries = Sequence[tuple[int, Launch | Strip]]
@@ -56,6 +62,28 @@ def work(entry: Launch | Strip) -> int:
         return entry.work
     whole = entry.tiles * sum(launch.work for launch in entry.body)
     return whole + entry.chunks * sum(launch.work for launch in entry.start)
+
+
+def room(entry: Launch | Strip) -> int:
+    """Bytes of "local" memory of each thread, so that the next thread's is aligned as well."""
+    return -(-entry.local // ALIGNMENT) * ALIGNMENT if isinstance(entry, Strip) else 0
+
+
+def part(launch: Launch) -> int:
+    """How much of a launch's range makes a part; it depends on nothing but the launch."""
+    parts = min(max(2 * launch.work // PARALLEL, 1), PARTS)
+    step = max(-(-launch.extent // parts), launch.grain, 1)
+    along = launch.kernel is not None and is_vector(launch.kernel.body)
+    return -(-step // LINE) * LINE if along or step > 4 * LINE else step
+
+
+def is_vector(body: Sequence[Statement]) -> bool:
+    """Whether the range is an innermost loop."""
+    for loop in body:
+        if isinstance(loop, For):
+            inner = any(isinstance(s, For) for s in loop.body)
+            return not inner if loop.part else is_vector(loop.body)
+    return False
 
 
 def unrolled(entry: Launch | Strip) -> Iterator[tuple[int, Launch]]:
@@ -97,6 +125,7 @@ class Table:
         self.words: list[int] = []
         self.fixes: list[int] = []  # words that hold a position among the dims
         self.most = 1
+        self.shared = False  # whether there is an entry for several threads
         number = 0
         for _, entry in entries:
             self.words += self._entry(entry, number, len(self.words))
@@ -110,22 +139,25 @@ class Table:
         return words + self.dims
 
     def _entry(self, entry: Launch | Strip, number: int, at: int) -> list[int]:
+        shared = work(entry) >= PARALLEL
+        step = 0
         if isinstance(entry, Launch):
-            step = entry.extent
-            entry = Strip((), (entry,), (), 1, 1, 0)
-        else:
-            step = 0
+            step = part(entry) if shared else max(entry.extent, 1)
+            tiles = -(-entry.extent // step)
+            entry = Strip((), (entry,), (), tiles, tiles, 0)
+        shared = shared and entry.chunks > 1
+        self.shared = self.shared or shared
         words = [0] * ENTRY
         starts = []
-        for part in (entry.start, entry.body, entry.tail):
+        for launches in (entry.start, entry.body, entry.tail):
             starts.append(len(words))
-            first = number + (0 if part is entry.start else len(entry.start))
-            for offset, launch in enumerate(part):
+            first = number + (0 if launches is entry.start else len(entry.start))
+            for offset, launch in enumerate(launches):
                 words += self._launch(launch, first + offset, step, at + len(words))
         words[:ENTRY] = [
             len(words), entry.chunks, entry.tiles,
             len(entry.start), len(entry.body), len(entry.tail),
-            starts[1], starts[2], entry.local, 0,
+            starts[1], starts[2], room(entry), int(shared),
         ]  # fmt: skip
         return words
 

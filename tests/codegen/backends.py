@@ -16,7 +16,7 @@ from jitgrad.codegen import cuda
 from jitgrad.codegen.launch import Launch, Part, Pointer
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
-from jitgrad.runtime import plain
+from jitgrad.runtime import memory, plain
 from jitgrad.runtime.executable import Executable
 from jitgrad.runtime.table import unrolled
 
@@ -71,19 +71,17 @@ def by_launch(
         executable = Executable(graph, {})
     results = [np.empty(shape, dtype) for shape, dtype in executable.outputs]
     constants = [c.copy() for c in executable.plan.constants]  # the simulator copies all back
-    bases = [*arrays, *results, *constants, executable._new_arena()]
-    if not executable.arena:
-        bases.pop()
+    bases = [*arrays, *results, *constants, memory.arena(executable.plan.arena + executable.local)]
 
-    memory = executable.memory(bases)
+    finder = executable.finder(bases)
     for position, step in enumerate(executable.plan.steps):
         entries = [(at, entry) for at, entry in executable.launches if at == position]
         if step.node is not None and step.node.op.kind == "region":
             for _, entry in entries:
                 for _, launch in unrolled(entry):
-                    region(launch, memory)
+                    region(launch, finder)
         else:
-            assert not plain.run(executable.plan, entries, memory)
+            assert not plain.run(executable.plan, entries, finder)
     return results
 
 
