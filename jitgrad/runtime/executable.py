@@ -16,9 +16,11 @@ from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status, Strip
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
+from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import Buffer, Plan, plan
+from jitgrad.passes.strips import strips
 from jitgrad.passes.widen import widen
 from jitgrad.runtime import blas, executor, loader, memory, plain, pool
 from jitgrad.runtime.table import ABSOLUTE, LOCAL, STATUS, Entries, Table, flattened, room, work
@@ -37,7 +39,7 @@ class Executable:
         self.graph = graph
         dump("trace", graph)
         self.optimized = optimize(graph)
-        self.fused = fuse(optimize(orient(widen(self.optimized))))
+        self.fused = strips(fuse(optimize(lanes_last(orient(widen(self.optimized))))))
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch | Strip]] = [
             (position, entry)
@@ -45,8 +47,7 @@ class Executable:
             for entry in launches(step)
         ]
         self.flattened = flattened(self.launches)  # by number
-        strips = [entry for _, entry in self.launches if isinstance(entry, Strip)]
-        self.local = max((room(strip) for strip in strips), default=0)
+        self.local = max((room(entry) for _, entry in self.launches), default=0)
         self._show()
         outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
         self.outputs = [(o.shape, o.dtype.numpy) for o in outputs]
