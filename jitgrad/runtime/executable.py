@@ -23,7 +23,7 @@ from jitgrad.passes.plan import Buffer, Plan, plan
 from jitgrad.passes.strips import strips
 from jitgrad.passes.widen import widen
 from jitgrad.runtime import blas, executor, loader, memory, plain, pool
-from jitgrad.runtime.table import ABSOLUTE, LOCAL, STATUS, Entries, Table, flattened, room, work
+from jitgrad.runtime.table import ABSOLUTE, LOCAL, STATUS, Entries, Table, cost, flattened, room
 
 _empty = np.empty
 HEAVY = 1 << 14  # elements of work from which releasing the GIL pays
@@ -130,7 +130,7 @@ class Executable:
     def table(self, entries: Entries) -> np.ndarray:
         """The words by which native code runs entries of this plan."""
         made = Table(entries, self.locate, loader.address)
-        heavy = sum(work(entry) for _, entry in entries) >= HEAVY
+        heavy = sum(cost(entry) for _, entry in entries) >= HEAVY
         header = executor.header(made.count, made.most, self.plan.arena, heavy, made.shared)
         return np.array(made.complete(header), np.int64)
 

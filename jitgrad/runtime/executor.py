@@ -47,7 +47,7 @@ def run(job, seat):
     else:
         bases[0] = word_of(status)
     ptrs = stack_table(plan[1])
-    chunks, tiles = entry[1], entry[2]
+    chunks, tiles, step = entry[1], entry[2], entry[10]
     chunk = atomic_add(job, {NEXT}, 1) if chunks > 1 else 0
     while chunk < chunks:
         first, last = chunk * tiles // chunks, (chunk + 1) * tiles // chunks
@@ -59,20 +59,18 @@ def run(job, seat):
                 at, launches = entry[7], entry[5]
             for k in range(launches):
                 launch = offset_table(entry, at)
-                for p in range(launch[5]):
+                for p in range(launch[4]):
                     place = offset_table(launch, {LAUNCH} + {POINTER} * p)
                     ptrs[p] = bases[place[0]] + place[1] + tile * place[2] + chunk * place[3]
-                lo, hi, step = 0, launch[3], launch[4]
-                if step > 0:
-                    lo = tile * step
-                    hi = lo + step if lo + step < hi else hi
+                lo, hi = tile * step, launch[3]
+                hi = lo + step if step > 0 and lo + step < hi else hi
                 call_kernel(launch[0], ptrs, offset_table(plan, launch[2]), lo, hi)
                 if status[0] != 0:
                     if atomic_replace(job, {FAILED}, 0, launch[1] + 1) == 0:
                         job[{VALUE}] = status[1]
                     atomic_store(job, {NEXT}, chunks)
                     return 0
-                at += {LAUNCH} + {POINTER} * launch[5]
+                at += {LAUNCH} + {POINTER} * launch[4]
         chunk = atomic_add(job, {NEXT}, 1) if chunks > 1 else 1
     return 0
 """

@@ -3,15 +3,16 @@
     the header:      entries, most pointers of a launch, bytes of the arena before "local" memory,
                      then addresses: see `jitgrad.runtime.executor`
     for each entry:  its words, chunks, tiles, launches of start, body and tail, where body and
-                     tail begin in it, bytes of "local" memory, whether threads may share it
+                     tail begin in it, bytes of "local" memory, whether threads share it, the
+                     range of a tile
     in each entry, for each launch: kernel address, number of the launch, position of its dims,
-                     extent, step, pointers
+                     extent, pointers
     in each launch, for each pointer: base, byte offset, bytes a tile, bytes a chunk
     then all dims
 
 Every entry is a strip: a single launch has its range cut into tiles of `step`, each of them a
 chunk. Where they are cut depends on the launch alone, so that its results do not depend on who
-runs what.
+runs what: also one thread alone goes part by part.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from jitgrad.codegen.launch import Launch, Moving, Part, Pointer, Strip
+from jitgrad.codegen.launch import Launch, Library, Moving, Part, Pointer, Strip
 from jitgrad.codegen.loops import For, Statement
 from jitgrad.passes.plan import ALIGNMENT
 
-ENTRY, LAUNCH, POINTER = 10, 6, 4  # words of each before what it contains
+ENTRY, LAUNCH, POINTER = 11, 5, 4  # words of each before what it contains
 # What bases stand for: the arrays of the call from 0 on, and before them
 STATUS, ABSOLUTE, LOCAL = -3, -2, -1
 SPECIAL = 3
 
 PARALLEL = 1 << 16  # elements of work from which sharing an entry pays
+PRODUCT = 16  # multiplications of a library in the time of an element
 PARTS = 64  # of a range, at most: enough to share evenly among threads that are not alike
 LINE = 64  # elements: whole vectors, and no cache line in two parts
 
@@ -45,6 +47,19 @@ def _all(entry: Launch | Strip) -> tuple[Launch, ...]:
     return (entry,) if isinstance(entry, Launch) else (*entry.start, *entry.body)
 
 
+def is_product(launch: Launch) -> bool:
+    """Whether a launch calls a library over its range."""
+    return any(isinstance(pointer, Library) for pointer in launch.pointers)
+
+
+def cost(entry: Launch | Strip) -> int:
+    """About how long an entry takes, in elements of work of a kernel."""
+    if isinstance(entry, Launch):
+        return entry.work // PRODUCT if is_product(entry) else entry.work
+    whole = entry.tiles * sum(cost(launch) for launch in entry.body)
+    return whole + entry.chunks * sum(cost(launch) for launch in entry.start)
+
+
 def parts(entry: Launch | Strip) -> Iterator[Launch | Strip]:
     """Entries of the same range with a single launch of an entry each, as they are numbered."""
     if isinstance(entry, Launch):
@@ -56,14 +71,6 @@ def parts(entry: Launch | Strip) -> Iterator[Launch | Strip]:
         yield replace(entry, start=(), body=(launch,), tail=entry.tail[k : k + 1])
 
 
-def work(entry: Launch | Strip) -> int:
-    """About how many elementary operations an entry makes."""
-    if isinstance(entry, Launch):
-        return entry.work
-    whole = entry.tiles * sum(launch.work for launch in entry.body)
-    return whole + entry.chunks * sum(launch.work for launch in entry.start)
-
-
 def room(entry: Launch | Strip) -> int:
     """Bytes of "local" memory of each thread, so that the next thread's is aligned as well."""
     return -(-entry.local // ALIGNMENT) * ALIGNMENT if isinstance(entry, Strip) else 0
@@ -71,8 +78,8 @@ def room(entry: Launch | Strip) -> int:
 
 def part(launch: Launch) -> int:
     """How much of a launch's range makes a part; it depends on nothing but the launch."""
-    parts = min(max(2 * launch.work // PARALLEL, 1), PARTS)
-    step = max(-(-launch.extent // parts), launch.grain, 1)
+    parts = min(2 * cost(launch) // PARALLEL, PARTS, launch.extent // launch.grain)
+    step = max(-(-launch.extent // max(parts, 1)), 1)
     along = launch.kernel is not None and is_vector(launch.kernel.body)
     return -(-step // LINE) * LINE if along or step > 4 * LINE else step
 
@@ -139,7 +146,7 @@ class Table:
         return words + self.dims
 
     def _entry(self, entry: Launch | Strip, number: int, at: int) -> list[int]:
-        shared = work(entry) >= PARALLEL
+        shared = cost(entry) >= PARALLEL
         step = 0
         if isinstance(entry, Launch):
             step = part(entry) if shared else max(entry.extent, 1)
@@ -153,19 +160,19 @@ class Table:
             starts.append(len(words))
             first = number + (0 if launches is entry.start else len(entry.start))
             for offset, launch in enumerate(launches):
-                words += self._launch(launch, first + offset, step, at + len(words))
+                words += self._launch(launch, first + offset, at + len(words))
         words[:ENTRY] = [
             len(words), entry.chunks, entry.tiles,
             len(entry.start), len(entry.body), len(entry.tail),
-            starts[1], starts[2], room(entry), int(shared),
+            starts[1], starts[2], room(entry), int(shared), step,
         ]  # fmt: skip
         return words
 
-    def _launch(self, launch: Launch, number: int, step: int, at: int) -> list[int]:
+    def _launch(self, launch: Launch, number: int, at: int) -> list[int]:
         self.fixes.append(at + 2)
         words = [
             self.address(launch.source), number, len(self.dims),
-            launch.extent, step, len(launch.pointers),
+            launch.extent, len(launch.pointers),
         ]  # fmt: skip
         self.dims += launch.dims
         self.most = max(self.most, len(launch.pointers))

@@ -17,7 +17,7 @@ import pytest
 
 import jitgrad as ms
 from jitgrad import ops
-from jitgrad.codegen.launch import Launch, Library, Moving, Strip
+from jitgrad.codegen.launch import Launch, Moving, Strip
 from jitgrad.errors import ArgumentError, BoundsError, DTypeError
 from jitgrad.passes.plan import Buffer
 from jitgrad.primitives.elementwise import exp, sin, tanh
@@ -28,7 +28,7 @@ from jitgrad.primitives.shape import transpose
 from jitgrad.runtime import executable as module
 from jitgrad.runtime import pool, threads
 from jitgrad.runtime.executable import Executable
-from jitgrad.runtime.table import ENTRY, PARALLEL, PARTS, part
+from jitgrad.runtime.table import PARALLEL, PARTS, part
 from tests.programs import graph_of, softmax
 
 COUNTS = (1, 2, 3, 7)
@@ -72,7 +72,8 @@ PROGRAMS = {
     "columns": (lambda x: reduce_sum(sin(x), axes=(0,)), "f32[211,1031]"),
     "everything": (lambda x: (reduce_sum(sin(x), axes=(0,)), x * 2.0), "f32[300007]"),
     "maximum": (lambda x: reduce_max(x * x, axes=(0, 1)), "f64[307,1009]"),
-    "product": (matmul, "f32[257,131] f32[131,263]"),
+    "product": (matmul, "f32[1031,131] f32[131,263]"),
+    "wide product": (matmul, "f64[37,67] f64[67,2053]"),
     "products": (matmul, "f64[9,65,67] f64[9,67,71]"),
     "indices": (take, "f32[50,1031] i64[307]"),
     "several": (
@@ -135,7 +136,7 @@ def launch_of(**values: object) -> Launch:
 def test_parts_cover_a_range(extent: int, work: int, grain: int) -> None:
     launch = launch_of(extent=extent, work=work, grain=grain)
     step = part(launch)
-    assert step >= grain
+    assert step >= min(grain, max(extent, 1))
     assert 0 <= -(-extent // step) <= PARTS
 
 
@@ -188,15 +189,6 @@ def test_chunks_of_a_strip_have_memory_of_their_own(monkeypatch: pytest.MonkeyPa
         for _ in range(10):
             got = executable(values, np.zeros(chunks, np.float32))
             assert [g.tobytes() for g in got] == [e.tobytes() for e in expected]
-
-
-@needs_pool
-def test_a_smaller_arena_means_fewer_threads() -> None:
-    """As many as there is memory for, whatever the limit has become meanwhile."""
-    words = pool.words()
-    assert ENTRY == 10
-    ms.set_num_threads(5)
-    assert words[pool.LIMIT] == 5
 
 
 # --- errors -------------------------------------------------------------------------------------
@@ -379,21 +371,22 @@ def test_a_warm_process_needs_no_numba() -> None:
     assert script(text).strip() == "True False"
 
 
-@needs_pool
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="this system has no /proc")
 def test_threads_that_cannot_be_started() -> None:
-    """Those that there are do the work."""
+    """Those that there are do the work: a stack does not fit into what is left of memory."""
     out = script(
         SETUP.replace("ms.set_num_threads(4)", "ms.set_num_threads(1)")
         + """
 import resource
 from jitgrad.runtime import pool
+right()
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), resource.RLIM_INFINITY))
 ms.set_num_threads(4)
-resource.setrlimit(resource.RLIMIT_AS, (1, resource.getrlimit(resource.RLIMIT_AS)[1]))
-good = right()
-print(good, pool.words()[pool.WORKERS])
+print(right(), pool.words()[pool.WORKERS])
 """
     )
-    assert out.split()[0] == "True"
+    assert out.strip() == "True 0"
 
 
 # --- the setting ----------------------------------------------------------------------------------
@@ -421,9 +414,3 @@ def test_the_number_at_the_start() -> None:
     )  # fmt: skip
     assert int(count.stdout) == (5 if pool._library() is not None else 1)
     assert 1 <= threads.cores() <= (os.cpu_count() or 1)
-
-
-@needs_pool
-def test_libraries_are_called_from_any_thread() -> None:
-    """BLAS in chunks of a strip."""
-    assert Library("sgemm").name == "sgemm"
