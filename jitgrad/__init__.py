@@ -35,7 +35,7 @@ from jitgrad.ir.types import (
     uint32,
     uint64,
 )
-from jitgrad.runtime.memory import empty_cache, memory_stats
+from jitgrad.runtime.stats import empty_cache, memory_stats
 from jitgrad.runtime.threads import get_num_threads, set_num_threads
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 

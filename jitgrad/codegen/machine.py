@@ -205,18 +205,16 @@ def _calls() -> dict[str, Any]:
         return types.int64(types.int64, types.int64, types.int64), emit
 
     @intrinsic
-    def create_thread(typing, address, place, function, argument):
-        """Call pthread_create at an address, with its usual attributes: 0, or an error's number."""
+    def call_many(typing, address, a, b, c, d):
+        """Call a C function of four words that returns an int or a word, at an address."""
 
         def emit(context, builder, signature, args):
-            kind = ir.FunctionType(ir.IntType(32), [word] * 4)
-            callee = builder.inttoptr(args[0], kind.as_pointer())
-            found = builder.call(callee, [args[1], word(0), args[2], args[3]])
-            return builder.sext(found, word)
+            kind = ir.FunctionType(word, [word] * 4)
+            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
 
-        return types.int64(*[types.int64] * 4), emit
+        return types.int64(*[types.int64] * 5), emit
 
-    found = (call_kernel, call_word, call_words, create_thread)
+    found = (call_kernel, call_word, call_words, call_many)
     return {f.__name__: f for f in found}
 
 

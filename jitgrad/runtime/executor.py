@@ -1,35 +1,46 @@
-"""The plan's interpreter: one small native function that runs any plan.
+"""The plan's interpreter: small native functions that run any plan.
 
 A plan is a table of int64 words (see `jitgrad.runtime.table`). The Python function made here takes
-arrays as positional arguments, the last one of them the arena, if the plan has one. It returns 0,
-or, where a kernel met an index that does not exist, 16 bytes: the number of the launch, counted
-from 1, and the index.
+the arrays of the inputs, and those of the results or makes them itself. It returns
+
+    a tuple     the results, as arrays or in the objects that the caller wants around them
+    16 bytes    where a kernel met an index that does not exist: the number of the launch, counted
+                from 1, and the index
+    an int      the position of an array that is not of the type, shape and layout it should be
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from jitgrad.runtime import loader, pool
-from jitgrad.runtime.table import ENTRY, LAUNCH, POINTER, SPECIAL
+from jitgrad.runtime import capi, loader, memory, pool
+from jitgrad.runtime.table import ENTRY, LAUNCH, POINTER, SPECIAL, Table
 
-HEADER = 10
-# An ndarray object starts with Python's header; then come its data pointer, the number of its
-# dimensions, and the address of its extents (NumPy's ABI).
-DATA = object.__basicsize__
-EXTENTS = DATA + 16
+Array = tuple[tuple[int, ...], np.dtype]  # shape and dtype of an array that goes in or out
+
+# Words of a plan's header: how many entries there are and the most pointers of a launch, bytes of
+# the arena before "local" memory and of "local" memory for each thread, whether to let other Python
+# threads run, how many arrays come in and go out; where what is known of these begins; what to put
+# results into: size and the place of the array in it; then addresses.
+HEADER = 16
+ENTRIES, MOST, ARENA, LOCAL, HEAVY, INPUTS, OUTPUTS, SPECS = range(8)
+WRAPPED, ARRAY_AT, API, POOL, MEMORY, PERFORM, RUNNER, SHARER = range(8, HEADER)
+# What is known of an array: its dtype, dimensions, what to put it into (or 0), then extents.
+SPEC = 3
 
 # A job is what the threads that share an entry know of it: plan, entry, next chunk, number of the
 # launch that failed (from 1), its index, bases of the caller, and how many there are.
 JOB = 7
 PLAN, AT, NEXT, FAILED, VALUE, BASES, COUNT = range(JOB)
 
-# Runs chunks of a job until there are none. Each thread has bases of its own: its status words,
-# 0, its local memory, and the arrays. Those of the caller, in seat 0, are the original.
+# Runs chunks of a job until there are none. Each thread has bases of its own: its status words, 0,
+# its local memory, the arena, and the arrays. Those of the caller, in seat 0, are the original.
 RUN = f"""
 def run(job, seat):
     plan = table_at(job[{PLAN}])
@@ -41,12 +52,10 @@ def run(job, seat):
         copy = stack_table(count)
         for k in range(count):
             copy[k] = bases[k]
-        copy[0] = word_of(status)
         copy[2] += seat * entry[8]
         bases = copy
-    else:
-        bases[0] = word_of(status)
-    ptrs = stack_table(plan[1])
+    bases[0] = word_of(status)
+    ptrs = stack_table(plan[{MOST}])
     chunks, tiles, step = entry[1], entry[2], entry[10]
     chunk = atomic_add(job, {NEXT}, 1) if chunks > 1 else 0
     while chunk < chunks:
@@ -75,51 +84,118 @@ def run(job, seat):
     return 0
 """
 
-ENTER = f"""
-def enter(me, arrays, count):
-    plan = table_at(word_at(me + {DATA}))
-    bases = stack_table(count + {SPECIAL})
-    bases[1] = 0
-    bases[2] = 0
-    for i in range(count):
-        bases[i + {SPECIAL}] = word_at(arrays[i] + {DATA})
-    bases[2] = bases[count + {SPECIAL - 1}] + plan[2]
-    job = stack_table({pool.JOB_SIZE})
-    job[{PLAN}] = word_of(plan)
-    job[{BASES}] = word_of(bases)
-    job[{COUNT}] = count + {SPECIAL}
-    job[{FAILED}] = 0
+# Runs all entries of a plan. The arena is the one that was used last, or a new one if another
+# thread has it: its bytes, then memory of which the part from the next multiple of 64 on is used.
+PERFORM_ALL = f"""
+def perform(plan, job):
+    api, pool = table_at(plan[{API}]), table_at(plan[{POOL}])
+    memory, bases = table_at(plan[{MEMORY}]), table_at(job[{BASES}])
+    limit = atomic_load(pool, {pool.LIMIT})
+    need, block = plan[{ARENA}] + plan[{LOCAL}] * limit, 0
+    if need > 0:
+        block = atomic_exchange(memory, {memory.SPARE}, 0)
+        if block != 0 and word_at(block) < need:
+            atomic_add(memory, {memory.TOTAL}, -word_at(block))
+            call_word(api[{capi.FREE}], block)
+            block = 0
+        if block == 0:
+            block = call_word(api[{capi.MALLOC}], need + {memory.EXTRA})
+            if block == 0:
+                return 1
+            table_at(block)[0] = need
+            total = atomic_add(memory, {memory.TOTAL}, need) + need
+            if memory[{memory.PEAK}] < total:
+                memory[{memory.PEAK}] = total
+        bases[3] = (block + {memory.EXTRA - 1}) & -64
+        bases[2] = bases[3] + plan[{ARENA}]
     state = 0
-    if plan[3] != 0:
-        state = call_word(plan[3], 0)
+    if plan[{HEAVY}] != 0:
+        state = call_word(api[{capi.SAVE}], 0)
     entry = offset_table(plan, {HEADER})
-    for k in range(plan[0]):
+    for k in range(plan[{ENTRIES}]):
         job[{AT}] = word_of(entry)
         job[{NEXT}] = 0
         seats = 0
         if entry[9] != 0:
-            pool = table_at(plan[8])
-            seats = pool[{pool.LIMIT}] if pool[{pool.LIMIT}] < entry[1] else entry[1]
-            if entry[8] > 0:
-                room = word_at(word_at(arrays[count - 1] + {EXTENTS})) - plan[2]
-                seats = seats if seats * entry[8] < room else room // entry[8]
-            seats -= 1
+            seats = (limit if limit < entry[1] else entry[1]) - 1
             if seats > 0 and atomic_replace(pool, {pool.BUSY}, 0, 1) != 0:
                 seats = 0
         if seats > 0:
             job[{pool.SEATED}] = seats
-            call_words(plan[9], plan[8], word_of(job))
-            atomic_store(table_at(plan[8]), {pool.BUSY}, 0)
+            call_words(plan[{SHARER}], word_of(pool), word_of(job))
+            atomic_store(pool, {pool.BUSY}, 0)
         else:
-            call_words(plan[7], word_of(job), 0)
+            call_words(plan[{RUNNER}], word_of(job), 0)
         if job[{FAILED}] != 0:
             break
         entry = offset_table(entry, entry[0])
-    if plan[3] != 0:
-        call_word(plan[4], state)
-    if job[{FAILED}] != 0:
-        return call_words(plan[6], word_of(offset_table(job, {FAILED})), 16)
-    return call_word(plan[5], 0)
+    if plan[{HEAVY}] != 0:
+        call_word(api[{capi.RESTORE}], state)
+    if need > 0:
+        if plan[{ENTRIES}] > 0:
+            block = atomic_exchange(memory, {memory.SPARE}, block)
+        if block != 0:
+            atomic_add(memory, {memory.TOTAL}, -word_at(block))
+            call_word(api[{capi.FREE}], block)
+    return 0
+"""
+
+# What Python calls. The tuple of results is filled before the plan runs, so that whatever fails has
+# one thing to drop. An object around a result is a copy of one that the caller gave for it, but for
+# the array in it.
+ENTER = f"""
+def enter(me, arrays, count):
+    plan = table_at(word_at(me + {8 * capi.DATA}))
+    api = table_at(plan[{API}])
+    bases = stack_table({SPECIAL} + plan[{INPUTS}] + plan[{OUTPUTS}])
+    bases[1] = 0
+    spec = offset_table(plan, plan[{SPECS}])
+    for i in range(plan[{INPUTS}]):
+        good = i < count
+        array = table_at(arrays[i] if good else 0)
+        good = good and array[{capi.TYPE}] == api[{capi.NDARRAY}]
+        good = good and array[{capi.DTYPE}] == spec[0]
+        good = good and array[{capi.DIMENSIONS}] & {capi.INT} == spec[1]
+        good = good and array[{capi.FLAGS}] & {capi.SOUND} == {capi.SOUND}
+        for d in range(spec[1] if good else 0):
+            good = good and table_at(array[{capi.EXTENTS}])[d] == spec[{SPEC} + d]
+        if not good or count > plan[{INPUTS}]:
+            return call_word(api[{capi.INTEGER}], i)
+        bases[{SPECIAL} + i] = array[{capi.DATA}]
+        spec = offset_table(spec, {SPEC} + spec[1])
+    results = call_word(api[{capi.TUPLE}], plan[{OUTPUTS}])
+    if results == 0:
+        return 0
+    for i in range(plan[{OUTPUTS}]):
+        call_word(api[{capi.INCREF}], spec[0])
+        extents = word_of(offset_table(spec, {SPEC}))
+        array = call_many(api[{capi.EMPTY}], spec[1], extents, spec[0], 0)
+        made = array
+        if array != 0 and spec[2] != 0:
+            like = table_at(spec[2])
+            made = call_words(api[{capi.NEW}], like[{capi.TYPE}], 0)
+            for w in range({capi.HEADER}, plan[{WRAPPED}] if made != 0 else 0):
+                table_at(made)[w] = array if w == plan[{ARRAY_AT}] else like[w]
+                call_word(api[{capi.INCREF}], table_at(made)[w])
+            call_word(api[{capi.DECREF}], array)
+        if made == 0:
+            call_word(api[{capi.DECREF}], results)
+            return 0
+        call_many(api[{capi.SET_ITEM}], results, i, made, 0)
+        bases[{SPECIAL} + plan[{INPUTS}] + i] = word_at(array + {8 * capi.DATA})
+        spec = offset_table(spec, {SPEC} + spec[1])
+    job = stack_table({pool.JOB_SIZE})
+    job[{PLAN}] = word_of(plan)
+    job[{BASES}] = word_of(bases)
+    job[{COUNT}] = {SPECIAL} + plan[{INPUTS}] + plan[{OUTPUTS}]
+    job[{FAILED}] = 0
+    short = call_words(plan[{PERFORM}], word_of(plan), word_of(job))
+    if short == 0 and job[{FAILED}] == 0:
+        return results
+    call_word(api[{capi.DECREF}], results)
+    if short != 0:
+        return call_word(api[{capi.NO_MEMORY}], 0)
+    return call_words(api[{capi.BYTES}], word_of(offset_table(job, {FAILED})), 16)
 """
 
 
@@ -144,33 +220,58 @@ def _definition() -> MethodDef:
 
 
 @functools.cache
-def symbol_address(name: str) -> int:
-    """The address of a function of the Python C API."""
-    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
-
-
-def header(
-    entries: int, most_pointers: int, arena: int, release_gil: bool = False, shared: bool = False
-) -> list[int]:
-    """The first words of a plan's table."""
-    run = loader.address(RUN, "run", ("P", "i"), "i")
+def _addresses() -> list[int]:
+    """The end of every header."""
     return [
-        entries,
-        most_pointers,
-        arena,
-        symbol_address("PyEval_SaveThread") if release_gil else 0,
-        symbol_address("PyEval_RestoreThread"),
-        symbol_address("PyLong_FromLongLong"),
-        symbol_address("PyBytes_FromStringAndSize"),
-        run,
-        pool.address(run) if shared else 0,
-        loader.address(pool.SHARE, "share", ("P", "P"), "i") if shared else 0,
+        ctypes.addressof(capi.words()),
+        ctypes.addressof(pool.words()),
+        ctypes.addressof(memory.words()),
+        loader.address(PERFORM_ALL, "perform", ("P", "P"), "i"),
+        loader.address(RUN, "run", ("P", "i"), "i"),
     ]
 
 
-def native_function(table: np.ndarray) -> Any:
-    """A Python function that runs the plan in `table` (int64, kept alive by the function)."""
+def table(
+    entries: Table,
+    room: tuple[int, int],
+    inputs: Sequence[Array],
+    outputs: Sequence[Array],
+    around: Around | None = None,
+) -> np.ndarray:
+    """All words of a plan. `room`: bytes of arena that it needs once, and for each thread."""
+    words = entries.complete(HEADER)
+    specs = [_spec(array, 0) for array in inputs]
+    likes = around.likes if around is not None else [None] * len(outputs)
+    specs += [_spec(a, 0 if like is None else id(like)) for a, like in zip(outputs, likes)]
+    header = [
+        entries.count, entries.most, *room, int(entries.heavy), len(inputs), len(outputs),
+        HEADER + len(words), *((around.size, around.place) if around is not None else (0, 0)),
+        *_addresses(), pool.sharer(_addresses()[-1]) if entries.shared else 0,
+    ]  # fmt: skip
+    return np.array([*header, *words, *itertools.chain(*specs)], np.int64)
+
+
+def _spec(array: Array, like: int) -> list[int]:
+    shape, dtype = array
+    return [id(dtype), len(shape), like, *shape]
+
+
+class Around:
+    """What to put results into: for each an object like it, which holds `array` in a slot.
+
+    Objects are of a class with `__slots__` and without a `__dict__`; a slot is a word.
+    """
+
+    def __init__(self, likes: Sequence[Any], array: np.ndarray):
+        self.likes = list(likes)
+        self.size = type(likes[0]).__basicsize__ // 8
+        words = (ctypes.c_int64 * self.size).from_address(id(likes[0]))
+        self.place = list(words).index(id(array))
+
+
+def native_function(words: np.ndarray, kept: Any = None) -> Any:
+    """A Python function that runs the plan in `words`; it keeps them and `kept` alive."""
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
-    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    return make(ctypes.addressof(_definition()), table, None)
+    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
+    return make(ctypes.addressof(_definition()), words, kept)

@@ -1,8 +1,8 @@
 """Memory that plans use again: arenas, and the large arrays that they hand back.
 
-An arena belongs to a running plan for the time of one call, and to nobody afterwards; the next
-plan of any function takes the one that was used last, which is still in the cache. It grows to the
-largest need that there was.
+An arena belongs to a running plan for the time of one call. One is kept afterwards, for the next
+plan of any function: it has grown to the largest need that there was, and is still in the cache.
+Plans that run at the same time in other threads get arenas of their own.
 
 Large results come from blocks that are kept. A block is free when nobody refers to it any more:
 neither the array that was handed out, nor a view of it. Fresh memory costs a page fault for every
@@ -12,6 +12,8 @@ were not asked for longest go first.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import sys
 import threading
@@ -25,35 +27,26 @@ from jitgrad.passes.plan import ALIGNMENT
 LARGE = 1 << 18  # bytes of a result from which its memory is kept
 TRIES = 4  # blocks of a size that are looked at: the oldest are the likeliest to be free
 
-arenas: list[np.ndarray] = []  # those that no plan is using
+# Words that native code shares: the arena that no plan is using, bytes of all arenas, and the most
+# there were. A block of an arena begins with its size; EXTRA is what that and alignment take.
+SPARE, TOTAL, PEAK = range(3)
+EXTRA = 2 * ALIGNMENT
+
 _blocks: dict[int, deque[np.ndarray]] = {}  # by bytes, those asked for last at the end
-_counts = {"arena": 0, "kept": 0, "peak": 0, "allocated": 0, "recycled": 0}
+_counts = {"kept": 0, "kept_peak": 0, "allocated": 0, "recycled": 0}
 
 
-def _aligned(nbytes: int) -> np.ndarray:
-    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + nbytes]
+@functools.cache
+def words() -> ctypes.Array[ctypes.c_int64]:
+    """They are never freed: threads may use them to the end of the process."""
+    found = (ctypes.c_int64 * 8)()
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(found))
+    return found
 
 
 def _count(name: str, change: int) -> None:
     _counts[name] += change
-    _counts["peak"] = max(_counts["peak"], _counts["arena"] + _counts["kept"])
-
-
-# --- arenas -------------------------------------------------------------------------------------
-
-
-def arena(nbytes: int) -> np.ndarray:
-    """An arena of at least so many bytes; append it to `arenas` when the plan has run."""
-    try:
-        found = arenas.pop()
-    except IndexError:  # the first call, or other threads have them all
-        found = None
-    if found is None or found.nbytes < nbytes:
-        _count("arena", nbytes - (found.nbytes if found is not None else 0))
-        found = _aligned(nbytes)
-    return found
+    _counts["kept_peak"] = max(_counts["kept_peak"], _counts["kept"])
 
 
 # --- results ------------------------------------------------------------------------------------
@@ -113,23 +106,11 @@ def _make_room(nbytes: int, blocks: deque[np.ndarray]) -> bool:
     return True
 
 
-# --- for users ----------------------------------------------------------------------------------
+# --- what there is --------------------------------------------------------------------------------
 
 
-def memory_stats() -> dict[str, int]:
-    """What compiled functions keep of memory between their calls, in bytes, and how often.
-
-    arena      in arenas, for what lives only while a function runs
-    kept       in the memory of large results: of those that are alive, and for later ones
-    free       the part of `kept` that no array uses
-    peak       the largest sum of `arena` and `kept` since the start or the last `empty_cache`
-    allocated  large results that got fresh memory
-    recycled   large results that got memory of earlier ones
-
-    >>> import jitgrad as ms
-    >>> sorted(ms.memory_stats())
-    ['allocated', 'arena', 'free', 'kept', 'peak', 'recycled']
-    """
+def counts() -> dict[str, int]:
+    """See `jitgrad.memory_stats`."""
     with _lock:
         free = 0
         for size, blocks in _blocks.items():
@@ -137,23 +118,16 @@ def memory_stats() -> dict[str, int]:
                 block = blocks.popleft()
                 free += size if sys.getrefcount(block) <= UNUSED else 0
                 blocks.append(block)
-        return {**_counts, "free": free}
+        arenas = {"arena": words()[TOTAL], "arena_peak": words()[PEAK]}
+        return {**_counts, **arenas, "free": free}
 
 
-def empty_cache() -> None:
-    """Give back the memory that nothing uses. Arrays that are alive stay as they are.
-
-    >>> import jitgrad as ms
-    >>> ms.empty_cache()
-    >>> ms.memory_stats()["kept"]
-    0
-    """
+def forget() -> None:
+    """Keep no results; count the peaks anew."""
     with _lock:
         _blocks.clear()
-        while arenas:
-            _counts["arena"] -= arenas.pop().nbytes
-        _counts["kept"] = 0
-        _counts["peak"] = _counts["arena"]
+        _counts["kept"] = _counts["kept_peak"] = 0
+        words()[PEAK] = words()[TOTAL]
 
 
 def _after_fork() -> None:

@@ -18,7 +18,8 @@ import ctypes
 import functools
 import os
 
-from jitgrad.runtime import loader
+from jitgrad.runtime import capi, loader
+from jitgrad.runtime.capi import INT
 
 # Words of the pool: a cache line each for the lock of callers, the gate, and the sleepers.
 BUSY, LIMIT, WORKERS, JOB, THREAD = range(5)
@@ -40,7 +41,7 @@ def share(pool, job):
     seats = job[{SEATED}]
     while pool[{WORKERS}] < seats:
         thread = word_of(offset_table(pool, {THREAD}))
-        if create_thread(pool[{CREATE}], thread, pool[{WORK}], word_of(pool)) != 0:
+        if call_many(pool[{CREATE}], thread, 0, pool[{WORK}], word_of(pool)) & {INT} != 0:
             break
         pool[{WORKERS}] += 1
     pool[{JOB}] = word_of(job)
@@ -140,15 +141,15 @@ def _reset(pool: ctypes.Array[ctypes.c_int64]) -> None:
 
 
 @functools.cache
-def address(run: int) -> int:
-    """The address of the pool, whose threads run jobs by the function at `run`."""
+def sharer(run: int) -> int:
+    """The address of the function that shares a job; threads run it by the function at `run`."""
     pool, library = words(), _library()
     pool[RUN] = run
     if library is not None:
         for word, name in FUNCTIONS.items():
-            pool[word] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+            pool[word] = capi.address(getattr(library, name))
         pool[WORK] = loader.address(WORKER, "worker", ("P", "i"), "i")
-    return ctypes.addressof(pool)
+    return loader.address(SHARE, "share", ("P", "P"), "i")
 
 
 def limit() -> int:

@@ -1,14 +1,13 @@
 """A plan as a table of int64 words, which native code runs.
 
-    the header:      entries, most pointers of a launch, bytes of the arena before "local" memory,
-                     then addresses: see `jitgrad.runtime.executor`
+    the header:      see `jitgrad.runtime.executor`
     for each entry:  its words, chunks, tiles, launches of start, body and tail, where body and
                      tail begin in it, bytes of "local" memory, whether threads share it, the
                      range of a tile
     in each entry, for each launch: kernel address, number of the launch, position of its dims,
                      extent, pointers
     in each launch, for each pointer: base, byte offset, bytes a tile, bytes a chunk
-    then all dims
+    then all dims, and what is known of the arrays
 
 Every entry is a strip: a single launch has its range cut into tiles of `step`, each of them a
 chunk. Where they are cut depends on the launch alone, so that its results do not depend on who
@@ -23,15 +22,18 @@ from dataclasses import replace
 
 from jitgrad.codegen.launch import Launch, Library, Moving, Part, Pointer, Strip
 from jitgrad.codegen.loops import Blocks, For, Let, Statement
+from jitgrad.errors import IRError
 from jitgrad.passes.plan import ALIGNMENT
+from jitgrad.runtime import loader
 
 ENTRY, LAUNCH, POINTER = 11, 5, 4  # words of each before what it contains
-# What bases stand for: the arrays of the call from 0 on, and before them
-STATUS, ABSOLUTE, LOCAL = -3, -2, -1
-SPECIAL = 3
+# What bases stand for: inputs and outputs from 0 on, and before them
+STATUS, ABSOLUTE, LOCAL, ARENA = -4, -3, -2, -1
+SPECIAL = 4
 
 # Measured on two cores: a kernel that only moves data which the caller's core has in its cache
 # gains from 2**18 elements on, one that computes tanh from 2**12 on.
+HEAVY = 1 << 14  # cost from which releasing Python's lock pays
 PARALLEL = 1 << 18  # cost from which sharing an entry pays
 STEP, FUNCTION = 0.5, 16  # cost of an operation, and of a function such as tanh, in elements moved
 PRODUCT = 4  # multiplications of a library at the cost of an element
@@ -142,12 +144,17 @@ def standing(launch: Launch, tile: int, chunk: int) -> Launch:
     return replace(launch, pointers=tuple(place(p) for p in launch.pointers))
 
 
-class Table:
-    """The words of entries. `locate` gives base and offset of a pointer, `address` of a source."""
+def _nowhere(pointer: Pointer) -> tuple[int, int]:
+    raise IRError(f"{pointer} is nowhere")
 
-    def __init__(self, entries: Entries, locate: Locate, address: Callable[[str], int]):
-        self.locate, self.address = locate, address
+
+class Table:
+    """The words of entries. `locate` gives base and offset of a pointer."""
+
+    def __init__(self, entries: Entries, locate: Locate = _nowhere):
+        self.locate = locate
         self.count = len(entries)
+        self.heavy = sum(cost(entry) for _, entry in entries) >= HEAVY
         self.dims: list[int] = []
         self.words: list[int] = []
         self.fixes: list[int] = []  # words that hold a position among the dims
@@ -158,12 +165,11 @@ class Table:
             self.words += self._entry(entry, number, len(self.words))
             number += len(_all(entry))
 
-    def complete(self, header: Sequence[int]) -> list[int]:
-        """Header, entries and dims."""
-        words = [*header, *self.words]
+    def complete(self, start: int) -> list[int]:
+        """Entries and dims, as they are `start` words from the beginning."""
         for place in self.fixes:
-            words[len(header) + place] += len(words)
-        return words + self.dims
+            self.words[place] += start + len(self.words)
+        return self.words + self.dims
 
     def _entry(self, entry: Launch | Strip, number: int, at: int) -> list[int]:
         shared = cost(entry) >= PARALLEL
@@ -191,7 +197,7 @@ class Table:
     def _launch(self, launch: Launch, number: int, at: int) -> list[int]:
         self.fixes.append(at + 2)
         words = [
-            self.address(launch.source), number, len(self.dims),
+            loader.address(launch.source), number, len(self.dims),
             launch.extent, len(launch.pointers),
         ]  # fmt: skip
         self.dims += launch.dims

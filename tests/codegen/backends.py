@@ -16,7 +16,7 @@ from jitgrad.codegen import cuda
 from jitgrad.codegen.launch import Launch, Part, Pointer
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
-from jitgrad.runtime import memory, plain
+from jitgrad.runtime import plain
 from jitgrad.runtime.executable import Executable
 from jitgrad.runtime.table import unrolled
 
@@ -70,10 +70,8 @@ def by_launch(
     with config.override(jit=False):
         executable = Executable(graph, {})
     results = [np.empty(shape, dtype) for shape, dtype in executable.outputs]
-    constants = [c.copy() for c in executable.plan.constants]  # the simulator copies all back
-    bases = [*arrays, *results, *constants, memory.arena(executable.plan.arena + executable.local)]
-
-    finder = executable.finder(bases)
+    arena = np.empty(executable.plan.arena + executable.local, np.uint8)
+    finder = executable.finder([*arrays, *results], arena)
     for position, step in enumerate(executable.plan.steps):
         entries = [(at, entry) for at, entry in executable.launches if at == position]
         if step.node is not None and step.node.op.kind == "region":
