@@ -43,43 +43,43 @@ PLAN, AT, NEXT, FAILED, VALUE, BASES, COUNT = range(JOB)
 # its local memory, the arena, and the arrays. Those of the caller, in seat 0, are the original.
 RUN = f"""
 def run(job, seat):
-    plan = table_at(job[{PLAN}])
-    entry = table_at(job[{AT}])
-    bases, count = table_at(job[{BASES}]), job[{COUNT}]
-    status = stack_table(2)
+    plan = job[{PLAN}]
+    entry = job[{AT}]
+    bases, count = job[{BASES}], job[{COUNT}]
+    status = stack(2)
     status[0] = 0
     if seat > 0:
-        copy = stack_table(count)
+        copy = stack(count)
         for k in range(count):
             copy[k] = bases[k]
         copy[2] += seat * entry[8]
         bases = copy
-    bases[0] = word_of(status)
-    ptrs = stack_table(plan[{MOST}])
+    bases[0] = status
+    ptrs = stack(plan[{MOST}])
     chunks, tiles, step = entry[1], entry[2], entry[10]
     chunk = atomic_add(job, {NEXT}, 1) if chunks > 1 else 0
     while chunk < chunks:
         first, last = chunk * tiles // chunks, (chunk + 1) * tiles // chunks
         for turn in range(first - 1, last):
-            tile, at, launches = turn, entry[6], entry[4]
+            tile, place, launches = turn, entry[6], entry[4]
             if turn < first:
-                tile, at, launches = 0, {ENTRY}, entry[3]
+                tile, place, launches = 0, {ENTRY}, entry[3]
             elif turn == tiles - 1 and entry[5] > 0:
-                at, launches = entry[7], entry[5]
+                place, launches = entry[7], entry[5]
             for k in range(launches):
-                launch = offset_table(entry, at)
+                launch = at(entry, place)
                 for p in range(launch[4]):
-                    place = offset_table(launch, {LAUNCH} + {POINTER} * p)
-                    ptrs[p] = bases[place[0]] + place[1] + tile * place[2] + chunk * place[3]
+                    x = at(launch, {LAUNCH} + {POINTER} * p)
+                    ptrs[p] = bases[x[0]] + x[1] + tile * x[2] + chunk * x[3]
                 lo, hi = tile * step, launch[3]
                 hi = lo + step if step > 0 and lo + step < hi else hi
-                call_kernel(launch[0], ptrs, offset_table(plan, launch[2]), lo, hi)
+                call(launch[0], ptrs, at(plan, launch[2]), lo, hi)
                 if status[0] != 0:
                     if atomic_replace(job, {FAILED}, 0, launch[1] + 1) == 0:
                         job[{VALUE}] = status[1]
                     atomic_store(job, {NEXT}, chunks)
                     return 0
-                at += {LAUNCH} + {POINTER} * launch[4]
+                place += {LAUNCH} + {POINTER} * launch[4]
         chunk = atomic_add(job, {NEXT}, 1) if chunks > 1 else 1
     return 0
 """
@@ -88,21 +88,21 @@ def run(job, seat):
 # thread has it: its bytes, then memory of which the part from the next multiple of 64 on is used.
 PERFORM_ALL = f"""
 def perform(plan, job):
-    api, pool = table_at(plan[{API}]), table_at(plan[{POOL}])
-    memory, bases = table_at(plan[{MEMORY}]), table_at(job[{BASES}])
+    api, pool = plan[{API}], plan[{POOL}]
+    memory, bases = plan[{MEMORY}], job[{BASES}]
     limit = atomic_load(pool, {pool.LIMIT})
     need, block = plan[{ARENA}] + plan[{LOCAL}] * limit, 0
     if need > 0:
         block = atomic_exchange(memory, {memory.SPARE}, 0)
-        if block != 0 and word_at(block) < need:
-            atomic_add(memory, {memory.TOTAL}, -word_at(block))
-            call_word(api[{capi.FREE}], block)
+        if block != 0 and block[0] < need:
+            atomic_add(memory, {memory.TOTAL}, -block[0])
+            call(api[{capi.FREE}], block)
             block = 0
         if block == 0:
-            block = call_word(api[{capi.MALLOC}], need + {memory.EXTRA})
+            block = call(api[{capi.MALLOC}], need + {memory.EXTRA})
             if block == 0:
                 return 1
-            table_at(block)[0] = need
+            block[0] = need
             total = atomic_add(memory, {memory.TOTAL}, need) + need
             if memory[{memory.PEAK}] < total:
                 memory[{memory.PEAK}] = total
@@ -110,10 +110,10 @@ def perform(plan, job):
         bases[2] = bases[3] + plan[{ARENA}]
     state = 0
     if plan[{HEAVY}] != 0:
-        state = call_word(api[{capi.SAVE}], 0)
-    entry = offset_table(plan, {HEADER})
+        state = call(api[{capi.SAVE}], 0)
+    entry = at(plan, {HEADER})
     for k in range(plan[{ENTRIES}]):
-        job[{AT}] = word_of(entry)
+        job[{AT}] = entry
         job[{NEXT}] = 0
         seats = 0
         if entry[9] != 0:
@@ -122,21 +122,21 @@ def perform(plan, job):
                 seats = 0
         if seats > 0:
             job[{pool.SEATED}] = seats
-            call_words(plan[{SHARER}], word_of(pool), word_of(job))
+            call(plan[{SHARER}], pool, job)
             atomic_store(pool, {pool.BUSY}, 0)
         else:
-            call_words(plan[{RUNNER}], word_of(job), 0)
+            call(plan[{RUNNER}], job, 0)
         if job[{FAILED}] != 0:
             break
-        entry = offset_table(entry, entry[0])
+        entry = at(entry, entry[0])
     if plan[{HEAVY}] != 0:
-        call_word(api[{capi.RESTORE}], state)
+        call(api[{capi.RESTORE}], state)
     if need > 0:
         if plan[{ENTRIES}] > 0:
             block = atomic_exchange(memory, {memory.SPARE}, block)
         if block != 0:
-            atomic_add(memory, {memory.TOTAL}, -word_at(block))
-            call_word(api[{capi.FREE}], block)
+            atomic_add(memory, {memory.TOTAL}, -block[0])
+            call(api[{capi.FREE}], block)
     return 0
 """
 
@@ -145,57 +145,57 @@ def perform(plan, job):
 # the array in it.
 ENTER = f"""
 def enter(me, arrays, count):
-    plan = table_at(word_at(me + {8 * capi.DATA}))
-    api = table_at(plan[{API}])
-    bases = stack_table({SPECIAL} + plan[{INPUTS}] + plan[{OUTPUTS}])
+    plan = me[{capi.DATA}]
+    api = plan[{API}]
+    bases = stack({SPECIAL} + plan[{INPUTS}] + plan[{OUTPUTS}])
     bases[1] = 0
-    spec = offset_table(plan, plan[{SPECS}])
+    spec = at(plan, plan[{SPECS}])
     for i in range(plan[{INPUTS}]):
         good = i < count
-        array = table_at(arrays[i] if good else 0)
+        array = arrays[i] if good else 0
         good = good and array[{capi.TYPE}] == api[{capi.NDARRAY}]
         good = good and array[{capi.DTYPE}] == spec[0]
         good = good and array[{capi.DIMENSIONS}] & {capi.INT} == spec[1]
         good = good and array[{capi.FLAGS}] & {capi.SOUND} == {capi.SOUND}
         for d in range(spec[1] if good else 0):
-            good = good and table_at(array[{capi.EXTENTS}])[d] == spec[{SPEC} + d]
+            good = good and array[{capi.EXTENTS}][d] == spec[{SPEC} + d]
         if not good or count > plan[{INPUTS}]:
-            return call_word(api[{capi.INTEGER}], i)
+            return call(api[{capi.INTEGER}], i)
         bases[{SPECIAL} + i] = array[{capi.DATA}]
-        spec = offset_table(spec, {SPEC} + spec[1])
-    results = call_word(api[{capi.TUPLE}], plan[{OUTPUTS}])
+        spec = at(spec, {SPEC} + spec[1])
+    results = call(api[{capi.TUPLE}], plan[{OUTPUTS}])
     if results == 0:
         return 0
     for i in range(plan[{OUTPUTS}]):
-        call_word(api[{capi.INCREF}], spec[0])
-        extents = word_of(offset_table(spec, {SPEC}))
-        array = call_many(api[{capi.EMPTY}], spec[1], extents, spec[0], 0)
+        call(api[{capi.INCREF}], spec[0])
+        extents = at(spec, {SPEC})
+        array = call(api[{capi.EMPTY}], spec[1], extents, spec[0], 0)
         made = array
         if array != 0 and spec[2] != 0:
-            like = table_at(spec[2])
-            made = call_words(api[{capi.NEW}], like[{capi.TYPE}], 0)
+            like = spec[2]
+            made = call(api[{capi.NEW}], like[{capi.TYPE}], 0)
             for w in range({capi.HEADER}, plan[{WRAPPED}] if made != 0 else 0):
-                table_at(made)[w] = array if w == plan[{ARRAY_AT}] else like[w]
-                call_word(api[{capi.INCREF}], table_at(made)[w])
-            call_word(api[{capi.DECREF}], array)
+                made[w] = array if w == plan[{ARRAY_AT}] else like[w]
+                call(api[{capi.INCREF}], made[w])
+            call(api[{capi.DECREF}], array)
         if made == 0:
-            call_word(api[{capi.DECREF}], results)
+            call(api[{capi.DECREF}], results)
             return 0
-        call_many(api[{capi.SET_ITEM}], results, i, made, 0)
-        bases[{SPECIAL} + plan[{INPUTS}] + i] = word_at(array + {8 * capi.DATA})
-        spec = offset_table(spec, {SPEC} + spec[1])
-    job = stack_table({pool.JOB_SIZE})
-    job[{PLAN}] = word_of(plan)
-    job[{BASES}] = word_of(bases)
+        call(api[{capi.SET_ITEM}], results, i, made, 0)
+        bases[{SPECIAL} + plan[{INPUTS}] + i] = (array + {8 * capi.DATA})[0]
+        spec = at(spec, {SPEC} + spec[1])
+    job = stack({pool.JOB_SIZE})
+    job[{PLAN}] = plan
+    job[{BASES}] = bases
     job[{COUNT}] = {SPECIAL} + plan[{INPUTS}] + plan[{OUTPUTS}]
     job[{FAILED}] = 0
-    short = call_words(plan[{PERFORM}], word_of(plan), word_of(job))
+    short = call(plan[{PERFORM}], plan, job)
     if short == 0 and job[{FAILED}] == 0:
         return results
-    call_word(api[{capi.DECREF}], results)
+    call(api[{capi.DECREF}], results)
     if short != 0:
-        return call_word(api[{capi.NO_MEMORY}], 0)
-    return call_words(api[{capi.BYTES}], word_of(offset_table(job, {FAILED})), 16)
+        return call(api[{capi.NO_MEMORY}], 0)
+    return call(api[{capi.BYTES}], at(job, {FAILED}), 16)
 """
 
 
@@ -215,7 +215,7 @@ METH_FASTCALL = 0x80
 
 @functools.cache
 def _definition() -> MethodDef:
-    address = loader.address(ENTER, "enter", ("i", "P", "i"), "i")
+    address = loader.routine(ENTER)
     return MethodDef(b"run_plan", address, METH_FASTCALL, None)
 
 
@@ -226,8 +226,8 @@ def _addresses() -> list[int]:
         ctypes.addressof(capi.words()),
         ctypes.addressof(pool.words()),
         ctypes.addressof(memory.words()),
-        loader.address(PERFORM_ALL, "perform", ("P", "P"), "i"),
-        loader.address(RUN, "run", ("P", "i"), "i"),
+        loader.routine(PERFORM_ALL),
+        loader.routine(RUN),
     ]
 
 

@@ -40,35 +40,35 @@ SHARE = f"""
 def share(pool, job):
     seats = job[{SEATED}]
     while pool[{WORKERS}] < seats:
-        thread = word_of(offset_table(pool, {THREAD}))
-        if call_many(pool[{CREATE}], thread, 0, pool[{WORK}], word_of(pool)) & {INT} != 0:
+        thread = at(pool, {THREAD})
+        if call(pool[{CREATE}], thread, 0, pool[{WORK}], pool) & {INT} != 0:
             break
         pool[{WORKERS}] += 1
-    pool[{JOB}] = word_of(job)
+    pool[{JOB}] = job
     job[{LEFT}] = 0
     gate = ((pool[{GATE}] >> 16) + 1) << 16
     atomic_store(pool, {GATE}, gate + seats)
-    mutex = word_of(offset_table(pool, {MUTEX}))
+    mutex = at(pool, {MUTEX})
     if atomic_load(pool, {SLEEPERS}) > 0:
-        call_word(pool[{LOCK}], mutex)
+        call(pool[{LOCK}], mutex)
         for k in range(seats if seats < pool[{SLEEPERS}] else pool[{SLEEPERS}]):
-            call_word(pool[{SIGNAL}], word_of(offset_table(pool, {CONDITION})))
-        call_word(pool[{UNLOCK}], mutex)
-    call_words(pool[{RUN}], word_of(job), 0)
+            call(pool[{SIGNAL}], at(pool, {CONDITION}))
+        call(pool[{UNLOCK}], mutex)
+    call(pool[{RUN}], job, 0)
     joined = seats - (atomic_exchange(pool, {GATE}, gate) - gate)
     turns = 0
     while atomic_load(job, {LEFT}) < joined:
         pause()
         turns += 1
         if turns > {SPINS}:
-            call_word(pool[{YIELD}], 0)
+            call(pool[{YIELD}], 0)
     return 0
 """
 
 WORKER = f"""
 def worker(pool, unused):
-    mutex = word_of(offset_table(pool, {MUTEX}))
-    condition = word_of(offset_table(pool, {CONDITION}))
+    mutex = at(pool, {MUTEX})
+    condition = at(pool, {CONDITION})
     seen = -1
     while True:
         gate, turns = atomic_load(pool, {GATE}), 0
@@ -77,18 +77,19 @@ def worker(pool, unused):
             turns += 1
             gate = atomic_load(pool, {GATE})
         if gate >> 16 == seen:
-            call_word(pool[{LOCK}], mutex)
+            call(pool[{LOCK}], mutex)
             atomic_add(pool, {SLEEPERS}, 1)
             while atomic_load(pool, {GATE}) >> 16 == seen:
-                call_words(pool[{WAIT}], condition, mutex)
+                call(pool[{WAIT}], condition, mutex)
             atomic_add(pool, {SLEEPERS}, -1)
-            call_word(pool[{UNLOCK}], mutex)
+            call(pool[{UNLOCK}], mutex)
+            gate = atomic_load(pool, {GATE})
         seen = gate >> 16
         while gate >> 16 == seen and gate & {SEATS} > 0:
             found = atomic_replace(pool, {GATE}, gate, gate - 1)
             if found == gate:
-                job = table_at(pool[{JOB}])
-                call_words(pool[{RUN}], word_of(job), gate & {SEATS})
+                job = pool[{JOB}]
+                call(pool[{RUN}], job, gate & {SEATS})
                 atomic_add(job, {LEFT}, 1)
                 break
             gate = found
@@ -148,8 +149,8 @@ def sharer(run: int) -> int:
     if library is not None:
         for word, name in FUNCTIONS.items():
             pool[word] = capi.address(getattr(library, name))
-        pool[WORK] = loader.address(WORKER, "worker", ("P", "i"), "i")
-    return loader.address(SHARE, "share", ("P", "P"), "i")
+        pool[WORK] = loader.routine(WORKER)
+    return loader.routine(SHARE)
 
 
 def limit() -> int:
