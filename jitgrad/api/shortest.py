@@ -84,6 +84,7 @@ class Writer:
         positional, keywords = entry.structure.children
         if any(c.kind is not None for c in (*positional.children, *keywords.children)):
             return None  # nests
+        # What is written to, or kept by the tape, is a Tensor's own.
         followed = any(c._trained for c in entry.traced.captures if isinstance(c, Parameter))
         self.takes_arrays = self.names["failed"] is not None and not entry.written and not followed
         arguments = [f"a{i}" for i in range(len(entry.leaves))]
@@ -112,17 +113,16 @@ class Writer:
     def argument(self, a: str, leaf: Any) -> str | None:
         """The condition on one argument; None for an argument of another kind."""
         if type(leaf) is Tensor:
-            self.arrays.append(f"{a}_data")
             apart = ""
             if self.entry.exclusive:
                 apart = f" and id({a}) not in {self.name('exclusive', self.entry.exclusive)}"
-            # Of an array, native code checks the rest. What is written to is a Tensor's own.
-            array = f"{a} if type({a}) is ndarray else None" if self.takes_arrays else "None"
-            return (
-                f"({a}_data := {a}._data if type({a}) is Tensor"
-                f" and {a}._type is {self.name('type', leaf._type)} and {a}._grad_fn is None{apart}"
-                f" else {array}) is not None"
-            )
+            type_ = self.name("type", leaf._type)
+            same = f"type({a}) is Tensor and {a}._type is {type_} and {a}._grad_fn is None{apart}"
+            if self.takes_arrays:  # native code checks their types
+                self.arrays.append(f"{a} if type({a}) is ndarray else {a}._data")
+                return f"(type({a}) is ndarray or {same})"
+            self.arrays.append(f"{a}_data")
+            return f"{same} and ({a}_data := {a}._data) is not None"
         if isinstance(leaf, Tensor):
             return None
         value = self.name("value", leaf)
