@@ -262,7 +262,7 @@ def test_the_shortest_call_takes_arrays() -> None:
     assert fast((x, Tensor(y)), {}) is not MISS
     wide = np.arange(8, dtype=np.float32)
     strange = [
-        x.astype(np.float64), x[None], x[:1], wide[::4], x.astype(">f4"), np.matrix(x),
+        x.astype(np.float64), x[None], x[:1], wide[::4], x.astype(">f4"),
         np.ma.array(x), [1.0, 2.0], None, 3.0,
     ]  # fmt: skip
     for other in strange:
