@@ -161,6 +161,7 @@ def test_a_fork_while_memory_is_handed_out() -> None:
         import jitgrad as ms
         f = ms.jit(lambda x: (x * 2.0, x + 1.0))
         x = ms.Tensor(np.ones(100_000, np.float32))
+        f(x)
         stop = threading.Event()
         def loop():
             while not stop.is_set():
