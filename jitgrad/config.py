@@ -42,7 +42,7 @@ SETTINGS: dict[str, Setting] = {
     "threads": Setting(
         "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"
     ),
-    "kept": Setting("JITGRAD_KEPT_MEMORY", int, 256, "MB of large results' memory that is kept"),
+    "kept": Setting("JITGRAD_KEPT_MEMORY", int, 1024, "MB of large results' memory that is kept"),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
 }

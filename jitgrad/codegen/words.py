@@ -213,7 +213,7 @@ class Translator(ast.NodeVisitor):
         return self.builder.icmp_signed("!=", value, WORD(0))
 
     def visit_Constant(self, node: ast.Constant) -> Any:
-        return WORD(int(node.value))
+        return WORD(int(node.value)) if isinstance(node.value, int) else self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> Any:
         if node.id not in self.slots:
