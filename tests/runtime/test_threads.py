@@ -19,6 +19,7 @@ import jitgrad as ms
 from jitgrad import ops
 from jitgrad.codegen.launch import Launch, Moving, Strip
 from jitgrad.errors import ArgumentError, BoundsError, DTypeError
+from jitgrad.ir.interp import interpret
 from jitgrad.passes.plan import Buffer
 from jitgrad.primitives.elementwise import exp, sin, tanh
 from jitgrad.primitives.index import take
@@ -74,6 +75,14 @@ PROGRAMS = {
     "maximum": (lambda x: reduce_max(x * x, axes=(0, 1)), "f64[307,1009]"),
     "product": (matmul, "f32[1031,131] f32[131,263]"),
     "wide product": (matmul, "f64[37,67] f64[67,2053]"),
+    "transposed product": (
+        lambda x, y: matmul(transpose(x, perm=(1, 0)), y),
+        "f32[67,1100] f32[67,203]",
+    ),
+    "wide transposed product": (
+        lambda x, y: matmul(x, transpose(y, perm=(1, 0))),
+        "f32[99,67] f32[1100,67]",
+    ),
     "products": (matmul, "f64[9,65,67] f64[9,67,71]"),
     "indices": (take, "f32[50,1031] i64[307]"),
     "several": (
@@ -91,6 +100,8 @@ def test_the_same_bits_for_any_number_of_threads(name: str) -> None:
     arrays = arrays_of(types)
     ms.set_num_threads(1)
     expected = [r.copy() for r in executable(*arrays)]
+    for got, want in zip(expected, interpret(executable.graph, arrays), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
     before = jobs()
     for count in COUNTS:
         ms.set_num_threads(count)
