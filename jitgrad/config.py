@@ -51,7 +51,10 @@ SETTINGS: dict[str, Setting] = {
         "accurate",
         "fast allows functions 8 ulp of error instead of 2, where that gains time",
     ),
-    "threads": Setting("JITGRAD_NUM_THREADS", int, 1, "threads of a matrix product"),
+    "threads": Setting(
+        "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"
+    ),
+    "kept": Setting("JITGRAD_KEPT_MEMORY", int, 1024, "MB of large results' memory that is kept"),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
 }

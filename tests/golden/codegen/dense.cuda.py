@@ -32,4 +32,4 @@ def kernel(a0, r0, dims, extent):
         for i1 in range(cuda.grid(1), extent, cuda.gridsize(1)):
             v0 = a0[i0 * x0_s0 + i1]
             s1 = r0[i1]
-            r0[i1] = s1 + v0
+            r0[i1] = add_reassoc_f32(s1, v0)
