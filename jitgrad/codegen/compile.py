@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen import machine, native
+from jitgrad.codegen import machine, native, target
 from jitgrad.codegen.vecmath import intrinsics
 
 _lock = threading.RLock()
@@ -82,7 +82,7 @@ def optimized_module(
     i int64. The function to call is `symbol_of(source)`.
     """
     with _lock:
-        module, inner = native.lower_to_llvm(function(source, names(), name), signature, result)
+        module, inner = target.lower_to_llvm(function(source, names(), name), signature, result)
         given = ", ".join(f"{PARAMETERS[letter]} %x{k}" for k, letter in enumerate(signature))
         wrapper = WRAPPER.format(
             result="void" if result == "v" else "i64",

@@ -1,0 +1,146 @@
+"""Numba's compiler, narrowed to what kernels are: scalars, pointers and loops.
+
+Kernels are a Numba *target* of their own (`numba.core.target_extension`), with typing rules and
+lowering for those three only, and the few passes of Numba's compiler that they need. The CPU target
+knows arrays, strings, containers and random numbers as well: importing all that takes longer than
+compiling several kernels, and every `+` would be tried against NumPy's ufuncs first.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+NAME = "jitgrad"
+
+
+@functools.cache
+def _contexts() -> tuple[Any, Any]:
+    """The typing and the target context of kernels, registered with Numba."""
+    from numba.core import cpu, target_extension, typing
+    from numba.core.descriptors import TargetDescriptor
+    from numba.core.imputils import builtin_registry as lowerings
+    from numba.core.typing.templates import builtin_registry as types
+    from numba.cpython import builtins, numbers, rangeobj, tupleobj
+
+    assert builtins and numbers and rangeobj and tupleobj  # imported to fill both registries
+
+    class Typing(typing.Context):
+        def refresh(self) -> None:
+            self.install_registry(types)
+
+    class Context(cpu.CPUContext):
+        def refresh(self) -> None:
+            self.install_registry(lowerings)
+
+        def post_lowering(self, mod: Any, library: Any) -> None:
+            """Nothing: it would link Numba's runtime."""
+
+        @functools.cache  # noqa: B019  (there is one context, and it stays)
+        def get_abi_sizeof(self, ty: Any) -> int:
+            return super().get_abi_sizeof(ty)
+
+    class Kernels(target_extension.CPU):
+        pass
+
+    target_extension.target_registry[NAME] = Kernels
+    typing_context = Typing()
+    target_context = Context(typing_context, NAME)
+
+    class Descriptor(TargetDescriptor):
+        options = cpu.CPUTargetOptions
+
+        @property
+        def typing_context(self) -> Any:
+            return typing_context
+
+        @property
+        def target_context(self) -> Any:
+            return target_context
+
+    class Dispatcher(target_extension.CPUDispatcher):
+        targetdescr = Descriptor(NAME)
+
+    target_extension.dispatcher_registry[Kernels] = Dispatcher
+    target_extension.jit_registry[Kernels] = target_extension.jit
+    return typing_context, target_context
+
+
+@functools.cache
+def _compiler() -> type:
+    """The passes that a kernel needs, from bytecode to LLVM.
+
+    Left out: inlining of closures and overloads, array expressions, `with` blocks, literals of
+    containers, branches on None, and the end of lifetimes. Kernels have none of it.
+    """
+    from numba.core import typed_passes as typed
+    from numba.core import untyped_passes as untyped
+    from numba.core.compiler import CompilerBase
+    from numba.core.compiler_machinery import PassManager
+
+    class Compiler(CompilerBase):
+        def define_pipelines(self) -> list[Any]:
+            manager = PassManager(NAME)
+            for each in (
+                untyped.TranslateByteCode,
+                untyped.FixupArgs,
+                untyped.IRProcessing,
+                untyped.ReconstructSSA,
+                typed.NopythonTypeInference,
+                typed.PreLowerStripPhis,
+                typed.NativeLowering,
+                typed.NoPythonBackend,
+            ):
+                manager.add_pass(each, "")
+            manager.finalize()
+            return [manager]
+
+    return Compiler
+
+
+@functools.cache
+def _keeping_library() -> type:
+    """A Numba library that keeps the first module's text and compiles nothing."""
+    from numba.core.codegen import JITCodeLibrary
+
+    class Keeping(JITCodeLibrary):
+        kept = ""
+
+        def add_ir_module(self, ir_module: Any) -> None:
+            self.kept = self.kept or str(ir_module)
+
+    return Keeping
+
+
+def lower_to_llvm(
+    function: Callable[..., Any], signature: Sequence[str], result: str
+) -> tuple[str, str]:
+    """Numba's LLVM text for a function, and the name of the function in it."""
+    from numba.core import compiler, types
+    from numba.core.target_extension import target_override
+
+    typing, target = _contexts()
+    letters = {"P": types.CPointer(types.int64), "i": types.int64}
+    flags: Any = compiler.Flags()
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.no_compile = True
+    flags.error_model = "numpy"
+    library = _keeping_library()(target.codegen(), function.__name__)
+    with target_override(NAME):
+        compiled = compiler.compile_extra(
+            typing,
+            target,
+            function,
+            tuple(letters[s] for s in signature),
+            types.void if result == "v" else types.int64,
+            flags,
+            {},
+            library=library,
+            pipeline_class=_compiler(),
+        )
+    # Numba promises LLVM that int64 arithmetic does not overflow; ours wraps, as NumPy's does.
+    wrapping = re.sub(r"\b(add|sub|mul|shl)( nuw)? nsw ", r"\1 ", library.kept)
+    return wrapping, compiled.fndesc.llvm_func_name
