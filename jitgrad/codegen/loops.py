@@ -8,7 +8,7 @@ are 1, and the order of the loops.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jitgrad.ir.types import DType
@@ -130,20 +130,45 @@ class Dimension:
     extent: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The part of a region that one call runs: `extent` indices of the loop `axis`.
+
+    `inputs` and `outputs` that live for one tile only have `full` indices along the axis given
+    here; if it `adds`, reductions go on from what their results hold.
+    """
+
+    axis: int
+    extent: int
+    full: int
+    inputs: Mapping[int, int] = field(default_factory=dict)
+    outputs: Mapping[int, int] = field(default_factory=dict)
+    adds: bool = False
+
+
 def collapse(
-    order: Sequence[tuple[int, ...]], domain: Sequence[int], accesses: Sequence[Affine]
+    order: Sequence[tuple[int, ...]],
+    domain: Sequence[int],
+    accesses: Sequence[Affine],
+    tile: Tile | None = None,
 ) -> list[list[Dimension]]:
-    """Merge neighbouring axes, within each run of `order`, that every access walks as one."""
+    """Merge neighbouring axes, within each run of `order`, that every access walks as one.
+
+    What is cut into tiles stays a loop whatever its extent, and no inner part of another: the last
+    tile may be shorter, and runs the same kernel.
+    """
     result = []
     for run in order:
         merged: list[Dimension] = []
         for axis in run:
-            if domain[axis] == 1:
+            is_cut = tile is not None and axis == tile.axis
+            if domain[axis] == 1 and not is_cut:
                 continue
-            new = Dimension((axis,), domain[axis])
-            if merged and _walk_as_one(merged[-1], new, accesses):
+            extent = tile.extent if tile is not None and is_cut else domain[axis]
+            new = Dimension((axis,), extent)
+            if merged and not is_cut and _walk_as_one(merged[-1], new, accesses):
                 last = merged.pop()
-                new = Dimension((*last.axes, axis), last.extent * domain[axis])
+                new = Dimension((*last.axes, axis), last.extent * extent)
             merged.append(new)
         result.append(merged)
     return result

@@ -77,7 +77,7 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
     for node in reductions:
         name = low.name("s")
         low.names[node], low.depth[name] = name, low.outer - 1
-        made.append(Let(name, identity(node.op, node.dtype)))
+        made.append(_start(low, node, name))
     inside = low.wanted_in_pass(
         [n.inputs[0] for n in reductions] + [low.body.outputs[i] for i in full]
     )
@@ -105,6 +105,14 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
     return made
 
 
+def _start(low: Lowering, node: Node, name: str) -> Statement:
+    """What a reduction starts from: nothing, or what earlier tiles have made of it."""
+    if low.tile is None or not low.tile.adds:
+        return Let(name, identity(node.op, node.dtype))
+    i = low.body.outputs.index(node)
+    return Load(name, low.outputs[i].name, low.store_at[i], node.dtype)
+
+
 def column_nest(low: Lowering) -> Kernel:
     """A row of results accumulates in memory while the reduced axes go by."""
     inner = len(low.dims) - 1
@@ -121,7 +129,8 @@ def column_nest(low: Lowering) -> Kernel:
         i = target[node]
         zero = identity(node.op, node.dtype)
         start.body.append(Store(low.outputs[i].name, low.store_at[i], zero, node.dtype))
-    body.append(start)
+    if low.tile is None or not low.tile.adds:
+        body.append(start)
 
     loops, first = low.nest(low.outer, inner + 1, part=part)
     full = [n for n in wanted if low.is_full(n)]

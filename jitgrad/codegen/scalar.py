@@ -158,15 +158,20 @@ MONOIDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def identity(op: Op, dtype: DType) -> str:
-    """The literal that a reduction starts from."""
+def identity_number(op: Op, dtype: DType) -> np.ndarray:
+    """The number that a reduction starts from."""
     kind = MONOIDS[op.name][0]
     if kind in ("zero", "one"):
-        return literal(np.asarray(int(kind == "one")), dtype)
+        return np.asarray(int(kind == "one"))
     if dtype.is_float:
-        return literal(np.asarray(-math.inf if kind == "lowest" else math.inf), dtype)
+        return np.asarray(-math.inf if kind == "lowest" else math.inf)
     info = np.iinfo(dtype.numpy)
-    return literal(np.asarray(info.min if kind == "lowest" else info.max), dtype)
+    return np.asarray(info.min if kind == "lowest" else info.max)
+
+
+def identity(op: Op, dtype: DType) -> str:
+    """The literal that a reduction starts from."""
+    return literal(identity_number(op, dtype), dtype)
 
 
 def accumulate(op: Op, total: str, value: str, dtype: DType, in_memory: bool) -> str:

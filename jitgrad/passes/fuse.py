@@ -86,6 +86,26 @@ class Fuser:
         for node in graph.nodes:
             if node.op.kind not in FUSABLE and node.op.kind != "view":
                 self.results.update(stored(i) for i in node.inputs)
+        self.wanted = self.find_wanted()
+
+    def find_wanted(self) -> dict[Node, tuple[int, ...]]:
+        """The axes over which values are reduced that are needed for nothing else: only a kernel
+        that reduces these spares them a place in memory.
+        """
+        uses: dict[Node, set[tuple[int, ...] | None]] = {o: {None} for o in self.graph.outputs}
+        wanted: dict[Node, tuple[int, ...]] = {}
+        for node in reversed(self.graph.nodes):
+            mine = uses.get(node, set())
+            axes = next(iter(mine)) if len(mine) == 1 else None
+            if node.op.kind == "elementwise" and axes is not None:
+                wanted[node] = axes
+            elif node.op.kind == "reduce":
+                axes = node.attrs["axes"] or None
+            else:
+                axes = None
+            for i in node.inputs:
+                uses.setdefault(i, set()).add(axes)
+        return wanted
 
     # --- stages and groups ---
 
@@ -136,7 +156,8 @@ class Fuser:
         if group is None:
             bases += [n for n, _ in now]
             stage = max([stage, *(self.available(n) for n, _ in now)])
-            group = self.neighbour(stage, node.shape, bases, None)
+            group = self.neighbour(stage, node.shape, bases, self.wanted.get(node))
+            group.axes = group.axes or self.wanted.get(node)
         self.join(group, node, bases)
 
     def common_group(

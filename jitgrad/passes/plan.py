@@ -228,7 +228,7 @@ def may_alias(step: Step, result: int, old: Buffer) -> bool:
     result, and never again.
     """
     node = step.node
-    if node is None or node.op.kind != "region" or step.reads.count(old) != 1:
+    if node is None or "domain" not in node.attrs or step.reads.count(old) != 1:
         return False
     body = node.attrs["body"]
     source, target = body.inputs[step.reads.index(old)], body.outputs[result]

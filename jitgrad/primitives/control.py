@@ -25,3 +25,21 @@ class fused:
     def numpy(*arrays, body, domain, axes):
         results = interpret(body, arrays)
         return results[0] if len(results) == 1 else tuple(results)
+
+
+@structural("region")
+class strip:
+    """Steps that run together over one tile of a long axis after the other: `body` of regions and
+    calls, whose loops `loops` (one for each step of the body, in order) go over the axis.
+
+    Made by the strips pass, after fusion; the results are the body's outputs.
+    """
+
+    vjp = None
+
+    def infer(types, attrs) -> Type:
+        return fused.infer(types, attrs)
+
+    def numpy(*arrays, body, loops, extent):
+        results = interpret(body, arrays)
+        return results[0] if len(results) == 1 else tuple(results)
