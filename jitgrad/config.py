@@ -42,6 +42,7 @@ SETTINGS: dict[str, Setting] = {
     "threads": Setting("JITGRAD_NUM_THREADS", int, 1, "threads of a matrix product"),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
+    "cache_size": Setting("JITGRAD_CACHE_SIZE", int, 512, "megabytes on disk; 0 is no limit"),
 }
 
 

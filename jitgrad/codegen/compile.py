@@ -8,7 +8,6 @@ neither Numba nor Python to run. Numba is imported when something has to be comp
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -35,6 +34,8 @@ define {result} @{symbol}({parameters}) {attributes} {{
 
 def symbol_of(source: str) -> str:
     """The name of a kernel's function: its content."""
+    import hashlib
+
     return "jg_" + hashlib.sha256(source.encode()).hexdigest()[:24]
 
 

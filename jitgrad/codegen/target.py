@@ -25,7 +25,7 @@ def _contexts() -> tuple[Any, Any]:
     from numba.core.typing.templates import builtin_registry as types
     from numba.cpython import builtins, numbers, rangeobj, tupleobj
 
-    assert builtins and numbers and rangeobj and tupleobj  # imported to fill both registries
+    del builtins, numbers, rangeobj, tupleobj  # importing them has filled both registries
 
     class Typing(typing.Context):
         def refresh(self) -> None:
