@@ -169,14 +169,14 @@ class Cutter:
             ready[node] = stage[node] + 1
         for step in reversed(self.steps):  # what only one later stage reads can wait for it
             readers = self.all_readers(step)
-            later = {stage[r] for _, r in readers if _is_step(r)}
-            if len(later) == 1 and all(self.linked(v, r) for v, r in readers):
+            later = {stage.get(r, -1) for _, r in readers}
+            if len(later) == 1 and all(r is not None and self.linked(v, r) for v, r in readers):
                 stage[step] = later.pop()
         return stage
 
-    def all_readers(self, step: Node) -> list[tuple[Node, Node]]:
-        """(value, reader) of all uses of a step's results; a graph's output is read by itself."""
-        found: list[tuple[Node, Node]] = []
+    def all_readers(self, step: Node) -> list[tuple[Node, Node | None]]:
+        """(value, reader) of all uses of a step's results; None reads the graph's outputs."""
+        found: list[tuple[Node, Node | None]] = []
         for value in self.results[step].values():
             for reader in self.readers.get(value, ()):
                 if reader.op is project_op:
@@ -184,7 +184,7 @@ class Cutter:
                 through = self.readers.get(reader, []) if _swapped(reader) is value else [reader]
                 found += [(value, r) for r in through] or [(value, reader)]
             if value in self.outputs:
-                found.append((value, value))
+                found.append((value, None))
         return found
 
     def groups(self) -> list[Group]:
