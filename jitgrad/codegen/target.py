@@ -28,8 +28,32 @@ def _contexts() -> tuple[Any, Any]:
     del builtins, numbers, rangeobj, tupleobj  # importing them has filled both registries
 
     class Typing(typing.Context):
+        """Remembers what it found: kernels ask the same few questions over and over."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.known_calls: dict[Any, Any] = {}
+            self.known_values: dict[Any, Any] = {}
+
         def refresh(self) -> None:
             self.install_registry(types)
+
+        def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+            if kws:
+                return super().resolve_function_type(func, args, kws)
+            key = func, tuple(args)
+            found = self.known_calls.get(key)
+            if found is None:
+                found = self.known_calls[key] = super().resolve_function_type(func, args, kws)
+            return found
+
+        def resolve_value_type(self, val: Any) -> Any:
+            if not callable(val):
+                return super().resolve_value_type(val)
+            found = self.known_values.get(val)
+            if found is None:
+                found = self.known_values[val] = super().resolve_value_type(val)
+            return found
 
     class Context(cpu.CPUContext):
         def refresh(self) -> None:
@@ -41,6 +65,10 @@ def _contexts() -> tuple[Any, Any]:
         @functools.cache  # noqa: B019  (there is one context, and it stays)
         def get_abi_sizeof(self, ty: Any) -> int:
             return super().get_abi_sizeof(ty)
+
+        @functools.cache  # noqa: B019
+        def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
+            return super().get_function(fn, sig, _firstcall)
 
     class Kernels(target_extension.CPU):
         pass
@@ -86,7 +114,6 @@ def _compiler() -> type:
             for each in (
                 untyped.TranslateByteCode,
                 untyped.FixupArgs,
-                untyped.IRProcessing,
                 untyped.ReconstructSSA,
                 typed.NopythonTypeInference,
                 typed.PreLowerStripPhis,
