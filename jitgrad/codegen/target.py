@@ -19,13 +19,35 @@ NAME = "jitgrad"
 @functools.cache
 def _contexts() -> tuple[Any, Any]:
     """The typing and the target context of kernels, registered with Numba."""
-    from numba.core import cpu, target_extension, typing
+    from numba.core import cpu, target_extension
     from numba.core.descriptors import TargetDescriptor
-    from numba.core.imputils import builtin_registry as lowerings
-    from numba.core.typing.templates import builtin_registry as types
     from numba.cpython import builtins, numbers, rangeobj, tupleobj
 
-    del builtins, numbers, rangeobj, tupleobj  # importing them has filled both registries
+    del builtins, numbers, rangeobj, tupleobj  # importing them has filled Numba's registries
+
+    class Kernels(target_extension.CPU):
+        pass
+
+    target_extension.target_registry[NAME] = Kernels
+    typing = _typing_context()
+    target = _target_context(typing)
+
+    class Descriptor(TargetDescriptor):
+        options = cpu.CPUTargetOptions
+        typing_context = typing
+        target_context = target
+
+    class Dispatcher(target_extension.CPUDispatcher):
+        targetdescr = Descriptor(NAME)
+
+    target_extension.dispatcher_registry[Kernels] = Dispatcher
+    target_extension.jit_registry[Kernels] = target_extension.jit
+    return typing, target
+
+
+def _typing_context() -> Any:
+    from numba.core import typing
+    from numba.core.typing.templates import builtin_registry
 
     class Typing(typing.Context):
         """Remembers what it found: kernels ask the same few questions over and over."""
@@ -36,7 +58,7 @@ def _contexts() -> tuple[Any, Any]:
             self.known_values: dict[Any, Any] = {}
 
         def refresh(self) -> None:
-            self.install_registry(types)
+            self.install_registry(builtin_registry)
 
         def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
             if kws:
@@ -55,9 +77,16 @@ def _contexts() -> tuple[Any, Any]:
                 found = self.known_values[val] = super().resolve_value_type(val)
             return found
 
-    class Context(cpu.CPUContext):
+    return Typing()
+
+
+def _target_context(typing: Any) -> Any:
+    from numba.core import cpu
+    from numba.core.imputils import builtin_registry
+
+    class Target(cpu.CPUContext):
         def refresh(self) -> None:
-            self.install_registry(lowerings)
+            self.install_registry(builtin_registry)
 
         def post_lowering(self, mod: Any, library: Any) -> None:
             """Nothing: it would link Numba's runtime."""
@@ -70,30 +99,7 @@ def _contexts() -> tuple[Any, Any]:
         def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
             return super().get_function(fn, sig, _firstcall)
 
-    class Kernels(target_extension.CPU):
-        pass
-
-    target_extension.target_registry[NAME] = Kernels
-    typing_context = Typing()
-    target_context = Context(typing_context, NAME)
-
-    class Descriptor(TargetDescriptor):
-        options = cpu.CPUTargetOptions
-
-        @property
-        def typing_context(self) -> Any:
-            return typing_context
-
-        @property
-        def target_context(self) -> Any:
-            return target_context
-
-    class Dispatcher(target_extension.CPUDispatcher):
-        targetdescr = Descriptor(NAME)
-
-    target_extension.dispatcher_registry[Kernels] = Dispatcher
-    target_extension.jit_registry[Kernels] = target_extension.jit
-    return typing_context, target_context
+    return Target(typing, NAME)
 
 
 @functools.cache

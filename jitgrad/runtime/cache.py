@@ -58,13 +58,24 @@ def _warn(message: str) -> None:
 @functools.cache
 def environment() -> bytes:
     """What object code depends on besides its source."""
-    import importlib.metadata
-
+    import llvmlite
     import llvmlite.binding as llvm
 
-    parts = [importlib.metadata.version(p) for p in ("numba", "llvmlite")]
-    parts += [_own_version(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    return "|".join(parts).encode()
+    cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return "|".join([_numba_version(), llvmlite.__version__, _own_version(), *cpu]).encode()
+
+
+def _numba_version() -> str:
+    """What Numba says about itself, read without importing it or looking for its metadata."""
+    import importlib.util
+
+    found = importlib.util.find_spec("numba")
+    for folder in (found and found.submodule_search_locations) or ():
+        with contextlib.suppress(OSError):
+            return _sha256((Path(folder) / "_version.py").read_bytes()).hex()
+    import importlib.metadata
+
+    return importlib.metadata.version("numba")
 
 
 @functools.cache
