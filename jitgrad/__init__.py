@@ -58,6 +58,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"{__name__}.train"), name)
     if name == "compare":
         return importlib.import_module(f"{__name__}.tools.compare").compare
+    if name == "explain":
+        return importlib.import_module(f"{__name__}.tools.explain").explain
     if name == "stop_gradient":
         return ops.stop_gradient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

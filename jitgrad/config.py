@@ -57,6 +57,7 @@ SETTINGS: dict[str, Setting] = {
     "kept": Setting("JITGRAD_KEPT_MEMORY", int, 1024, "MB of large results' memory that is kept"),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
+    "cache_size": Setting("JITGRAD_CACHE_SIZE", int, 512, "megabytes on disk; 0 is no limit"),
 }
 
 
