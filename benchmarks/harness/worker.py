@@ -37,12 +37,14 @@ def resident() -> float:
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
-def import_framework(candidate: str, threads: int) -> None:
+def import_framework(candidate: str, threads: int) -> str:
+    """Import it and give it its threads; returns its version."""
     module: Any = importlib.import_module(CANDIDATES[candidate].module)
     if candidate.startswith("torch"):
         module.set_num_threads(threads)
     if candidate == "jitgrad" and hasattr(module, "set_num_threads"):
         module.set_num_threads(threads)
+    return str(getattr(module, "__version__", ""))
 
 
 def samples(run: Run, seconds: float) -> list[float]:
@@ -91,7 +93,7 @@ def main() -> None:
     if int(threads) == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     start = time.perf_counter()
-    import_framework(candidate, int(threads))
+    version = import_framework(candidate, int(threads))
     imported = time.perf_counter()
     arrays = workload.load(name).data()
     before, begun = resident(), time.perf_counter()
@@ -100,7 +102,7 @@ def main() -> None:
     first = time.perf_counter() - begun
     np.savez(file, *workload.flat(result))
     del result
-    say(imports=imported - start, first=first)
+    say(imports=imported - start, first=first, version=version)
     for line in sys.stdin:
         command, *rest = line.split()
         if command != "time":
