@@ -20,10 +20,19 @@ class Address:
     """Where a load or store goes: parameter names for the offset and each loop's stride.
 
     A stride is None where the loop does not move the address, and "1" where it moves it by one.
+    `steps` are (k, parameter) for each loop that is written out: its k-th round.
     """
 
     offset: str | None
     strides: tuple[str | None, ...]
+    steps: tuple[tuple[int, str], ...] = ()
+
+    def at(self, rounds: Mapping[int, int]) -> Address:
+        """The address in some rounds of loops that are written out."""
+        found = [(k, self.strides[d]) for d, k in rounds.items()]
+        steps = tuple((k, stride) for k, stride in found if k and stride is not None)
+        rest = tuple(None if d in rounds else s for d, s in enumerate(self.strides))
+        return Address(self.offset, rest, steps)
 
     def depth(self) -> int:
         """The innermost loop that moves it, -1 for none."""

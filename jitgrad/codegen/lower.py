@@ -21,7 +21,7 @@ from jitgrad.codegen.loops import (
     collapse,
     place,
 )
-from jitgrad.codegen.scalar import convert, expression, literal
+from jitgrad.codegen.scalar import convert, expression, literal, product, unrounded
 from jitgrad.ir.node import Graph, Node, input_op, splat, topological
 from jitgrad.passes.access import Affine, Index, linear
 from jitgrad.passes.body import Body
@@ -44,6 +44,7 @@ class Lowering(Body):
         super().__init__(body, domain, axes)
         self.kind = kind or schedule(domain, axes)
         self.tile = tile
+        self.unrounded = unrounded(body)
         self.names: dict[Node, str] = {}
         self.depth: dict[str, int] = {}
         self.parameters = Parameters()
@@ -57,6 +58,7 @@ class Lowering(Body):
         self.writes = [self.store_address(i, o) for i, o in enumerate(body.outputs)]
         self.dims: list[Dimension] = []
         self.outer = 0  # loops outside of the reduction
+        self.rounds: dict[int, int] = {}  # of loops that are written out, where we are
         self.arrange()
 
     # --- levels and addresses ---
@@ -106,11 +108,11 @@ class Lowering(Body):
         self.outer = len(runs[0])
         self.dims = [d for run in runs for d in run]
         one = Dimension((), 1)
-        if self.kind in ("map", "row") and self.outer == 0:
+        if self.kind in ("map", "row", "short") and self.outer == 0:
             self.dims.insert(0, one)
             self.outer = 1
         self.extents = [self.parameters.new(f"n{d}", x.extent) for d, x in enumerate(self.dims)]
-        vector = len(self.dims) - 1
+        vector = (self.outer if self.kind == "short" else len(self.dims)) - 1
         self.load_at = {
             node: place(a, self.dims, f"x{i}", self.parameters, vector)
             for i, (node, (_, a)) in enumerate(self.addresses.items())
@@ -149,7 +151,7 @@ class Lowering(Body):
         if splat(node) is not None or self.repeats(node):
             return None
         if node in self.addresses:
-            base, at = self.addresses[node][0], self.load_at[node]
+            base, at = self.addresses[node][0], self.load_at[node].at(self.rounds)
             name = self.name("v")
             depth = max(floor, at.depth())
             if splat(base) is not None:
@@ -168,6 +170,8 @@ class Lowering(Body):
 
     def compute(self, node: Node) -> str:
         operands = [self.value(i) for i in node.inputs]
+        if node in self.unrounded:
+            return product(node, operands)
         if not node.op.scalar:  # a cast
             return convert(operands[0], node.inputs[0].dtype, node.dtype)
         return expression(node.op, operands, node.inputs[-1].dtype, node.dtype)
@@ -196,7 +200,7 @@ class Lowering(Body):
         return [
             Store(
                 self.outputs[i].name,
-                self.store_at[i],
+                self.store_at[i].at(self.rounds),
                 self.value(self.body.outputs[i]),
                 self.body.outputs[i].dtype,
             )

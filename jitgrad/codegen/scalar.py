@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from jitgrad.errors import IRError
+from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.op import Op
-from jitgrad.ir.types import DType, float16, float32, int64, uint64
+from jitgrad.ir.types import DType, TensorType, float16, float32, float64, int64, uint64
 
 # Names of scalar expressions that need no function: {0}, {1} are the operands.
 INLINE = {
@@ -156,6 +157,31 @@ MONOIDS: dict[str, tuple[str, str, str]] = {
     "reduce_any": ("zero", "{0} | {1}", "{0} | {1}"),
     "reduce_all": ("one", "{0} & {1}", "{0} & {1}"),
 }
+
+
+# Reductions into which an op's result may go without being rounded first: a multiply-add.
+UNROUNDED: dict[str, tuple[str, str]] = {"reduce_sum": ("mul", "mul_reassoc")}
+
+
+def unrounded(body: Graph) -> set[Node]:
+    """Products that are only summed."""
+    users: dict[Node, list[Node | None]] = {o: [None] for o in body.outputs}
+    for node in body.nodes:
+        for i in node.inputs:
+            users.setdefault(i, []).append(node)
+    return {
+        node
+        for node, using in users.items()
+        if isinstance(node.type, TensorType)
+        and node.dtype in (float32, float64)
+        and all(u is not None and UNROUNDED.get(u.op.name, ("",))[0] == node.op.name for u in using)
+    }
+
+
+def product(node: Node, operands: Sequence[str]) -> str:
+    """The text of a product that goes into a sum unrounded."""
+    forms = dict(UNROUNDED.values())
+    return f"{forms[node.op.name]}_{node.dtype.code}({', '.join(operands)})"
 
 
 def identity_number(op: Op, dtype: DType) -> np.ndarray:

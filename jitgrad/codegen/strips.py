@@ -161,8 +161,7 @@ class Cut:
             },
             SUMMED in tiling.results,
         )
-        part = (*domain[: tiling.loop], max(self.layout.tile, 2), *domain[tiling.loop + 1 :])
-        kind = schedule(part, axes)
+        kind = schedule(domain, axes)
         kernel = lower(body, domain, axes, kind="row" if kind == "blocked" else kind, tile=tile)
         loads = Body(body, domain, axes).loads()
         pointers = [
