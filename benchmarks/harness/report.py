@@ -103,18 +103,16 @@ def summary(results: dict[str, Result]) -> str:
 def details(result: Result) -> str:
     """One line a candidate."""
     head = ("", "median ms", "p10", "min", "cold s", "warm s", "import s", "MB", "error")
-    rows = []
+    rows, failed = [], []
     for name, f in result.candidates.items():
         if f.failed:
-            rows.append([name, f"failed: {f.failed.splitlines()[-1][:70]}", *[""] * 7])
+            failed.append(f"{name} failed: {f.failed.splitlines()[-1][:90]}")
             continue
         times = [number(t, 3) for t in (f.median, f.p10, f.least)]
         starts = [number(t) for t in (f.cold, f.warm, f.imports)]
         rows.append([name, *times, *starts, number(f.memory, 3), agreement(f)])
-    text = tables.columns(head, rows, right=range(1, 8))
-    if result.absent:
-        text += f"\n({', '.join(result.absent)}: not installed)"
-    return text
+    absent = [f"({', '.join(result.absent)}: not installed)"] if result.absent else []
+    return "\n".join([tables.columns(head, rows, right=range(1, 8)), *failed, *absent])
 
 
 def markdown() -> str:
