@@ -15,7 +15,8 @@ WORKLOAD = Workload("bundle adjustment, 100,000: gradient", "float64", roundings
 
 def data() -> Arrays:
     """Cameras (COUNT, 11): rotation 3, centre 3, focal length, middle 2, distortion 2; points
-    (COUNT, 3); where they were seen (COUNT, 2)."""
+    (COUNT, 3); where they were seen (COUNT, 2).
+    """
     rng = np.random.default_rng(0)
     scale = np.array([0.3] * 3 + [0.2] * 3 + [0.1] + [0.1] * 2 + [0.05] * 2)
     cameras = scale * rng.standard_normal((COUNT, 11)) + np.array([0.0] * 6 + [1.0] + [0.0] * 4)

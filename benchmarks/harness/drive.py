@@ -20,7 +20,6 @@ import numpy as np
 from benchmarks.harness import peers, workload
 from benchmarks.harness.workload import OURS, ROOT, Workload
 
-
 STARTED_TWICE = ("jitgrad", "jax", "torch.compile")
 
 

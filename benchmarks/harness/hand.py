@@ -1,10 +1,10 @@
 """What the hand-written kernels use: Numba, and this project's vectorizing functions.
 
-Numba calls a scalar `exp` from libm, which no careful person would accept in a loop. The polynomials
-of `jitgrad.codegen.vecmath` can be called from any Numba function, so a person may use them too; all
-else in the hand-written kernels is theirs. As a person would, they write into arrays that are
-allocated once, allow the compiler to contract products and sums, and let it reorder their long sums
-(`add_reassoc_f32`): Numba's `fastmath=True` would do so inside of the polynomials as well.
+Numba calls a scalar `exp` from libm, which no careful person would accept in a loop. The
+polynomials of `jitgrad.codegen.vecmath` can be called from any Numba function, so a person may use
+them too; all else in the hand-written kernels is theirs. As a person would, they write into arrays
+that are allocated once, allow the compiler to contract products and sums, and let it reorder their
+long sums (`add_reassoc_f32`): Numba's `fastmath=True` would do so inside of the polynomials too.
 """
 
 from __future__ import annotations

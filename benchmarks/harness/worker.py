@@ -2,8 +2,8 @@
 
     python -m benchmarks.harness.worker WORKLOAD CANDIDATE THREADS FILE
 
-It answers in lines of JSON: first what the start cost, then for each `time SECONDS` the samples. The
-results of the first call go to FILE. The candidate `reference` computes them in float64.
+It answers in lines of JSON: first what the start cost, then for each `time SECONDS` the samples.
+The results of the first call go to FILE. The candidate `reference` computes them in float64.
 """
 
 from __future__ import annotations
