@@ -28,12 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = results[name] = drive.measure(name, wanted, effort)
         print(f"\n{name}: {result.title}, {workload.load(name).WORKLOAD.dtype}")
         print(report.details(result), flush=True)
+        report.write({name: result}, report.REPORTS / "benchmarks.json")
+        if options.store:
+            report.write({name: result}, report.STORED)
     print(f"\n{report.summary(results)}\n")
     for line in report.slow(results):
         print(line)
-    report.write(results, report.REPORTS / "benchmarks.json")
-    if options.store:
-        report.write(results, report.STORED)
     drawn = [str(p.relative_to(workload.ROOT)) for p in report.plots(results)]
     written = ["reports/benchmarks.json", *drawn]
     print(f"\n{time.perf_counter() - start:.0f} s; written: {', '.join(written)}")
