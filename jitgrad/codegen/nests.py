@@ -215,7 +215,7 @@ def column_nest(low: Lowering) -> Kernel:
         i = target[node]
         total = low.name("s")
         low.depth[total] = inner
-        step = accumulate(node.op, total, low.value(node.inputs[0]), node.dtype, True)
+        step = accumulate(node.op, total, low.value(node.inputs[0]), node.dtype, False)
         at = low.store_at[i]
         loops[-1].body.append(Load(total, low.outputs[i].name, at, node.dtype))
         loops[-1].body.append(Store(low.outputs[i].name, at, step, node.dtype))

@@ -183,20 +183,32 @@ class Fuser:
                 fits = fits and node.shape == producer.shape
             if not fits:
                 return None
-        if not self.has_room(roots, bases, node):
+        if self.is_better_apart(node, main, links) or not self.has_room(roots, bases, node):
             return None
         for other in roots:
             if other is not main:
                 self.merge(main, other)
         return main
 
+    def is_better_apart(self, node: Node, main: Group, links: list[tuple[Node, bool]]) -> bool:
+        """Whether a value that is only needed reduced over other axes than its group's is larger
+        than what another kernel would have to read for it.
+        """
+        wanted = self.wanted.get(node)
+        if not wanted or main.axes in (None, wanted) or node.shape != main.domain:
+            return False
+        return sum(n.type.size for n, _ in links if n not in self.results) < node.type.size
+
     def has_room(self, groups: list[Group], bases: list[Node], node: Node) -> bool:
         """Whether the groups together with one more node are still one kernel of a sane size."""
         operands = set(bases).union(*(g.operands for g in groups))
         results = sum(g.results for g in groups) + (node in self.results)
         total = sum(g.work for g in groups) + work(node)
-        axes = next((g.axes for g in groups if g.axes), self.wanted.get(node))
-        total *= copies(groups[0].domain, axes)
+        main = next((g for g in groups if g.axes), groups[0])
+        axes = main.axes or self.wanted.get(node)
+        if node.op.kind == "reduce":
+            axes = node.attrs["axes"]
+        total *= copies(main.domain, axes)
         fits = len(operands) <= MOST_OPERANDS and total <= MOST_WORK
         return fits and results <= MOST_RESULTS
 

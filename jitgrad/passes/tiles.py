@@ -122,6 +122,32 @@ def results(node: Node) -> list[Node]:
     return [node]
 
 
+def read_apart(node: Node) -> Node:
+    """A region with one input for each way in which an operand is read: as rows and as columns,
+    say. Then both can be cut, each in its way.
+    """
+    body: Graph = node.attrs["body"]
+    level = Body(body, node.attrs["domain"], node.attrs["axes"])
+    ways: dict[Node, dict[tuple, list[Node]]] = {}
+    for read, (base, place) in level.reads().items():
+        if base.op is input_op:
+            at = (place,) if isinstance(place, Affine) else place
+            way = tuple(a.coefficients for a in at)
+            ways.setdefault(base, {}).setdefault(way, []).append(read)
+    names, operands, mapping = list(body.inputs), list(node.inputs), {}
+    for base, found in ways.items():
+        for way in list(found)[1:]:
+            name = input_node(f"a{len(names)}", base.type)
+            operands.append(node.inputs[body.inputs.index(base)])
+            names.append(name)
+            reads = found[way]
+            mapping.update(zip(reads, substitute(reads, {base: name}), strict=True))
+    if not mapping:
+        return node
+    made = Graph("body", names, substitute(body.outputs, mapping))
+    return builder.make(node.op, tuple(operands), {**node.attrs, "body": made})
+
+
 def _moves(place: Index | Affine, loop: int) -> bool:
     at = [place] if isinstance(place, Affine) else place
     return any(a.coefficients[loop] for a in at)

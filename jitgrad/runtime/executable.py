@@ -15,13 +15,9 @@ from jitgrad.codegen.compile import assembly
 from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status, Strip
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
-from jitgrad.passes.fuse import fuse
-from jitgrad.passes.lanes import lanes_last
-from jitgrad.passes.orient import orient
+from jitgrad.passes.kernels import into_kernels
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import ALIGNMENT, Buffer, Plan, plan
-from jitgrad.passes.strips import strips
-from jitgrad.passes.widen import widen
 from jitgrad.runtime import blas, executor, loader, plain
 from jitgrad.runtime.table import ABSOLUTE, LOCAL, STATUS, Entries, Table, flattened, work
 
@@ -39,7 +35,7 @@ class Executable:
         self.graph = graph
         dump("trace", graph)
         self.optimized = optimize(graph)
-        self.fused = strips(fuse(optimize(lanes_last(orient(widen(self.optimized))))))
+        self.fused = into_kernels(self.optimized)
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch | Strip]] = [
             (position, entry)
@@ -75,7 +71,6 @@ class Executable:
 
     def _show(self) -> None:
         """Write the late stages where JITGRAD_DUMP and JITGRAD_DEBUG want them."""
-        dump("fuse", self.fused)
         dump("plan", f"{self.plan}\n", "txt")
         for number, (_, launch) in enumerate(self.flattened):
             dump(f"kernel_{number}", launch.source, "cpu.py")

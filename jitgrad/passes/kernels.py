@@ -1,0 +1,33 @@
+"""From an optimized graph to one whose nodes are kernels: the second half of the passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jitgrad.ir.node import Graph
+from jitgrad.passes.fuse import fuse
+from jitgrad.passes.lanes import lanes_last
+from jitgrad.passes.orient import orient
+from jitgrad.passes.pipeline import dump, optimize
+from jitgrad.passes.strips import strips
+from jitgrad.passes.vectors import vectors
+from jitgrad.passes.widen import widen
+
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    widen,  # what is accumulated in which dtype
+    orient,  # products the way they are read
+    vectors,  # products that are reductions
+    lanes_last,  # long axes inside of short ones
+    optimize,  # what these have left
+    fuse,  # what shares its loops
+    strips,  # what shares one of them
+)
+
+
+def into_kernels(graph: Graph) -> Graph:
+    """Choose layouts, and group ops into regions: one kernel each, or one strip of kernels."""
+    for rewrite in PASSES:
+        before, graph = graph, rewrite(graph)
+        if graph is not before and rewrite is not optimize:
+            dump(rewrite.__name__, graph)
+    return graph
