@@ -25,16 +25,25 @@ SHORT = 2e-4  # a sample lasts at least this long, or the clock is what is measu
 
 
 def peak() -> float:
-    """The largest resident size so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The largest resident size so far, in MB.
+
+    `ru_maxrss` begins with that of the process that started this one, so Linux is asked elsewhere.
+    """
+    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def resident() -> float:
     """The resident size now, in MB; where the system does not say it, the largest so far."""
-    if not os.path.exists("/proc/self/statm"):
-        return peak()
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+    return _status("VmRSS") or peak()
+
+
+def _status(field: str) -> float:
+    """A size of this process in MB, as Linux tells it; 0 elsewhere."""
+    if not os.path.exists("/proc/self/status"):
+        return 0.0
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        sizes = [line.split()[1] for line in file if line.startswith(f"{field}:")]
+    return int(sizes[0]) / 1024 if sizes else 0.0
 
 
 def import_framework(candidate: str, threads: int) -> str:
