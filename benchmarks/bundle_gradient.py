@@ -61,61 +61,69 @@ def program(ms: Any, arrays: Arrays) -> Run:
 
 
 def hand(arrays: Arrays) -> Run:
-    from benchmarks.harness.hand import add_f64, njit
+    from benchmarks.harness.hand import njit
 
     forward, backward = hand_parts()
+    load = hand_load()
 
     @njit
-    def block(cam, pnt, obs, gcam, gpnt):
-        total = 0.0
-        for i in range(cam.shape[1]):
+    def block(at):
+        for i in range(LANES):
             e, f, kept = forward(
-                cam[0, i], cam[1, i], cam[2, i], cam[3, i], cam[4, i], cam[5, i], cam[6, i],
-                cam[7, i], cam[8, i], cam[9, i], cam[10, i], pnt[0, i], pnt[1, i], pnt[2, i],
-                obs[0, i], obs[1, i],
+                at[i], at[64 + i], at[128 + i], at[192 + i], at[256 + i], at[320 + i],
+                at[384 + i], at[448 + i], at[512 + i], at[576 + i], at[640 + i], at[704 + i],
+                at[768 + i], at[832 + i], at[896 + i], at[960 + i],
             )  # fmt: skip
-            total = add_f64(total, e * e + f * f)
-            g = backward(e, f, cam[6, i], cam[9, i], cam[10, i], *kept)
-            for k in range(11):
-                gcam[k, i] = g[k]
-            for k in range(3):
-                gpnt[k, i] = g[11 + k]
-        return total
+            g = backward(e, f, at[384 + i], at[576 + i], at[640 + i], kept)
+            at[1024 + i], at[1088 + i], at[1152 + i], at[1216 + i], at[1280 + i] = g[:5]
+            at[1344 + i], at[1408 + i], at[1472 + i], at[1536 + i], at[1600 + i] = g[5:10]
+            at[1664 + i], at[1728 + i], at[1792 + i], at[1856 + i] = g[10:]
+            at[1920 + i] = e * e + f * f
 
     @njit
     def kernel(cameras, points, seen, gcameras, gpoints):
-        step, total = 64, 0.0
-        cam, pnt, obs = np.empty((11, step)), np.empty((3, step)), np.empty((2, step))
-        gcam, gpnt = np.empty((11, step)), np.empty((3, step))
-        cam[:, :] = 1.0
-        pnt[:, :] = 1.0
-        obs[:, :] = 0.0
-        for start in range(0, cameras.shape[0], step):
-            n = min(step, cameras.shape[0] - start)
-            for i in range(n):  # one observation a column: SIMD across observations
-                for k in range(11):
-                    cam[k, i] = cameras[start + i, k]
-                for k in range(3):
-                    pnt[k, i] = points[start + i, k]
-                for k in range(2):
-                    obs[k, i] = seen[start + i, k]
-            total += block(cam[:, :n], pnt[:, :n], obs[:, :n], gcam[:, :n], gpnt[:, :n])
+        total, at = 0.0, np.ones(31 * LANES)
+        for start in range(0, cameras.shape[0], LANES):
+            n = min(LANES, cameras.shape[0] - start)
+            load(cameras, points, seen, start, n, at)
+            block(at)
             for i in range(n):
                 for k in range(11):
-                    gcameras[start + i, k] = gcam[k, i]
+                    gcameras[start + i, k] = at[(16 + k) * LANES + i]
                 for k in range(3):
-                    gpoints[start + i, k] = gpnt[k, i]
+                    gpoints[start + i, k] = at[(27 + k) * LANES + i]
+                total += at[30 * LANES + i]
         return 0.5 * total
 
     gradients = [np.empty_like(a) for a in arrays[:2]]
     return lambda: (kernel(*arrays, *gradients), gradients)
 
 
-def hand_parts() -> tuple[Any, Any]:
-    """Residuals of one observation with what their derivatives need, and the way back."""
-    from benchmarks.harness.hand import cos_f64, njit, sin_f64
+LANES = 64  # observations side by side: all their numbers in one array, so that LLVM sees no alias
+
+
+def hand_load() -> Any:
+    """Copies up to `LANES` observations, each into a column."""
+    from benchmarks.harness.hand import njit
 
     @njit
+    def load(cameras, points, seen, start, n, at):
+        for i in range(n):
+            for k in range(11):
+                at[k * LANES + i] = cameras[start + i, k]
+            for k in range(3):
+                at[(11 + k) * LANES + i] = points[start + i, k]
+            for k in range(2):
+                at[(14 + k) * LANES + i] = seen[start + i, k]
+
+    return load
+
+
+def hand_parts() -> tuple[Any, Any]:
+    """Residuals of one observation with what their derivatives need, and the way back."""
+    from benchmarks.harness.hand import cos_f64, inlined, sin_f64
+
+    @inlined
     def forward(r0, r1, r2, c0, c1, c2, focal, m0, m1, k1, k2, p0, p1, p2, o0, o1):
         x, y, z = p0 - c0, p1 - c1, p2 - c2
         angle = np.sqrt(r0 * r0 + r1 * r1 + r2 * r2)
@@ -132,10 +140,9 @@ def hand_parts() -> tuple[Any, Any]:
         e, f = focal * bent * u + m0 - o0, focal * bent * v + m1 - o1
         return e, f, (x, y, z, a, b, d, inverse, sine, cosine, dot, u, v, w, q, bent)
 
-    @njit
-    def backward(
-        e, f, focal, k1, k2, x, y, z, a, b, d, inverse, sine, cosine, dot, u, v, w, q, bent
-    ):
+    @inlined
+    def backward(e, f, focal, k1, k2, kept):
+        x, y, z, a, b, d, inverse, sine, cosine, dot, u, v, w, q, bent = kept
         scale = focal * bent
         both = e * u + f * v
         gbent = focal * both

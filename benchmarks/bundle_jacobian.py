@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import bundle_gradient
+from benchmarks.bundle_gradient import LANES
 from benchmarks.harness import peers
 from benchmarks.harness.workload import Arrays, Run, Workload, compiling
 
@@ -27,42 +28,38 @@ def hand(arrays: Arrays) -> Run:
     from benchmarks.harness.hand import njit
 
     forward, backward = bundle_gradient.hand_parts()
+    load = bundle_gradient.hand_load()
 
     @njit
-    def block(cam, pnt, obs, out):
-        for i in range(cam.shape[1]):
+    def block(at):
+        for i in range(LANES):
             _, _, kept = forward(
-                cam[0, i], cam[1, i], cam[2, i], cam[3, i], cam[4, i], cam[5, i], cam[6, i],
-                cam[7, i], cam[8, i], cam[9, i], cam[10, i], pnt[0, i], pnt[1, i], pnt[2, i],
-                obs[0, i], obs[1, i],
+                at[i], at[64 + i], at[128 + i], at[192 + i], at[256 + i], at[320 + i],
+                at[384 + i], at[448 + i], at[512 + i], at[576 + i], at[640 + i], at[704 + i],
+                at[768 + i], at[832 + i], at[896 + i], at[960 + i],
             )  # fmt: skip
-            first = backward(1.0, 0.0, cam[6, i], cam[9, i], cam[10, i], *kept)
-            second = backward(0.0, 1.0, cam[6, i], cam[9, i], cam[10, i], *kept)
-            for k in range(14):
-                out[k, i] = first[k]
-                out[14 + k, i] = second[k]
+            g = backward(1.0, 0.0, at[384 + i], at[576 + i], at[640 + i], kept)
+            h = backward(0.0, 1.0, at[384 + i], at[576 + i], at[640 + i], kept)
+            at[1024 + i], at[1088 + i], at[1152 + i], at[1216 + i], at[1280 + i] = g[:5]
+            at[1344 + i], at[1408 + i], at[1472 + i], at[1536 + i], at[1600 + i] = g[5:10]
+            at[1664 + i], at[1728 + i], at[1792 + i], at[1856 + i] = g[10:]
+            at[1920 + i], at[1984 + i], at[2048 + i], at[2112 + i], at[2176 + i] = h[:5]
+            at[2240 + i], at[2304 + i], at[2368 + i], at[2432 + i], at[2496 + i] = h[5:10]
+            at[2560 + i], at[2624 + i], at[2688 + i], at[2752 + i] = h[10:]
 
     @njit
     def kernel(cameras, points, seen, of_cameras, of_points):
-        step = 64
-        cam, pnt, obs = np.empty((11, step)), np.empty((3, step)), np.empty((2, step))
-        out = np.empty((28, step))
-        for start in range(0, cameras.shape[0], step):
-            n = min(step, cameras.shape[0] - start)
-            for i in range(n):  # one observation a column: SIMD across observations
-                for k in range(11):
-                    cam[k, i] = cameras[start + i, k]
-                for k in range(3):
-                    pnt[k, i] = points[start + i, k]
-                for k in range(2):
-                    obs[k, i] = seen[start + i, k]
-            block(cam[:, :n], pnt[:, :n], obs[:, :n], out[:, :n])
+        at = np.ones(44 * LANES)
+        for start in range(0, cameras.shape[0], LANES):
+            n = min(LANES, cameras.shape[0] - start)
+            load(cameras, points, seen, start, n, at)
+            block(at)
             for i in range(n):
                 for j in range(2):
                     for k in range(11):
-                        of_cameras[start + i, j, k] = out[14 * j + k, i]
+                        of_cameras[start + i, j, k] = at[(16 + 14 * j + k) * LANES + i]
                     for k in range(3):
-                        of_points[start + i, j, k] = out[14 * j + 11 + k, i]
+                        of_points[start + i, j, k] = at[(27 + 14 * j + k) * LANES + i]
 
     n = len(arrays[0])
     jacobians = [np.empty((n, 2, 11)), np.empty((n, 2, 3))]

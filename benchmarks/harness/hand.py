@@ -26,9 +26,15 @@ sin_f64, cos_f64 = _names["sin_f64"], _names["cos_f64"]
 add_f32, add_f64 = _names["add_reassoc_f32"], _names["add_reassoc_f64"]
 
 
-def njit(function: Any) -> Any:
+def njit(function: Any, inline: str = "never") -> Any:
     """`numba.njit` as these kernels want it: divisions unchecked, products and sums contracted."""
-    return numba.njit(error_model="numpy", fastmath={"contract", "nsz"})(function)
+    how = {"error_model": "numpy", "fastmath": {"contract", "nsz"}}
+    return numba.njit(inline=inline, **how)(function)
+
+
+def inlined(function: Any) -> Any:
+    """The same for what is large and called in a loop, which LLVM would not inline by itself."""
+    return njit(function, "always")
 
 
 def polynomial(coefficients: tuple[float, ...]) -> Any:
