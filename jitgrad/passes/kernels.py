@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
+from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
+from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import dump, optimize
+from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
 from jitgrad.passes.vectors import vectors
 from jitgrad.passes.widen import widen
@@ -17,8 +20,12 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     widen,  # what is accumulated in which dtype
     orient,  # products the way they are read
     vectors,  # products that are reductions
-    lanes_last,  # long axes inside of short ones
+    joins,  # sums of parts that are joins
+    squeeze,  # no axes of extent 1
     optimize,  # what these have left
+    lanes_last,  # long axes inside of short ones
+    optimize,
+    nested,  # sums of everything as sums of rows
     fuse,  # what shares its loops
     strips,  # what shares one of them
 )

@@ -32,7 +32,7 @@ class Tiling:
 
 def _axis_of(places: list[Index | Affine], loop: int, shape: tuple[int, ...]) -> int | None:
     """The axis along which an operand is sliced as the loop proceeds; None if its reads move
-    differently from each other.
+    differently from each other, or backwards.
     """
     found: set[int] = set()
     speeds: set[int] = set()
@@ -47,7 +47,7 @@ def _axis_of(places: list[Index | Affine], loop: int, shape: tuple[int, ...]) ->
         found.add(moving[0] if pure else MOVING if moving else WHOLE)
     if found == {WHOLE}:
         return WHOLE
-    if len(found) > 1 or len(speeds) > 1:
+    if len(found) > 1 or len(speeds) > 1 or min(speeds) < 0:
         return None
     return found.pop()
 

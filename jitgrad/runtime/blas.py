@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 
+from jitgrad.runtime import capi
 from jitgrad.runtime.threads import size_blas_pool
 
 
@@ -14,10 +14,4 @@ def address(name: str) -> int:
     from scipy.linalg import cython_blas  # pyright: ignore[reportAttributeAccessIssue]
 
     size_blas_pool()
-    capsule = cython_blas.__pyx_capi__[name]
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype = ctypes.c_char_p
-    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+    return capi.capsule(cython_blas.__pyx_capi__[name])

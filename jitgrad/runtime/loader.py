@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 from jitgrad import config
@@ -30,33 +31,46 @@ def _engine() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine()
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    # Never freed: threads of the pool, and daemons, run its code until the process is gone.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+    return engine
 
 
-def address(
-    source: str,
-    name: str = "kernel",
-    signature: Sequence[str] = ("P", "P", "i", "i"),
-    result: str = "v",
-) -> int:
-    """The address of the compiled function of a source."""
+def address(source: str) -> int:
+    """The address of the compiled kernel of a source."""
+    from jitgrad.codegen.compile import compile_source
+
+    return _address(source, compile_source)
+
+
+def routine(source: str) -> int:
+    """The address of a compiled function in the language of `jitgrad.codegen.words`."""
+
+    def compile_words(source: str) -> tuple[str, bytes]:
+        from jitgrad.codegen import words  # llvmlite's part that writes LLVM is not needed to load
+
+        return words.compile_words(source)
+
+    return _address(source, compile_words)
+
+
+def _address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
     with _lock:
         known = _addresses.get(source)
         if known is not None:
             return known
         found = cache.load(source)
         if found is None:
-            found = _compile(source, name, signature, result)
+            found = _compile(source, compiler)
         _addresses[source] = _link(*found)
         return _addresses[source]
 
 
-def _compile(source: str, name: str, signature: Sequence[str], result: str) -> tuple[str, bytes]:
+def _compile(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> tuple[str, bytes]:
     global compiled
-    from jitgrad.codegen.compile import compile_source
-
     start = time.perf_counter()
-    symbol, code = compile_source(source, name, signature, result)
+    symbol, code = compiler(source)
     cache.store(source, symbol, code)
     compiled += 1
     if config.get("debug") >= 1:
