@@ -35,6 +35,8 @@ from jitgrad.ir.types import (
     uint32,
     uint64,
 )
+from jitgrad.runtime.stats import empty_cache, memory_stats
+from jitgrad.runtime.threads import get_num_threads, set_num_threads
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 __version__ = "0.1.0"
@@ -88,6 +90,7 @@ __all__ = [
     "bool_",
     "context",
     "double",
+    "empty_cache",
     "enable_grad",
     "float16",
     "float32",
@@ -95,6 +98,7 @@ __all__ = [
     "float_",
     "get_context",
     "get_grad",
+    "get_num_threads",
     "get_seed",
     "grad",
     "half",
@@ -108,10 +112,12 @@ __all__ = [
     "jit",
     "jvp",
     "long",
+    "memory_stats",
     "mutable",
     "no_grad",
     "ops",
     "set_context",
+    "set_num_threads",
     "set_seed",
     "single",
     "tensor",

@@ -113,7 +113,7 @@ class Compiled:
         leaves, structure = tree.flatten((args, kwargs))
         arrays = {i for i, x in enumerate(leaves) if isinstance(x, np.ndarray)}
         leaves = [_normal(x) if i in arrays else x for i, x in enumerate(leaves)]
-        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves), config.get("jit")
+        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves), config.code()
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         entries = self._entries.get(key)
         if entries is None:

@@ -45,6 +45,7 @@ class Launch:
     """One kernel call: its source, the memory it gets, its integers, and its range [0, extent).
 
     `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region.
+    Parts of the range may run at once; `grain` is the smallest part that pays.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Launch:
     extent: int
     work: int
     kernel: Kernel | None = None
+    grain: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""What generated code needs of the machine beside arithmetic: memory and calls by address, halves,
-and BLAS. Numba is imported when the namespace for Numba is asked for, not before.
+"""What kernels need of the machine beside arithmetic: halves and BLAS. Numba is imported when the
+namespace for Numba is asked for, not before.
 """
 
 from __future__ import annotations
@@ -14,169 +14,10 @@ import numpy as np
 def namespace_numba() -> dict[str, Any]:
     """All of them, as Numba intrinsics."""
     return {
-        **_memory(),
-        **_atomics(),
-        **_calls(),
         **_halves(),
         "gemm_f32": _gemm("f32"),
         "gemm_f64": _gemm("f64"),
     }
-
-
-def _memory() -> dict[str, Any]:
-    """Words and tables of words (int64) at addresses."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    word, table = ir.IntType(64), types.CPointer(types.int64)
-
-    @intrinsic
-    def word_at(typing, address):
-        """The 8 bytes at an address."""
-
-        def emit(context, builder, signature, args):
-            return builder.load(builder.inttoptr(args[0], word.as_pointer()), typ=word)
-
-        return types.int64(types.int64), emit
-
-    @intrinsic
-    def offset_table(typing, pointer, words):
-        """A table of int64 that starts `words` entries later."""
-
-        def emit(context, builder, signature, args):
-            return builder.gep(args[0], [args[1]], source_etype=word)
-
-        return table(table, types.int64), emit
-
-    @intrinsic
-    def table_at(typing, address):
-        """A table of int64 at an address."""
-
-        def emit(context, builder, signature, args):
-            return builder.inttoptr(args[0], word.as_pointer())
-
-        return table(types.int64), emit
-
-    @intrinsic
-    def word_of(typing, pointer):
-        """The address of a table."""
-
-        def emit(context, builder, signature, args):
-            return builder.ptrtoint(args[0], word)
-
-        return types.int64(table), emit
-
-    @intrinsic
-    def stack_table(typing, words):
-        """A table of int64 on the stack."""
-
-        def emit(context, builder, signature, args):
-            return builder.alloca(word, args[0])
-
-        return table(types.int64), emit
-
-    found = (word_at, offset_table, table_at, word_of, stack_table)
-    return {f.__name__: f for f in found}
-
-
-def _atomics() -> dict[str, Any]:
-    """Words of a table that several threads read and write, in one order for all of them."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    word, table = ir.IntType(64), types.CPointer(types.int64)
-    order = "seq_cst"
-
-    def place(builder: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]], source_etype=word)
-
-    @intrinsic
-    def atomic_load(typing, pointer, k):
-        """Word k."""
-
-        def emit(context, builder, signature, args):
-            return builder.load_atomic(place(builder, args), order, 8, typ=word)
-
-        return types.int64(table, types.int64), emit
-
-    @intrinsic
-    def atomic_store(typing, pointer, k, value):
-        """Set word k."""
-
-        def emit(context, builder, signature, args):
-            builder.store_atomic(args[2], place(builder, args), order, 8)
-            return context.get_dummy_value()
-
-        return types.void(table, types.int64, types.int64), emit
-
-    @intrinsic
-    def atomic_add(typing, pointer, k, value):
-        """Add to word k; what it was."""
-
-        def emit(context, builder, signature, args):
-            return builder.atomic_rmw("add", place(builder, args), args[2], order)
-
-        return types.int64(table, types.int64, types.int64), emit
-
-    @intrinsic
-    def atomic_swap(typing, pointer, k, old, new):
-        """Set word k to `new` if it is `old`; what it was."""
-
-        def emit(context, builder, signature, args):
-            found = builder.cmpxchg(place(builder, args), args[2], args[3], order, order)
-            return builder.extract_value(found, 0)
-
-        return types.int64(table, types.int64, types.int64, types.int64), emit
-
-    found = (atomic_load, atomic_store, atomic_add, atomic_swap)
-    return {f.__name__: f for f in found}
-
-
-def _calls() -> dict[str, Any]:
-    """Calls of functions at addresses."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    word, table = ir.IntType(64), types.CPointer(types.int64)
-
-    @intrinsic
-    def call_kernel(typing, address, ptrs, dims, lo, hi):
-        """Call void(ptrs, dims, lo, hi) at an address."""
-
-        def emit(context, builder, signature, args):
-            ptr = ir.PointerType()
-            kind = ir.FunctionType(ir.VoidType(), [ptr, ptr, word, word])
-            callee = builder.inttoptr(args[0], kind.as_pointer())
-            builder.call(callee, args[1:])
-            return context.get_dummy_value()
-
-        return types.void(types.int64, table, table, types.int64, types.int64), emit
-
-    @intrinsic
-    def call_word(typing, address, argument):
-        """Call a C function of one word that returns a word, at an address."""
-
-        def emit(context, builder, signature, args):
-            kind = ir.FunctionType(word, [word])
-            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-
-        return types.int64(types.int64, types.int64), emit
-
-    @intrinsic
-    def call_words(typing, address, first, second):
-        """Call a C function of two words that returns a word, at an address."""
-
-        def emit(context, builder, signature, args):
-            kind = ir.FunctionType(word, [word, word])
-            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-
-        return types.int64(types.int64, types.int64, types.int64), emit
-
-    found = (call_kernel, call_word, call_words)
-    return {f.__name__: f for f in found}
 
 
 def _halves() -> dict[str, Any]:
@@ -273,7 +114,7 @@ def _gemm(dtype: str) -> Any:
 
 @functools.cache
 def namespace_python() -> dict[str, Any]:
-    """Counterparts for un-jitted kernels; calls by address have none."""
+    """Counterparts for un-jitted kernels; BLAS has none."""
 
     def unpack_f16(bits: Any) -> Any:
         return np.uint16(bits).view(np.float16).astype(np.float32)

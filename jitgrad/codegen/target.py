@@ -138,11 +138,15 @@ def _keeping_library() -> type:
     """A Numba library that keeps the first module's text and compiles nothing."""
     from numba.core.codegen import JITCodeLibrary
 
+    from jitgrad.codegen.places import declare_distinct
+
     class Keeping(JITCodeLibrary):
         kept = ""
 
         def add_ir_module(self, ir_module: Any) -> None:
-            self.kept = self.kept or str(ir_module)
+            if not self.kept:
+                declare_distinct(ir_module)
+                self.kept = str(ir_module)
 
     return Keeping
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
+from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
@@ -19,6 +20,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     widen,  # what is accumulated in which dtype
     orient,  # products the way they are read
     vectors,  # products that are reductions
+    joins,  # sums of parts that are joins
     squeeze,  # no axes of extent 1
     optimize,  # what these have left
     lanes_last,  # long axes inside of short ones

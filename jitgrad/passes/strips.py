@@ -238,6 +238,11 @@ class Cutter:
                         group.saved += value.type.nbytes
         return [g for g in found.values() if len(g.steps) > 1 and g.saved >= WORTH]
 
+    def late(self, groups: list[Group]) -> set[Node]:
+        """Steps that go on computing with sums that are complete after the last tile only."""
+        steps = [s for g in groups for s in g.steps if SUMMED in self.chosen[s][1].results]
+        return {s for s in steps if ends_sums(s)}
+
 
 def strips(graph: Graph) -> Graph:
     """Group the steps of a fused graph into `strip` regions where that keeps data in the cache."""
@@ -248,10 +253,7 @@ def strips(graph: Graph) -> Graph:
         cutter = Cutter(_read_apart(graph, mixed))
         groups = cutter.groups()
     graph = cutter.graph
-    late = {
-        s for g in groups for s in g.steps if SUMMED in cutter.chosen[s][1].results and ends_sums(s)
-    }
-    if late:
+    while late := cutter.late(groups):
         graph = _split(graph, late)
         cutter = Cutter(graph)
         groups = cutter.groups()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib.util
 import sys
 from importlib.machinery import PathFinder
 from typing import Any
 
+from jitgrad.runtime import capi
 from jitgrad.runtime.threads import size_blas_pool
 
 MODULE = "scipy.linalg.cython_blas"
@@ -18,13 +18,7 @@ MODULE = "scipy.linalg.cython_blas"
 def address(name: str) -> int:
     """The address of a Fortran BLAS routine such as ``sgemm``."""
     size_blas_pool()
-    capsule = _routines()[name]
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype = ctypes.c_char_p
-    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+    return capi.capsule(_routines()[name])
 
 
 @functools.cache
