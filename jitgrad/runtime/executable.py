@@ -20,7 +20,7 @@ from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import ALIGNMENT, Plan, plan
 from jitgrad.passes.widen import widen
-from jitgrad.runtime import blas, executor, loader, plain
+from jitgrad.runtime import blas, executor, faults, loader, plain, tapes
 
 _empty = np.empty
 HEAVY = 1 << 14  # elements of work from which releasing the GIL pays
@@ -87,11 +87,17 @@ class Executable:
     def _new_arena(self) -> np.ndarray:
         raw = np.empty(self.plan.arena + ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % ALIGNMENT
-        return raw[start : start + self.plan.arena]
+        arena = raw[start : start + self.plan.arena]
+        if self.plan.tapes:
+            tapes.own(arena, self.plan.tapes)
+        return arena
 
     def _report(self, status: int) -> None:
         value, step = divmod(status, 65536)
-        node = self.plan.steps[self.launches[step - 1][0]].node
+        position, launch = self.launches[step - 1]
+        if launch.faults:
+            raise faults.error(launch.faults, value)
+        node = self.plan.steps[position].node
         where = self.fused.locs.get(node) if node is not None else None
         name = node.op.name if node is not None else "copy"
         extent = node.inputs[0].shape[0] if node is not None else 0

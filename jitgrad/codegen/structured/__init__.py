@@ -1,0 +1,7 @@
+"""Regions as kernels: loops and branches over scalars, small arrays, and memory written in place."""
+
+from __future__ import annotations
+
+from jitgrad.codegen.structured.kernel import structured, structured_scratch
+
+__all__ = ["structured", "structured_scratch"]
