@@ -16,6 +16,7 @@ from jitgrad.ir.verify import verify
 from jitgrad.passes.cse import cse
 from jitgrad.passes.dce import dce
 from jitgrad.passes.fold import fold
+from jitgrad.passes.merge import merge
 from jitgrad.passes.simplify import simplify
 from jitgrad.passes.stabilize import stabilize
 
@@ -27,10 +28,11 @@ PASSES: dict[str, Pass] = {
     "fold": fold,
     "simplify": simplify,
     "stabilize": stabilize,
+    "merge": merge,
     "dce": dce,
 }
 # Constants first: gradient graphs are full of them, and rules look for numbers.
-DEFAULT = ("cse", "fold", "simplify", "fold", "stabilize", "dce")
+DEFAULT = ("merge", "cse", "fold", "simplify", "fold", "stabilize", "dce")
 ROUNDS = 4
 
 
