@@ -14,14 +14,15 @@ import numpy as np
 
 from jitgrad.errors import BranchError, IRError, LimitError, fail
 from jitgrad.ir.interp import interpret
-from jitgrad.ir.node import Graph, Node, input_node
+from jitgrad.ir.node import Graph, Node, input_node, splat
 from jitgrad.ir.op import Attrs
 from jitgrad.ir.types import TapeType, TensorType, TupleType, Type, bool_, int64
-from jitgrad.primitives.declare import structural, zeros
+from jitgrad.primitives.block import dynamic_slice, dynamic_update_slice
+from jitgrad.primitives.declare import structural
 from jitgrad.primitives.elementwise import select
 from jitgrad.primitives.index import scatter
 from jitgrad.primitives.reduce import reduce_any, reduce_max
-from jitgrad.primitives.shape import broadcast
+from jitgrad.primitives.shape import broadcast, reshape
 
 T = TypeVar("T")
 COUNT = TensorType(int64, ())  # of the number of an iteration, and of iterations
@@ -196,12 +197,36 @@ def largest(counts: Node) -> Node:
 
 
 def plus(total: Node, more: Node) -> Node:
-    """The sum of two values. What is scattered into zeros is scattered into the total instead, which
-    in a loop is done in place.
+    """The sum of two values. What is put into zeros is added to the total in its place instead, which
+    a loop does in memory.
     """
-    if more.op is scatter and more.attrs["mode"] == "add" and more.inputs[0] is zeros(more.type):
-        return scatter(total, *more.inputs[1:], mode="add")
-    return total + more
+    if not _is_put(more):
+        if not _is_put(total):
+            return total + more
+        total, more = more, total
+    if more.op is reshape:
+        flat = plus(reshape(total, shape=more.inputs[0].shape), more.inputs[0])
+        return reshape(flat, shape=more.shape)
+    _, *rest = more.inputs
+    if more.op is scatter:
+        return scatter(total, *rest, mode="add")
+    update, *starts = rest
+    part = dynamic_slice(total, *starts, sizes=update.shape)
+    return dynamic_update_slice(total, part + update, *starts)
+
+
+def _is_put(node: Node) -> bool:
+    """Whether a value is zero but for a few places that are set or added to."""
+    if node.op is reshape:
+        return _is_put(node.inputs[0])
+    if node.op is not dynamic_update_slice and (node.op is not scatter or not _adds(node)):
+        return False
+    number = splat(node.inputs[0])
+    return number is not None and number == 0
+
+
+def _adds(node: Node) -> bool:
+    return node.attrs["mode"] == "add"
 
 
 def position(stem: str, index: int, type: TensorType) -> Node:
