@@ -19,7 +19,7 @@ from jitgrad.autodiff.loop import loop as loop_op
 from jitgrad.autodiff.region import attributes
 from jitgrad.errors import BranchError, CarryError, ConditionError, LimitError, fail
 from jitgrad.frontend.checkpoint import checkpointed
-from jitgrad.frontend.closing import closed, frontier_of_branch, frontier_of_loop
+from jitgrad.frontend.closing import closed, frontier_of_branch, frontier_of_loop, tidied
 from jitgrad.frontend.dispatch import apply, constant
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Node, builder, fresh_input, project
@@ -27,6 +27,7 @@ from jitgrad.ir.types import bool_, int64
 from jitgrad.primitives.control import COUNT, item_type, too_long
 from jitgrad.primitives.elementwise import add, floordiv, maximum, mul, neg, sub
 from jitgrad.primitives.index import take
+from jitgrad.passes.ranges import LIMIT
 from jitgrad.primitives.shape import cast
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -362,6 +363,7 @@ class _Loop:
         inputs = [self.number, *self.stand_ins, *self.slices]
         free = frontier_of_loop([*outputs, *tests], inputs)
         body = closed(trace, "body", outputs, inputs, free, "kcxp", len(self.carry))
+        body = tidied(body, {body.inputs[0]: (0, (length or LIMIT) - 1)})
         test = None
         if tests:
             inputs = [self.number, *self.stand_ins]

@@ -17,6 +17,8 @@ from jitgrad.passes.cse import cse
 from jitgrad.passes.dce import dce
 from jitgrad.passes.fold import fold
 from jitgrad.passes.merge import merge
+from jitgrad.passes.ranges import ranges
+from jitgrad.passes.settle import settle
 from jitgrad.passes.simplify import simplify
 from jitgrad.passes.stabilize import stabilize
 
@@ -29,10 +31,12 @@ PASSES: dict[str, Pass] = {
     "simplify": simplify,
     "stabilize": stabilize,
     "merge": merge,
+    "ranges": ranges,
+    "settle": settle,
     "dce": dce,
 }
 # Constants first: gradient graphs are full of them, and rules look for numbers.
-DEFAULT = ("merge", "cse", "fold", "simplify", "fold", "stabilize", "dce")
+DEFAULT = ("merge", "ranges", "settle", "cse", "fold", "simplify", "fold", "stabilize", "dce")
 ROUNDS = 4
 
 
@@ -57,7 +61,7 @@ def optimize(graph: Graph, passes: Sequence[str] = DEFAULT, watch: Watch | None 
 def run_pass(name: str, graph: Graph) -> Graph:
     """One pass over a graph and its regions: verified, dumped and reported as the settings say."""
     start = time.perf_counter()
-    result = PASSES[name](_in_regions(PASSES[name], graph))
+    result = PASSES[name](through(PASSES[name], graph))
     if config.get("verify"):
         verify(result)
     if result is not graph:
@@ -71,14 +75,14 @@ def run_pass(name: str, graph: Graph) -> Graph:
     return result
 
 
-def _in_regions(pass_: Pass, graph: Graph) -> Graph:
-    """The pass applied to the graphs that nodes have as attributes."""
+def through(pass_: Pass, graph: Graph) -> Graph:
+    """The pass applied to the graphs that nodes have as attributes, the innermost first."""
     if not any(n.op.kind == "region" for n in graph.nodes):
         return graph
 
     def inside(value: object) -> object:
         if isinstance(value, Graph):
-            return pass_(_in_regions(pass_, value))
+            return pass_(through(pass_, value))
         return tuple(map(inside, value)) if isinstance(value, tuple) else value
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from jitgrad.codegen.structured import indexed, scalars
 from jitgrad.codegen.structured.loops import write_loop
@@ -15,6 +16,7 @@ from jitgrad.codegen.structured.writer import (
     Writer,
 )
 from jitgrad.ir.node import Graph, Node, constant_op, input_op, project_op, splat
+from jitgrad.ir.types import int64
 from jitgrad.passes.access import keeps_order
 
 
@@ -100,7 +102,7 @@ class Body:
         if node.op.name in indexed.READS:
             return indexed.READS[node.op.name](self.w, node, operands, where)
         if node.op.kind == "view" and isinstance(operands[0], Memory) and keeps_order(node):
-            return Memory(operands[0].base, operands[0].offset, node.type)
+            return replace(operands[0], type=node.type)
         rule = scalars.rule_for(node)
         if rule is None:
             raise Unsupported(f"{node.op.name} : {node.type}")
@@ -115,6 +117,8 @@ class Body:
             self.w.fill(memory, scalars.literal(number, node.dtype))
             return memory
         array = node.op.numpy(**node.attrs)
+        if node.ndim == 0 and node.dtype is int64 and abs(int(array)) > 2:
+            return Elements((self.w.number(int(array)),), node.type)  # sizes are such
         value = scalars.constant(array, node.type)
         return self.w.in_memory(value) if node in self.indexed else value
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jitgrad.codegen.structured.indexed import WRITES
+from jitgrad.codegen.structured.indexed import READS, WRITES
 from jitgrad.codegen.structured.writer import SMALL
 from jitgrad.ir.node import Graph, Node, project_op
 from jitgrad.ir.types import TensorType
+from jitgrad.passes.access import keeps_order
 from jitgrad.primitives.control import parts
 
 
@@ -56,7 +57,7 @@ def root(node: Node, graph: Graph) -> int | None:
 
 def _before(node: Node) -> Node | None:
     """The value whose memory a value takes over."""
-    if node.op.name in WRITES:
+    if keeps_order(node) or node.op.name in WRITES:
         return node.inputs[0]
     if node.op is not project_op or node.inputs[0].op.kind != "region":
         return None
@@ -67,61 +68,55 @@ def _before(node: Node) -> Node | None:
     return targets(region)[index]
 
 
+def viewed(node: Node) -> Node:
+    """What a value is a view of: the same memory, or a part of it."""
+    while keeps_order(node) or (is_large(node) and node.op.name in READS):
+        node = node.inputs[0]
+    return node
+
+
 def scheduled(graph: Graph, indexed: Mapping[Node, bool]) -> tuple[list[Node], set[tuple]]:
     """The nodes in order, and the (writer, operand) pairs that need a copy, because the old value
     is read after it would be overwritten. `indexed`: small values that are in memory nevertheless.
     """
     readers: dict[Node, list[Node]] = {}
     for node in graph.nodes:
-        for i in node.inputs:
-            readers.setdefault(i, []).append(node)
-    after: dict[Node, list[Node]] = {}  # what has to be written before a node, besides its inputs
-    for node in graph.nodes:
-        for old in overwritten(node):
-            if is_large(old) or old in indexed:
-                first = _reading(old, node, readers)
-                after.setdefault(node, []).extend(first)
-    copies: set[tuple] = set()
-    order: list[Node] = []
-    state: dict[Node, int] = {}
-    stack = [*reversed(graph.outputs)]
-    while stack:
-        node = stack[-1]
-        if state.get(node) == 2:
-            stack.pop()
-            continue
-        if state.get(node) == 1:
-            state[node] = 2
-            order.append(node)
-            stack.pop()
-            continue
-        state[node] = 1
-        for need in (*node.inputs, *after.get(node, ())):
-            if state.get(need) is None:
-                stack.append(need)
+        if viewed(node) is node:
+            for i in dict.fromkeys(viewed(i) for i in node.inputs):
+                readers.setdefault(i, []).append(node)
+    results = {viewed(o) for o in graph.outputs}
+    writes = {
+        node: [(old, [r for r in readers.get(viewed(old), ()) if r is not node]) for old in olds]
+        for node in graph.nodes
+        if (olds := [o for o in overwritten(node) if is_large(o) or o in indexed])
+    }
+    before = {node: [r for _, others in pairs for r in others] for node, pairs in writes.items()}
+    order = _sorted(graph, before)
     places = {n: i for i, n in enumerate(order)}
-    for node in order:
-        for old in overwritten(node):
-            late = [
-                r
-                for r in _reading(old, node, readers)
-                if r in places and places[r] > places[node]
-            ]
-            if late or old in graph.outputs:
-                copies.add((node, old))
+    copies = {
+        (node, old)
+        for node, pairs in writes.items()
+        if node in places
+        for old, others in pairs
+        if viewed(old) in results or any(places.get(r, -1) > places[node] for r in others)
+    }
     return order, copies
 
 
-def _reading(old: Node, writer: Node, readers: Mapping[Node, list[Node]]) -> list[Node]:
-    """The other nodes that read a value, itself or as part of a larger one they look at."""
-    found: list[Node] = []
-    pending = [r for r in readers.get(old, ()) if r is not writer]
-    while pending:
-        node = pending.pop()
-        if node in found:
+def _sorted(graph: Graph, before: Mapping[Node, list[Node]]) -> list[Node]:
+    """The nodes, inputs before users, and as far as that goes the nodes in `before` before others."""
+    order: list[Node] = []
+    seen: dict[Node, bool] = {}  # False while what a node needs is being listed
+    stack = [*reversed(graph.outputs)]
+    while stack:
+        node = stack[-1]
+        if node in seen:
+            stack.pop()
+            if not seen[node]:
+                seen[node] = True
+                order.append(node)
             continue
-        found.append(node)
-        alias = is_large(node) and node.op.kind in ("view", "call") and node.inputs[0] is not None
-        if alias and node.op.name not in WRITES:
-            pending += [r for r in readers.get(node, ()) if r is not writer]
-    return found
+        seen[node] = False
+        stack += [n for n in before.get(node, ()) if n not in seen]
+        stack += [n for n in reversed(node.inputs) if n not in seen]
+    return order
