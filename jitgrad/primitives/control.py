@@ -49,6 +49,22 @@ class fused:
         return results[0] if len(results) == 1 else tuple(results)
 
 
+@structural("region")
+class kernel:
+    """One kernel: loops and branches, and the arithmetic on small arrays around them.
+
+    Made by the gather pass, after differentiation; the results are the body's outputs.
+    """
+
+    vjp = None
+
+    def infer(types, attrs) -> Type:
+        return TupleType(tuple(o.type for o in attrs["body"].outputs))
+
+    def numpy(*arrays, body):
+        return tuple(interpret(body, arrays))
+
+
 # --- branches -----------------------------------------------------------------------------------
 
 

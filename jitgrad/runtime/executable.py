@@ -13,9 +13,11 @@ from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
 from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status
+from jitgrad.codegen.structured import fits
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
+from jitgrad.passes.gather import gather
 from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import ALIGNMENT, Plan, plan
@@ -36,7 +38,7 @@ class Executable:
         self.graph = graph
         dump("trace", graph)
         self.optimized = optimize(graph)
-        self.fused = fuse(optimize(orient(widen(self.optimized))))
+        self.fused = fuse(gather(optimize(orient(widen(self.optimized))), fits))
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch]] = [
             (position, launch)

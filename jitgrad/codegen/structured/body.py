@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from jitgrad.codegen.structured import indexed, scalars
 from jitgrad.codegen.structured.loops import write_loop
@@ -69,7 +70,7 @@ class Body:
         self.w, self.graph = w, graph
         self.values: dict[Node, Value] = dict(values)
         self.parts: dict[Node, Sequence[Value | None]] = {}  # results of regions
-        self.places: dict[Node, Memory] = {}  # where a result is wanted
+        self.places: dict[tuple[Node, int], Any] = {}  # where a region's result is wanted
         self.indexed = indexed_inputs(graph)
         self.order, self.copies = scheduled(graph, self.indexed)
 
@@ -103,6 +104,8 @@ class Body:
             return indexed.READS[node.op.name](self.w, node, operands, where)
         if node.op.kind == "view" and isinstance(operands[0], Memory) and keeps_order(node):
             return replace(operands[0], type=node.type)
+        if scalars.is_pick(node):
+            return scalars.picked(self.w, node, self.w.in_memory(operands[0]))
         rule = scalars.rule_for(node)
         if rule is None:
             raise Unsupported(f"{node.op.name} : {node.type}")
@@ -122,9 +125,15 @@ class Body:
         value = scalars.constant(array, node.type)
         return self.w.in_memory(value) if node in self.indexed else value
 
-    def owned(self, writer: Node, operand: Node) -> Memory:
-        """The memory of an operand that may be overwritten: its own, or a copy."""
+    def owned(self, writer: Node, operand: Node, result: int = -1) -> Memory:
+        """The memory of an operand that may be overwritten: its own, a copy, or the place where the
+        result is wanted.
+        """
         value = self.values[operand]
+        place = self.places.get((writer, result))
+        if place is not None:
+            self.w.copy(place, value)
+            return place
         if isinstance(value, Memory) and value.private and (writer, operand) not in self.copies:
             return value
         memory = self.w.new_memory(operand.type)
@@ -146,10 +155,11 @@ class Body:
         (pred,) = w.elements(self.values[node.inputs[0]])
         homes: list[Value | None] = []
         for target, o in zip(targets(node), node.attrs["then"].outputs, strict=True):
+            place = self.places.get((node, len(homes)))
             if target is not None:
-                homes.append(self.owned(node, target))
+                homes.append(self.owned(node, target, len(homes)))
             elif is_large(o) or in_place(o):
-                homes.append(w.new_memory(o.type))
+                homes.append(place or w.new_memory(o.type))
             else:
                 homes.append(Elements(tuple(w.name("r") for _ in range(o.type.size)), o.type))
         given = {i: v for i, v in zip(targets(node), homes, strict=True) if i is not None}

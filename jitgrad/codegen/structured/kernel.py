@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jitgrad.codegen.launch import Launch, Status
 from jitgrad.codegen.structured.body import Body, indexed_inputs
 from jitgrad.codegen.structured.order import is_large
-from jitgrad.codegen.structured.writer import INDENT, Elements, Fault, Memory, Tape, Value, Writer
-from jitgrad.ir.node import Graph, Node, input_node, project
-from jitgrad.ir.types import TapeType, TupleType
+from jitgrad.codegen.structured.scalars import is_pick, rule_for
+from jitgrad.codegen.structured.writer import (
+    INDENT,
+    SMALL,
+    Elements,
+    Fault,
+    Memory,
+    Tape,
+    Unsupported,
+    Value,
+    Writer,
+)
+from jitgrad.ir.node import Graph, Node, input_node, project, project_op
+from jitgrad.ir.types import TapeType, TensorType
 from jitgrad.passes.plan import Step
+from jitgrad.primitives.control import kernel, parts
+
+WORK = 1 << 14  # of a loop: nobody knows; enough to let other Python threads run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,89 +56,69 @@ def structured(step: Step) -> list[Launch]:
 
 @functools.lru_cache(maxsize=512)
 def lowered(node: Node) -> Structured:
-    """The kernel of a region; Unsupported if it is too much for one."""
-    w = Writer()
-    inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(node.inputs)]
-    inside = node.op(*inputs, **node.attrs)
-    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-    outputs = [project(inside, i) for i in range(len(types))]
-    graph = Graph("kernel", inputs, outputs, {inside: _location(node)} if _location(node) else None)
-    head: list[str] = []
-    values: dict[Node, Value] = {}
-    names = [f"a{i}" for i in range(len(inputs))] + [f"r{i}" for i in range(len(outputs))]
-    for i, (name, type) in enumerate(zip(names, (*(x.type for x in inputs), *types), strict=True)):
-        kind = "i64" if isinstance(type, TapeType) else type.dtype.code
+    """The kernel of a `kernel` region; Unsupported if it is too much for one."""
+    graph: Graph = node.attrs["body"]
+    w, head = Writer(), []
+    names = [f"a{i}" for i in range(len(graph.inputs))]
+    names += [f"r{i}" for i in range(len(graph.outputs))]
+    w.counts["r"] = len(graph.outputs)
+    for i, (name, x) in enumerate(zip(names, (*graph.inputs, *graph.outputs), strict=True)):
+        kind = "i64" if isinstance(x.type, TapeType) else x.dtype.code
         head.append(f"{name} = {kind}_ptr(ptrs, {i})")
-    w.counts["r"] = len(outputs)
-    indexed = indexed_inputs(graph)
-    for x, name in zip(inputs, names):
+    values = _opened(w, graph, names)
+    homes: list[Memory | Tape] = []
+    body = Body(w, graph, values)
+    for name, o in zip(names[len(graph.inputs) :], graph.outputs, strict=True):
+        if isinstance(o.type, TapeType):
+            homes.append(Tape(name, o.type.item))
+        else:
+            homes.append(Memory(name, "", o.type, private=True))
+        if o.op is project_op:
+            body.places[o.inputs[0], o.attrs["index"]] = homes[-1]
+    for home, result in zip(homes, body.write(), strict=True):
+        if isinstance(home, Memory):
+            w.copy(home, result)
+    source = _source(head, len(names), w)
+    dims, scratch = tuple(w.parameters.values), tuple(w.scratch)
+    return Structured(source, dims, scratch, tuple(w.faults), WORK)
+
+
+def _opened(w: Writer, graph: Graph, names: list[str]) -> dict[Node, Value]:
+    """The operands: small ones in variables, unless they are read at computed places."""
+    indexed, stacks = indexed_inputs(graph), _stacks(graph)
+    values: dict[Node, Value] = {}
+    for x, name in zip(graph.inputs, names):
         if isinstance(x.type, TapeType):
             values[x] = Tape(name, x.type.item)
             continue
         memory = Memory(name, "", x.type)
-        small = not is_large(x) and x not in indexed and not _is_stack(node, inputs.index(x))
-        values[x] = Elements(w.elements(memory), x.type) if small else memory
-    body = _Top(w, graph, values)
-    for i, (name, type) in enumerate(zip(names[len(inputs) :], types, strict=True)):
-        home = Tape(name, type.item) if isinstance(type, TapeType) else Memory(name, "", type, True)
-        body.places[inside, i] = home
-        body.homes[i] = home
-    results = body.write()
-    for result, home in zip(results, body.homes.values()):
-        if isinstance(home, Memory):
-            w.copy(home, result)
-    return Structured(
-        _source(head, len(names), w),
-        tuple(w.parameters.values),
-        tuple(w.scratch),
-        tuple(w.faults),
-        1 << 14,
-    )
+        in_memory = is_large(x) or x in indexed or x in stacks
+        values[x] = memory if in_memory else Elements(w.elements(memory), x.type)
+    return values
 
 
-def _location(node: Node):
-    return None
+def _stacks(graph: Graph) -> set[Node]:
+    """What loops run over."""
+    loops = [n for n in graph.nodes if "carried" in n.attrs]
+    return {x for n in loops for x in parts(n.attrs, n.inputs).slices}
 
 
-def _is_stack(node: Node, index: int) -> bool:
-    """Whether an operand is run over by a loop."""
-    if "carried" not in node.attrs:
+def fits(node: Node) -> bool:
+    """Whether a node can be part of a structured kernel."""
+    if node.op.kind != "region":
+        small = isinstance(node.type, TensorType) and node.type.size <= SMALL
+        return small and (is_pick(node) or rule_for(node) is not None)
+    inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(node.inputs)]
+    inside = node.op(*inputs, **node.attrs)
+    outputs = [project(inside, i) for i in range(len(node.type.items))]
+    try:
+        lowered(kernel(*inputs, body=Graph("body", inputs, outputs)))
+    except Unsupported:
         return False
-    first = int(node.attrs["counted"]) + node.attrs["carried"]
-    return first <= index < first + node.attrs["mapped"]
-
-
-class _Top(Body):
-    """The kernel's own graph: what it may overwrite are its results."""
-
-    def __init__(self, w: Writer, graph: Graph, values: dict[Node, Value]):
-        super().__init__(w, graph, values)
-        self.homes: dict[int, Value] = {}
-
-    def owned(self, writer: Node, operand: Node) -> Memory:
-        """A carry that is memory lives where the result is wanted."""
-        if "carried" in writer.attrs:
-            first = int(writer.attrs["counted"])
-            at = writer.inputs[first : first + writer.attrs["carried"]]
-            free = [i for i, x in enumerate(at) if x is operand and i not in self.taken]
-            home = self.homes.get(free[0]) if free else None
-            if isinstance(home, Memory):
-                self.taken.add(free[0])
-                self.w.copy(home, self.values[operand])
-                return home
-        return super().owned(writer, operand)
-
-    @property
-    def taken(self) -> set[int]:
-        """Results that a carry lives in already."""
-        if not hasattr(self, "_taken"):
-            self._taken: set[int] = set()
-        return self._taken
+    return True
 
 
 def _source(head: list[str], count: int, w: Writer) -> str:
-    import re
-
     lines = list(head)
     for i, (name, pointer) in enumerate(w.scratch_names):
         lines.append(f"{name} = {pointer}(ptrs, {count + i})")

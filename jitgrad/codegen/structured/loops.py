@@ -60,9 +60,9 @@ class _Loop:
 
         indexed = indexed_inputs(self.body)
         found: list[Value] = []
-        for x, operand in zip(self.own.carry, self.given.carry, strict=True):
+        for i, (x, operand) in enumerate(zip(self.own.carry, self.given.carry, strict=True)):
             if is_large(x) or indexed.get(x, False) or x in indexed:
-                found.append(self.outer.owned(self.node, operand))
+                found.append(self.outer.owned(self.node, operand, i))
             else:
                 texts = self.w.elements(self.outer.values[operand])
                 found.append(Elements(tuple([self.w.let(t, "c") for t in texts]), x.type))

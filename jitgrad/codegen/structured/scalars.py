@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jitgrad.codegen.scalar import accumulate, convert, expression, identity, literal
-from jitgrad.codegen.structured.writer import SMALL, Elements, Unsupported, Value, Writer
+from jitgrad.codegen.structured.writer import SMALL, Elements, Memory, Value, Writer
 from jitgrad.ir.node import Node
 from jitgrad.ir.types import TensorType
 
-MOST = 4096  # elements that are looked at to find where those of a small result come from
+MOST = 1 << 20  # elements that are looked at to find where those of a small result come from
 
 
 def constant(array: np.ndarray, type: TensorType) -> Elements:
@@ -33,6 +33,22 @@ def elementwise(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
     return Elements(tuple(texts), node.type)
 
 
+def is_pick(node: Node) -> bool:
+    """Whether a node picks a few elements out of a large array, always the same."""
+    if node.op.kind != "view" or node.type.size > SMALL:
+        return False
+    return SMALL < node.inputs[0].type.size <= MOST
+
+
+def picked(w: Writer, node: Node, source: Memory) -> Value:
+    """Elements of an array in memory."""
+    (x,) = node.inputs
+    labels = np.arange(x.type.size).reshape(x.shape)
+    found = np.asarray(node.op.numpy(labels, **node.attrs)).reshape(-1)
+    texts = [w.load(source, "0" if i == 0 else w.number(int(i))) for i in found]
+    return Elements(tuple(texts), node.type)
+
+
 def moved(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
     """An op whose result's elements are elements of its operands, or zeros: the op applied to
     labels says which.
@@ -40,8 +56,6 @@ def moved(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
     texts = ["0"]
     labels = []
     for value, x in zip(operands, node.inputs, strict=True):
-        if x.type.size > MOST:
-            raise Unsupported(f"{node.op.name} of {x.type}")
         count = len(texts)
         labels.append(np.arange(count, count + x.type.size).reshape(x.shape))
         texts += w.elements(value)
