@@ -123,8 +123,8 @@ def _concat(step: Step) -> list[Launch]:
     return made
 
 
-CALLS |= {"kernel": structured}
-SCRATCH |= {"kernel": structured_scratch}
+CALLS |= {"gathered": structured}
+SCRATCH |= {"gathered": structured_scratch}
 CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
 CALLS |= {
     "matmul": products.matmul,

@@ -19,10 +19,10 @@ from jitgrad.ir.node import (
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TupleType
 from jitgrad.passes.narrow import Results, narrowed_cond, narrowed_loop
-from jitgrad.primitives.control import fused, kernel
+from jitgrad.primitives.control import fused, gathered
 
 # Regions whose inputs and results are those of one graph, and the attribute that holds it.
-BODIES: dict[Op, str] = {fused: "body", kernel: "body"}
+BODIES: dict[Op, str] = {fused: "body", gathered: "body"}
 # Other regions, and what makes them with fewer results.
 NARROW: dict[Op, Callable[[Node, Sequence[Node], Iterable[int]], Results | None]] = {
     loop: narrowed_loop,

@@ -1,9 +1,9 @@
 """Regions and the small arithmetic around them as one kernel each.
 
-A loop's operands are often picked from arrays, its results combined into a number, and the gradient's
-loop follows on the loop itself. All that is scalar goes into one kernel. Nodes get levels, which rise
-behind everything that cannot be part of such a kernel; connected nodes of one level are a kernel, so
-kernels can never wait for each other.
+A loop's operands are often picked from arrays, its results combined into a number, and the
+gradient's loop follows on the loop itself. All that is scalar goes into one kernel. Nodes get
+levels, which rise behind everything that cannot be part of such a kernel; connected nodes of one
+level are a kernel, so kernels can never wait for each other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jitgrad.ir.node import (
 from jitgrad.ir.types import TensorType
 from jitgrad.locate import Location
 from jitgrad.passes.access import is_leaf
-from jitgrad.primitives.control import kernel
+from jitgrad.primitives.control import gathered
 
 Fits = Callable[[Node], bool]
 
@@ -126,7 +126,7 @@ class _Gather:
                 locs[mapped[n]] = self.graph.locs[n]
         results = [n for n in members if n in self.outside and _is_value(n)]
         body = Graph("body", [mapped[x] for x in operands], [mapped[r] for r in results], locs)
-        made = builder.make(kernel, tuple([self.new[x] for x in operands]), {"body": body})
+        made = builder.make(gathered, tuple([self.new[x] for x in operands]), {"body": body})
         where = next((self.graph.locs[n] for n in members if n in self.graph.locs), None)
         if where is not None:
             self.locs[made] = where

@@ -16,7 +16,8 @@ def narrowed_loop(node: Node, inputs: Sequence[Node], read: Iterable[int]) -> Re
     """The results in `read` of a loop that carries and records no more than these need; None if all
     of it is needed. What is carried without ever changing becomes an invariant.
     """
-    attrs, body, test, carried = node.attrs, node.attrs["body"], node.attrs["test"], node.attrs["carried"]  # fmt: skip
+    attrs, body, test = node.attrs, node.attrs["body"], node.attrs["test"]
+    carried = attrs["carried"]
     own, given = inner(attrs, body.inputs), parts(attrs, inputs)
     read = set(read)
     records = [i for i in range(carried, len(body.outputs)) if i in read]
@@ -37,7 +38,8 @@ def narrowed_loop(node: Node, inputs: Sequence[Node], read: Iterable[int]) -> Re
     if test is not None:
         k, *others = test.inputs
         known = dict(zip((*own.carry, *own.rest), others, strict=True))
-        test = Graph(test.name, [k, *(known[x] for x in (*carry_in, *rest_in))], test.outputs, test.locs)  # fmt: skip
+        taken = [k, *(known[x] for x in (*carry_in, *rest_in))]
+        test = Graph(test.name, taken, test.outputs, test.locs)
     operands = [given.count] if given.count is not None else []
     operands += [given.carry[i] for i in moving] + [given.slices[j] for j in slices]
     operands += [given.rest[j] for j in rest]

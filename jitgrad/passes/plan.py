@@ -112,9 +112,7 @@ class Planner:
             types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
             reads = tuple(self.buffer(i) for i in node.inputs)
             now = len(self.steps)
-            writes = tuple(
-                Buffer(t.nbytes, first=now, tape=isinstance(t, TapeType)) for t in types
-            )
+            writes = tuple(Buffer(t.nbytes, first=now, tape=isinstance(t, TapeType)) for t in types)
             scratch = tuple(
                 Buffer(TapeType.nbytes if n < 0 else n, first=now, last=now, tape=n < 0)
                 for n in self.scratch(node)

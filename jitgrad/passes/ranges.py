@@ -1,8 +1,8 @@
 """Integers that are known to lie in a range: what they decide is decided.
 
 The number of an iteration lies between 0 and the length of its loop; so `x[i - 1]` in a loop needs
-neither to ask whether the index is negative, nor whether it is too large. Regions are entered with what
-is known of their operands.
+neither to ask whether the index is negative, nor whether it is too large. Regions are entered with
+what is known of their operands.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _not(a: Range) -> Range:
 def _mod(a: Range, b: Range) -> Range | None:
     if b[0] != b[1] or b[0] <= 0:
         return None
-    return a if 0 <= a[0] and a[1] < b[0] else (0, b[0] - 1)
+    return a if a[0] >= 0 and a[1] < b[0] else (0, b[0] - 1)
 
 
 # What is known of a result, from what is known of the operands (of all of them).

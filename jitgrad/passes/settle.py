@@ -1,4 +1,6 @@
-"""Regions with constants for operands: constants move inside, and a branch that is decided is taken."""
+"""Regions with constants for operands: constants move inside, and a branch that is decided is
+taken.
+"""
 
 from __future__ import annotations
 

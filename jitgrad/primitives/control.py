@@ -1,7 +1,7 @@
 """Regions: ops whose meaning is a graph of their own. `fused` is declared here.
 
-Of `cond` and `loop` this is what types and values ask for; their declarations, with the derivatives,
-are in `jitgrad.autodiff.branch` and `jitgrad.autodiff.loop`.
+Of `cond` and `loop` this is what types and values ask for; their declarations, with the
+derivatives, are in `jitgrad.autodiff.branch` and `jitgrad.autodiff.loop`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jitgrad.primitives.declare import structural
 from jitgrad.primitives.elementwise import select
 from jitgrad.primitives.index import scatter
 from jitgrad.primitives.reduce import reduce_any, reduce_max
-from jitgrad.primitives.shape import broadcast, reshape
+from jitgrad.primitives.shape import broadcast, reshape, transpose
 
 T = TypeVar("T")
 COUNT = TensorType(int64, ())  # of the number of an iteration, and of iterations
@@ -50,7 +50,7 @@ class fused:
 
 
 @structural("region")
-class kernel:
+class gathered:
     """One kernel: loops and branches, and the arithmetic on small arrays around them.
 
     Made by the gather pass, after differentiation; the results are the body's outputs.
@@ -207,14 +207,24 @@ def any_of(mask: Node) -> Node:
     return reduce_any(mask, axes=(0,))
 
 
+def repeated(x: Node, shape: tuple[int, ...]) -> Node:
+    """A scalar, repeated."""
+    return broadcast(x, shape=shape, dims=())
+
+
+def exchanged(x: Node) -> Node:
+    """The first two axes exchanged."""
+    return transpose(x, perm=(1, 0, *range(2, x.ndim)))
+
+
 def largest(counts: Node) -> Node:
     """The maximum of a vector."""
     return reduce_max(counts, axes=(0,))
 
 
 def plus(total: Node, more: Node) -> Node:
-    """The sum of two values. What is put into zeros is added to the total in its place instead, which
-    a loop does in memory.
+    """The sum of two values. What is put into zeros is added to the total in its place instead,
+    which a loop does in memory.
     """
     if not _is_put(more):
         if not _is_put(total):

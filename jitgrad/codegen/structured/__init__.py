@@ -1,4 +1,4 @@
-"""Regions as kernels: loops and branches over scalars, small arrays, and memory written in place."""
+"""Regions as kernels: loops and branches over scalars, small arrays, and memory."""
 
 from __future__ import annotations
 

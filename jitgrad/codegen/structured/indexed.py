@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -55,7 +56,7 @@ def scatter(w: Writer, node: Node, operands: Sequence[Value], where: Location | 
     size = base.type.size // base.shape[0] if base.shape[0] else 0
     dtype, form = working(base.dtype).code, STEPS[node.attrs["mode"]]
     if base.dtype.is_float:
-        form = form.replace("to_{C}(old + new)", "old + new").replace("to_{C}(old * new)", "old * new")
+        form = re.sub(r"to_\{C\}\((old . new)\)", r"\1", form)
     rows = w.elements(operands[1])
     if updates.type.size > SMALL:
         raise Unsupported(f"scatter of {updates.type}")
@@ -71,8 +72,6 @@ def scatter(w: Writer, node: Node, operands: Sequence[Value], where: Location | 
 
 
 def _words(text: str, **names: str) -> str:
-    import re
-
     return re.sub(r"\b(old|new)\b", lambda m: names[m[0]], text)
 
 

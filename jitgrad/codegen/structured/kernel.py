@@ -25,7 +25,7 @@ from jitgrad.codegen.structured.writer import (
 from jitgrad.ir.node import Graph, Node, input_node, project, project_op
 from jitgrad.ir.types import TapeType, TensorType
 from jitgrad.passes.plan import Step
-from jitgrad.primitives.control import kernel, parts
+from jitgrad.primitives.control import gathered, parts
 
 WORK = 1 << 14  # of a loop: nobody knows; enough to let other Python threads run
 
@@ -56,7 +56,7 @@ def structured(step: Step) -> list[Launch]:
 
 @functools.lru_cache(maxsize=512)
 def lowered(node: Node) -> Structured:
-    """The kernel of a `kernel` region; Unsupported if it is too much for one."""
+    """The kernel of a `gathered` region; Unsupported if it is too much for one."""
     graph: Graph = node.attrs["body"]
     w, head = Writer(), []
     names = [f"a{i}" for i in range(len(graph.inputs))]
@@ -112,7 +112,7 @@ def fits(node: Node) -> bool:
     inside = node.op(*inputs, **node.attrs)
     outputs = [project(inside, i) for i in range(len(node.type.items))]
     try:
-        lowered(kernel(*inputs, body=Graph("body", inputs, outputs)))
+        lowered(gathered(*inputs, body=Graph("body", inputs, outputs)))
     except Unsupported:
         return False
     return True

@@ -14,7 +14,6 @@ from jitgrad.codegen.structured.writer import (
     Tape,
     Unsupported,
     Value,
-    Writer,
 )
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TapeType, TensorType
@@ -217,9 +216,7 @@ class _Loop:
                 carry[i] = home
                 moves.append((home, self.kept(result, carry, i)))
         taken = {name for name, _ in moves if isinstance(name, str)}
-        moves = [
-            (name, w.let(text, "z") if text in taken else text) for name, text in moves
-        ]
+        moves = [(name, w.let(text, "z") if text in taken else text) for name, text in moves]
         for name, text in moves:
             if isinstance(name, Memory):
                 w.copy(name, text)
@@ -256,9 +253,9 @@ class _Loop:
         w = self.w
         for g in growing:
             nbytes = w.number(g.tape.item.nbytes, "b")
-            with w.block(f"if {g.tape.name}[1] < {room} * {nbytes}:"):
-                with w.block(f"if grow_tape({g.tape.name}, {room} * {nbytes}) == 0:"):
-                    w.fault("memory", self.where)
+            full = f"{g.tape.name}[1] < {room} * {nbytes}"
+            with w.block(f"if {full} and grow_tape({g.tape.name}, {room} * {nbytes}) == 0:"):
+                w.fault("memory", self.where)
             w.line(f"{g.data} = {g.pointer}")
 
     def grow(self, growing: list[_Growing], room: str) -> None:

@@ -1,4 +1,4 @@
-"""In which order the nodes of a region are written: readers of an array before it is overwritten."""
+"""The order of a region's nodes: readers of an array come before it is overwritten."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def scheduled(graph: Graph, indexed: Mapping[Node, bool]) -> tuple[list[Node], s
 
 
 def _sorted(graph: Graph, before: Mapping[Node, list[Node]]) -> list[Node]:
-    """The nodes, inputs before users, and as far as that goes the nodes in `before` before others."""
+    """The nodes, inputs before users, and as far as possible those in `before` first."""
     order: list[Node] = []
     seen: dict[Node, bool] = {}  # False while what a node needs is being listed
     stack = [*reversed(graph.outputs)]
