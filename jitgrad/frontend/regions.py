@@ -316,9 +316,7 @@ class _Loop:
             self.body_of(body, test)
             values = self.trace.values
             entry = dict(zip(self.keys, self.stand_ins[self.own : len(self.carry)]))
-            more = [
-                k for k, n in values.items() if k not in entry and self.before.get(k) is not n
-            ]
+            more = [k for k, n in values.items() if k not in entry and self.before.get(k) is not n]
             if not more:
                 break
             self.trace.forget(start)
