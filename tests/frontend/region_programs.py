@@ -1,4 +1,4 @@
-"""Programs with loops and branches, as the builders of regions are called: float64 in, float64 out."""
+"""Programs with loops and branches, written for the builders of regions: float64 in and out."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def while_in_while(x, v):
 def branch_in_loop(x, v):
     def body(i, c):
         (r,) = regions.cond(
-            v[i] > 0.6, lambda c: [c * v[i]], lambda c: [ops.exp(c * -0.5) + x], [c]
+            v[i] > 0.55, lambda c: [c * v[i]], lambda c: [ops.exp(c * -0.5) + x], [c]
         )
         return [r]
 
@@ -221,7 +221,7 @@ def integers(x, v):
     """Integers and bools are carried beside floats."""
 
     def body(i, n, odd, c):
-        return [n + i, odd ^ (c > 0.5), c * 0.9 + ops.cast(n, float64) * 0.01]
+        return [n + i, odd ^ (c > 0.37), c * 0.9 + ops.cast(n, float64) * 0.01]
 
     n, odd, c = regions.fori(0, 6, 1, body, [Tensor(np.int32(1)).astype(int64), x > 0.0, v[0]])
     return c * x + ops.cast(n, float64) + ops.cast(odd, float64)
@@ -233,8 +233,19 @@ ONE = {
 TWO = (
     branch_on_arrays, strided, counted, scanned, scanned_back, while_in_scan, while_in_while,
     branch_in_loop, loop_in_branch, swapped, small_arrays, in_place, in_place_grid,
-    old_value_read_later, accumulated, checkpointed, checkpointed_back, checkpointed_count, integers,
+    old_value_read_later, accumulated, checkpointed, checkpointed_back, checkpointed_count,
+    integers,
 )  # fmt: skip
+# Of these also second derivatives and batches are compiled.
+COMPILED_TWICE = (
+    newton,
+    branch,
+    scanned,
+    while_in_scan,
+    branch_in_loop,
+    in_place,
+    checkpointed_while,
+)
 VALUES = np.array([0.5, 0.9, 0.4, 0.7, 0.3, 0.8, 0.6])
 
 

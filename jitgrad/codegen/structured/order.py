@@ -97,8 +97,8 @@ def views_of(node: Node) -> Node:
 
 @functools.lru_cache(maxsize=1024)
 def step_alias(node: Node) -> Mapping[int, int]:
-    """Which results of a fused region are written over which operands: those of its own type that it
-    reads element by element, if they may be overwritten at all.
+    """Which results of a fused region are written over which operands: those of its own type that
+    it reads element by element, if they may be overwritten at all.
     """
     if "domain" not in node.attrs:
         return {}
