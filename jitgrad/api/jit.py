@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad import config, tree
+from jitgrad import config, journal, tree
+from jitgrad.api import reasons
 from jitgrad.api.entry import Entry
 from jitgrad.api.points import title
 from jitgrad.api.shortest import MISS
@@ -82,6 +83,7 @@ class Compiled:
             self._shown = owner  # it is what a Cell compiles of itself
         self._entries: dict[Any, list[Entry]] = {}
         self._fast: Callable[[tuple, dict], Any] | None = None
+        self._given: dict[str, str] | None = None  # the arguments traced last, described
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         fast = self._fast
@@ -110,7 +112,7 @@ class Compiled:
         leaves, structure = tree.flatten((args, kwargs))
         arrays = {i for i, x in enumerate(leaves) if isinstance(x, np.ndarray)}
         leaves = [_normal(x) if i in arrays else x for i, x in enumerate(leaves)]
-        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves), config.get("jit")
+        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves), config.code()
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         entries = self._entries.get(key)
         if entries is None:
@@ -119,10 +121,7 @@ class Compiled:
                 del self._entries[next(iter(self._entries))]
         entry = next((e for e in entries if e.valid()), None)
         if entry is None:
-            if entries and config.get("debug") >= 1:
-                failed = entries[-1].guards.failed
-                print(f"jitgrad: {self.__name__} is traced again, changed: {failed}")
-            entry = self._trace(leaves, structure, args, kwargs)
+            entry = self._trace(leaves, structure, args, kwargs, entries)
             entries.insert(0, entry)
             del entries[VARIANTS:]
         if arrays and entry.written:  # NumPy arrays of the user's are not written to
@@ -144,11 +143,20 @@ class Compiled:
         return Lowered(erase(traced.graph), dict(traced.writes), arrays)
 
     def _trace(
-        self, leaves: list[Any], structure: tree.Structure, args: tuple, kwargs: dict
+        self,
+        leaves: list[Any],
+        structure: tree.Structure,
+        args: tuple,
+        kwargs: dict,
+        outdated: list[Entry],
     ) -> Entry:
         others = [x for x in leaves if not isinstance(x, Tensor) and type(x) not in PLAIN]
         guards = guards_of([self._function, *others])
         names = _names(self._shown, args, kwargs)
+        given = dict(zip(names, map(reasons.described, leaves), strict=True))
+        why, self._given = reasons.reason(outdated, given, self._given), given
+        reasons.announce(title(self._shown), self._shown, why)
+        clock = reasons.Clock()
         arguments = [
             Argument(name, x._type, x if isinstance(x, Parameter) else None)
             for name, x in zip(names, leaves, strict=True)
@@ -162,7 +170,11 @@ class Compiled:
             return self._function(*call_args, **call_kwargs)
 
         traced = trace(call, arguments, _graph_name(self._shown))
-        return Entry(traced, guards, self._make, leaves, structure, self._functional)
+        clock.traced()
+        entry = Entry(traced, guards, self._make, leaves, structure, self._functional)
+        entry.why, entry.cost = why, clock.cost()
+        journal.say(f"{title(self._shown)}: {len(traced.graph.nodes)} nodes, {entry.cost}")
+        return entry
 
     def __reduce__(self) -> tuple:
         """A copy is compiled anew."""
