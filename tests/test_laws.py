@@ -51,6 +51,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "READS": "op -> the lines that read an array at computed places",
         "WRITES": "op -> the lines that overwrite it there",
     },
+    "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
     "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
     "codegen/vecmath/": SCALARS,
     "codegen/strips.py": {
@@ -70,7 +71,6 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/lanes.py": REWRITES,
     "passes/layout.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
-    "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/ranges.py": {
         "RULES": "op -> the range of its result, from those of its operands",
