@@ -55,6 +55,9 @@ SETTINGS: dict[str, Setting] = {
         "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"
     ),
     "kept": Setting("JITGRAD_KEPT_MEMORY", int, 1024, "MB of large results' memory that is kept"),
+    "loop_limit": Setting(
+        "JITGRAD_LOOP_LIMIT", int, 0, "iterations after which a while loop is an error; 0: no limit"
+    ),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
     "cache_size": Setting("JITGRAD_CACHE_SIZE", int, 512, "megabytes on disk; 0 is no limit"),

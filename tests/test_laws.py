@@ -47,6 +47,12 @@ TABLES: dict[str, str | dict[str, str]] = {
         "MONOIDS": "reduction -> its identity and step",
         "UNROUNDED": "reduction -> the op whose result it takes without rounding",
     },
+    "codegen/structured/indexed.py": {
+        "READS": "op -> the lines that read an array at computed places",
+        "WRITES": "op -> the lines that overwrite it there",
+    },
+    "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
+    "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
     "codegen/vecmath/": SCALARS,
     "codegen/strips.py": {
         "CALLS": "op -> its launches on a tile, for library calls",
@@ -65,6 +71,12 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/lanes.py": REWRITES,
     "passes/layout.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
+    "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
+    "passes/ranges.py": {
+        "RULES": "op -> the range of its result, from those of its operands",
+        "ABSORBING": "op -> the range that decides it alone",
+        "CHOICE": "the op that chooses between two values",
+    },
     "passes/reductions.py": REWRITES,
     "passes/regions.py": {
         "READS_TRANSPOSED": "library calls with a flag for transposed operands",

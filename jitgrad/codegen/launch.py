@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from jitgrad.codegen.loops import Kernel
 from jitgrad.passes.plan import Buffer
@@ -13,6 +14,13 @@ class Library:
     """A routine of a library, by name: resolved to its address when the plan is loaded."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The address of another kernel, by its source."""
+
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class Moving:
     chunk: int = 0
 
 
-Pointer = Buffer | Part | Library | Status | Moving
+Pointer = Buffer | Part | Library | Entry | Status | Moving
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,8 @@ class Launch:
     """One kernel call: its source, the memory it gets, its integers, and its range [0, extent).
 
     `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region.
-    Parts of the range may run at once; `grain` is the smallest part that pays.
+    Parts of the range may run at once; `grain` is the smallest part that pays. `faults` is what a
+    region's kernel can report.
     """
 
     source: str
@@ -55,6 +64,7 @@ class Launch:
     work: int
     kernel: Kernel | None = None
     grain: int = 1
+    faults: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
+from jitgrad.passes.gather import Fits, gather
 from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.nested import nested
@@ -16,7 +17,7 @@ from jitgrad.passes.strips import strips
 from jitgrad.passes.vectors import vectors
 from jitgrad.passes.widen import widen
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (
+PASSES: tuple[Callable[..., Graph], ...] = (
     widen,  # what is accumulated in which dtype
     orient,  # products the way they are read
     vectors,  # products that are reductions
@@ -26,15 +27,19 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     lanes_last,  # long axes inside of short ones
     optimize,
     nested,  # sums of everything as sums of rows
+    gather,  # loops and branches, and what is scalar around them
     fuse,  # what shares its loops
     strips,  # what shares one of them
 )
 
 
-def into_kernels(graph: Graph) -> Graph:
-    """Choose layouts, and group ops into regions: one kernel each, or one strip of kernels."""
+def into_kernels(graph: Graph, fits: Fits = lambda node: False) -> Graph:
+    """Choose layouts, and group ops into regions: one kernel each, or one strip of kernels. `fits`:
+    whether a node can be part of a kernel with loops and branches.
+    """
     for rewrite in PASSES:
-        before, graph = graph, rewrite(graph)
+        before = graph
+        graph = rewrite(graph, fits) if rewrite is gather else rewrite(graph)
         if graph is not before and rewrite is not optimize:
             dump(rewrite.__name__, graph)
     return graph

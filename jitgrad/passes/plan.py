@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jitgrad.ir.node import Graph, Node, constant_op, project_op
-from jitgrad.ir.types import TupleType
+from jitgrad.ir.types import TapeType, TupleType
 from jitgrad.passes.schedule import schedule
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
@@ -55,6 +55,7 @@ class Plan:
     outputs: list[Buffer]
     constants: list[np.ndarray]
     arena: int  # bytes
+    tapes: list[Buffer] = field(default_factory=list)  # descriptors of what kernels allocate
 
     def __str__(self) -> str:
         lines = [f"plan @{self.graph.name}: {len(self.steps)} steps, arena {self.arena} bytes"]
@@ -87,6 +88,7 @@ class Planner:
         }
         self.constants: list[np.ndarray] = []
         self.steps: list[Step] = []
+        self.tapes: list[Buffer] = []
 
     # --- buffers and steps ---
 
@@ -108,10 +110,10 @@ class Planner:
                 continue
             types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
             reads = tuple(self.buffer(i) for i in node.inputs)
-            writes = tuple(Buffer(t.nbytes, first=len(self.steps)) for t in types)
-            scratch = tuple(
-                Buffer(n, first=len(self.steps), last=len(self.steps)) for n in self.scratch(node)
-            )
+            now = len(self.steps)
+            writes = tuple(Buffer(t.nbytes, first=now) for t in types)
+            scratch = tuple(Buffer(n, first=now, last=now) for n in self.scratch(node))
+            self.tapes += [b for b, t in zip(writes, types) if isinstance(t, TapeType)]
             self.values[node] = writes
             for read in reads:
                 read.last = len(self.steps)
@@ -204,6 +206,8 @@ class Planner:
     def allocate(self) -> int:
         """First fit by liveness; returns the size of the arena."""
         arena = Arena()
+        for tape in self.tapes:
+            tape.last = len(self.steps)  # when it is freed
         shared: dict[Buffer, Buffer] = {}
         end: dict[int, list[Buffer]] = {}
         for position, step in enumerate(self.steps):
@@ -300,4 +304,5 @@ def plan(
     planner.settle_updates()
     planner.reuse_in_place()
     arena = planner.allocate()
-    return Plan(graph, planner.steps, planner.inputs, outputs, planner.constants, arena)
+    found = planner.steps, planner.inputs, outputs, planner.constants, arena, planner.tapes
+    return Plan(graph, *found)

@@ -191,7 +191,7 @@ class Cutter:
             if _swapped(v) is value
         }
         same = name == mine and axes == {made.results[index]} and SUMMED not in axes
-        return same and (step.op.kind == "region" or axes == {0})
+        return same and ("domain" in step.attrs or axes == {0})
 
     def find_stages(self) -> dict[Node, int]:
         """Steps of a stage can run together: what leads from one to another is linked."""
@@ -265,7 +265,7 @@ def strips(graph: Graph) -> Graph:
     """Group the steps of a fused graph into `strip` regions where that keeps data in the cache."""
     cutter = Cutter(graph)
     groups = cutter.groups()
-    mixed = {s for s in cutter.steps if s.op.kind == "region" and read_apart(s) is not s}
+    mixed = {s for s in cutter.steps if "domain" in s.attrs and read_apart(s) is not s}
     if mixed:
         cutter = Cutter(_read_apart(graph, mixed))
         groups = cutter.groups()

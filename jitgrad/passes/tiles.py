@@ -74,7 +74,7 @@ def region_tilings(node: Node) -> list[Tiling]:
 
 def ends_sums(node: Node) -> bool:
     """Whether a region goes on computing with what it has reduced."""
-    if node.op.kind != "region":
+    if "domain" not in node.attrs:
         return False
     body = Body(node.attrs["body"], node.attrs["domain"], node.attrs["axes"])
     return any(not body.is_full(o) and o.op.kind != "reduce" for o in body.body.outputs)

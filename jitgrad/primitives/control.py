@@ -43,3 +43,19 @@ class strip:
     def numpy(*arrays, body, loops, extent):
         results = interpret(body, arrays)
         return results[0] if len(results) == 1 else tuple(results)
+
+
+@structural("region")
+class gathered:
+    """One kernel: loops and branches, and the arithmetic on small arrays around them.
+
+    Made by the gather pass, after differentiation; the results are the body's outputs.
+    """
+
+    vjp = None
+
+    def infer(types, attrs) -> Type:
+        return TupleType(tuple(o.type for o in attrs["body"].outputs))
+
+    def numpy(*arrays, body):
+        return tuple(interpret(body, arrays))

@@ -13,13 +13,14 @@ from jitgrad import config
 from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
-from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status, Strip
+from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status, Strip
+from jitgrad.codegen.structured import fits, releases
 from jitgrad.errors import BoundsError, IRError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.kernels import into_kernels
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import Buffer, Plan, plan
-from jitgrad.runtime import blas, executor, memory, plain
+from jitgrad.runtime import blas, executor, faults, loader, memory, plain
 from jitgrad.runtime.table import ABSOLUTE, ARENA, LOCAL, STATUS, Entries, Table, flattened, room
 
 
@@ -33,13 +34,14 @@ class Executable:
         self.graph = graph
         dump("trace", graph)
         self.optimized = optimize(graph)
-        self.fused = into_kernels(self.optimized)
+        self.fused = into_kernels(self.optimized, fits)
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch | Strip]] = [
             (position, entry)
             for position, step in enumerate(self.plan.steps)
             for entry in launches(step)
         ]
+        self.launches += releases(self.plan)
         self.flattened = flattened(self.launches)  # by number
         self.local = max((room(entry) for _, entry in self.launches), default=0)
         self._show()
@@ -114,8 +116,11 @@ class Executable:
         if not isinstance(outcome, bytes):
             return
         number, value = np.frombuffer(outcome, np.int64).tolist()
-        node = self.plan.steps[self.flattened[number - 1][0]].node
+        position, launch = self.flattened[number - 1]
+        node = self.plan.steps[position].node
         where = self.fused.locs.get(node) if node is not None else None
+        if launch.faults:
+            raise faults.error(launch.faults, value, where)
         name = node.op.name if node is not None else "copy"
         # Indices that counted from the end, or are one of several, are no longer what they were.
         index = f"index {value}" if value >= 0 else "an index"
@@ -167,6 +172,8 @@ class Executable:
         """
         if isinstance(pointer, Library):
             return ABSOLUTE, blas.address(pointer.name)
+        if isinstance(pointer, Entry):
+            return ABSOLUTE, loader.address(pointer.source)
         if isinstance(pointer, Status):
             return STATUS, 0
         if isinstance(pointer, Part):
