@@ -40,6 +40,9 @@ SETTINGS: dict[str, Setting] = {
     "verify": Setting("JITGRAD_VERIFY", _flag, False, "verify the graph after every pass"),
     "jit": Setting("JITGRAD_JIT", _flag, True, "0 runs generated kernels as plain Python"),
     "threads": Setting("JITGRAD_NUM_THREADS", int, 1, "threads of a matrix product"),
+    "loop_limit": Setting(
+        "JITGRAD_LOOP_LIMIT", int, 0, "iterations after which a while loop is an error; 0: no limit"
+    ),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
 }

@@ -38,6 +38,26 @@ class TapeError(JitgradError, RuntimeError):
     """Misuse of the eager tape: freed graph, in-place change of a saved value, and the like."""
 
 
+class ConditionError(JitgradError, ValueError):
+    """A condition that is not one truth value."""
+
+
+class BranchError(JitgradError, TypeError):
+    """Branches whose results disagree: `name` and `position` say which, `types` how."""
+
+    name: str = ""
+    position: int = -1
+    types: tuple = ()
+
+
+class CarryError(BranchError):
+    """A value that a loop carries changes its type: `types` are those before and after."""
+
+
+class LimitError(JitgradError, RuntimeError):
+    """A loop that does not end within its limit."""
+
+
 class IRError(JitgradError, ValueError):
     """A graph that breaks the rules of the IR, or text that does not parse as one."""
 

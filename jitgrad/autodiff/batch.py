@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from jitgrad.errors import TraceError, fail
 from jitgrad.ir.node import Node, project, project_op, topological
@@ -11,7 +12,7 @@ from jitgrad.primitives.shape import lead
 
 def batched(outputs: Sequence[Node], sources: dict[Node, Node], size: int) -> list[Node]:
     """The outputs with a leading axis of extent `size`, given the batched form of some nodes."""
-    found: dict[Node, Node] = dict(sources)
+    found: dict[Node, Any] = dict(sources)
     varies = set(sources)
     for node in topological(outputs, stop=sources):
         if node in sources:
@@ -23,7 +24,8 @@ def batched(outputs: Sequence[Node], sources: dict[Node, Node], size: int) -> li
         varies.add(node)
         inputs = tuple([found[i] for i in node.inputs])
         if node.op is project_op:
-            found[node] = project(inputs[0], node.attrs["index"])
+            whole, index = inputs[0], node.attrs["index"]
+            found[node] = whole[index] if isinstance(whole, tuple) else project(whole, index)
         elif node.op.batch is None:
             raise fail(TraceError, f"{node.op.name} has no batching rule")
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from jitgrad.errors import TraceError, fail
 from jitgrad.ir.node import Graph, Node, builder, full, project_op, topological
-from jitgrad.ir.types import TupleType
+from jitgrad.ir.types import TapeType, TupleType
 from jitgrad.locate import Location
 from jitgrad.primitives.declare import zeros
 
@@ -75,6 +75,10 @@ def _add(known: Any, more: Any) -> Any:
         for index, cotangent in more.items():
             merged[index] = _add(known.get(index), cotangent)
         return merged
+    if isinstance(known.type, TapeType):
+        from jitgrad.autodiff.region import add_tapes
+
+        return add_tapes(known, more)
     return known + more
 
 

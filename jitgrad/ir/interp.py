@@ -9,14 +9,14 @@ import numpy as np
 
 from jitgrad.errors import IRError
 from jitgrad.ir.node import Graph, Node, input_op
-from jitgrad.ir.types import TupleType
+from jitgrad.ir.types import TensorType
 
 
 def evaluate(node: Node, inputs: Sequence[Any]) -> Any:
     """One node on arrays: an array of the node's type, or a tuple of arrays."""
     with np.errstate(all="ignore"):
         value = node.op.numpy(*inputs, **node.attrs)
-    if isinstance(node.type, TupleType):
+    if not isinstance(node.type, TensorType):
         return value
     return np.asarray(value, node.type.dtype.numpy)
 
@@ -27,7 +27,8 @@ def interpret(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         raise IRError(f"@{graph.name} takes {len(graph.inputs)} inputs, got {len(arrays)}")
     values: dict[Node, Any] = {}
     for node, array in zip(graph.inputs, arrays, strict=True):
-        if array.shape != node.shape or array.dtype != node.dtype.numpy:
+        fits = isinstance(node.type, TensorType)
+        if fits and (array.shape != node.shape or array.dtype != node.dtype.numpy):
             got = f"{array.dtype}{list(array.shape)}"
             raise IRError(f"@{graph.name} input %{node.attrs['name']} is {node.type}, got {got}")
         values[node] = array

@@ -18,7 +18,7 @@ import numpy as np
 
 from jitgrad.errors import IRError
 from jitgrad.ir.op import Attrs, Op, register
-from jitgrad.ir.types import DType, TensorType, TupleType, Type
+from jitgrad.ir.types import DType, TapeType, TensorType, TupleType, Type
 from jitgrad.locate import Location
 
 
@@ -198,12 +198,12 @@ project_op = register(
 _serial = itertools.count()
 
 
-def input_node(name: str, type: TensorType) -> Node:
+def input_node(name: str, type: TensorType | TapeType) -> Node:
     """An input of a graph. Inputs of one name and type are one node, whatever the graph."""
     return builder.make(input_op, (), {"name": name, "type": type})
 
 
-def fresh_input(stem: str, type: TensorType) -> Node:
+def fresh_input(stem: str, type: TensorType | TapeType) -> Node:
     """An input that no other code can have: a placeholder to be substituted later."""
     return input_node(f"{stem}'{next(_serial)}", type)
 

@@ -39,7 +39,8 @@ class Op:
     numpy    (*arrays, **attrs) -> array or tuple of arrays: the reference semantics.
     vjp      (node, cotangent) -> one cotangent or None for each input.
     jvp      (node, tangents) -> tangent or None; a tangent is None where it is zero.
-    batch    (node, inputs, batched, size) -> Node whose leading axis is the batch.
+    batch    (node, inputs, batched, size) -> Node whose leading axis is the batch; a tuple of
+             them for several results, if they do not come from one node.
     scalar   expression text of an elementwise op in the names of `operands`.
     samples  (dtype) -> calls that the tests make; () where the op does not take the dtype.
     """
@@ -50,7 +51,7 @@ class Op:
     numpy: Callable[..., Any]
     vjp: Callable[[Node, Any], tuple[Any, ...]] | None = None
     jvp: Callable[[Node, tuple[Any, ...]], Any] | None = None
-    batch: Callable[[Node, tuple[Any, ...], tuple[bool, ...], int], Node] | None = None
+    batch: Callable[[Node, tuple[Any, ...], tuple[bool, ...], int], Any] | None = None
     scalar: str = ""
     operands: tuple[str, ...] = ()
     samples: Callable[[DType], Iterable[Sample]] = lambda dtype: ()

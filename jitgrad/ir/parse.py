@@ -13,7 +13,7 @@ import numpy as np
 from jitgrad.errors import IRError
 from jitgrad.ir.node import Constant, Graph, Node, builder, constant_op, input_node
 from jitgrad.ir.op import op
-from jitgrad.ir.types import BY_CODE, TensorType, TupleType, Type
+from jitgrad.ir.types import BY_CODE, TapeType, TensorType, TupleType, Type
 from jitgrad.locate import Location
 
 IDENTIFIER = r"[^\W\d][\w.']*"
@@ -147,7 +147,7 @@ class _Parser:
         at = self.start
         key = self.take("value", "an input, as in %x: f32[8,3]")
         self.expect(":")
-        node = input_node(unquote(re.sub(r"~\d+$", "", key[1:])), self.tensor())
+        node = input_node(unquote(re.sub(r"~\d+$", "", key[1:])), self.single())
         self.define(key, node, values, at)
         location = self.location()
         if self.text == ",":
@@ -213,8 +213,16 @@ class _Parser:
 
     def type(self) -> Type:
         if self.skip("("):
-            return TupleType(tuple(self.series(")", self.tensor)))
-        return self.tensor()
+            return TupleType(tuple(self.series(")", self.single)))
+        return self.single()
+
+    def single(self) -> TensorType | TapeType:
+        if not self.skip("tape"):
+            return self.tensor()
+        self.expect("[")
+        item = self.tensor()
+        self.expect("]")
+        return TapeType(item)
 
     def tensor(self) -> TensorType:
         dtype = BY_CODE.get(self.text)
@@ -253,7 +261,9 @@ class _Parser:
             return self.graph()
         if self.skip("tuple"):
             self.expect("(")
-            return TupleType(tuple(self.series(")", self.tensor)))
+            return TupleType(tuple(self.series(")", self.single)))
+        if text == "tape":
+            return self.single()
         if self.skip("("):
             return tuple(self.series(")", self.item))
         raise self.error(f"expected an attribute's value, got {self.shown}")

@@ -8,7 +8,8 @@
     item      = number | string | "True" | "False" | "None" | dtype | type | type literal
               | "tuple" "(" [type {"," type}] ")" | "(" [item {"," item} [","]] ")" | graph
     literal   = number | "True" | "False" | "[" [literal {"," literal}] "]" | string (base64)
-    type      = dtype "[" [integer {"," integer}] "]" | "(" [type {"," type}] ")"
+    type      = tensor | "tape" "[" tensor "]" | "(" [type {"," type}] ")"
+    tensor    = dtype "[" [integer {"," integer}] "]"
     value     = "%" (integer | name) ["~" integer]
     name      = identifier, with dots and primes | string
     number    = integer | float | ["-"] "inf" | "nan" ["(" bits ")"]
@@ -36,7 +37,7 @@ import numpy as np
 from jitgrad.errors import IRError
 from jitgrad.ir.node import Constant, Graph, Node, constant_op, input_op
 from jitgrad.ir.parse import IDENTIFIER, parse
-from jitgrad.ir.types import DType, TensorType, TupleType, of_array
+from jitgrad.ir.types import DType, TapeType, TensorType, TupleType, of_array
 from jitgrad.locate import Location
 
 __all__ = ["line_of", "parse", "print_graph"]
@@ -185,7 +186,7 @@ _ITEMS: dict[Any, Callable[[Any], str]] = {
     str: _quote,
     type(None): str,
     DType: lambda v: v.code,
-    TensorType: str,
+    (TensorType, TapeType): str,
     TupleType: lambda v: f"tuple{v}" if v.items else "tuple()",
     Constant: lambda v: f"{of_array(v.array)} {_literal(v.array)}",
 }

@@ -136,14 +136,41 @@ class TensorType:
         return TensorType, (self.dtype, self.shape)
 
 
+class TapeType:
+    """The records of a loop of unknown length: a stack of tensors, printed ``tape[f64[3]]``.
+
+    `nbytes` is the size of what stands for it in memory. Interned: compare with ``is``.
+    """
+
+    __slots__ = ("__weakref__", "item")
+    nbytes = 32
+    _table: weakref.WeakValueDictionary[TensorType, TapeType] = weakref.WeakValueDictionary()
+    item: TensorType
+
+    def __new__(cls, item: TensorType) -> TapeType:
+        with _lock:
+            found = cls._table.get(item)
+            if found is None:
+                found = super().__new__(cls)
+                found.item = item
+                cls._table[item] = found
+        return found
+
+    def __repr__(self) -> str:
+        return f"tape[{self.item}]"
+
+    def __reduce__(self) -> tuple:
+        return TapeType, (self.item,)
+
+
 class TupleType:
     """The type of an op with several results. Interned: compare with ``is``."""
 
     __slots__ = ("__weakref__", "items")
     _table: weakref.WeakValueDictionary[tuple, TupleType] = weakref.WeakValueDictionary()
-    items: tuple[TensorType, ...]
+    items: tuple[TensorType | TapeType, ...]
 
-    def __new__(cls, items: tuple[TensorType, ...]) -> TupleType:
+    def __new__(cls, items: tuple[TensorType | TapeType, ...]) -> TupleType:
         found = cls._table.get(items)
         if found is not None:
             return found
@@ -162,7 +189,7 @@ class TupleType:
         return TupleType, (self.items,)
 
 
-Type = TensorType | TupleType
+Type = TensorType | TupleType | TapeType
 
 
 def of_array(array: np.ndarray) -> TensorType:

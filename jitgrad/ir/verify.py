@@ -12,9 +12,9 @@ from jitgrad.errors import IRError
 from jitgrad.ir.node import Constant, Graph, Node, builder, input_op, project_op
 from jitgrad.ir.op import OPS
 from jitgrad.ir.text import line_of
-from jitgrad.ir.types import DType, TensorType, TupleType
+from jitgrad.ir.types import DType, TapeType, TensorType, TupleType
 
-ATTRIBUTES = (bool, int, float, str, type(None), DType, TensorType, TupleType, Constant, Graph)
+ATTRIBUTES = (bool, int, float, str, type(None), DType, TensorType, TapeType, TupleType, Constant, Graph)
 
 
 def verify(graph: Graph) -> Graph:
@@ -34,7 +34,7 @@ def verify(graph: Graph) -> Graph:
             for region in _graphs(value):
                 verify(region)
     for output in graph.outputs:
-        if not isinstance(output.type, TensorType):
+        if isinstance(output.type, TupleType):
             raise IRError(f"@{graph.name} returns a tuple\n  {line_of(graph, output)}")
     return graph
 

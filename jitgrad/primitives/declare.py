@@ -275,10 +275,10 @@ def _linear_jvp(node: Node, tangents: tuple[Any, ...]) -> Any:
 
 
 def zeros(type: Type) -> Any:
-    """Zero of a type: a splat constant, or a tuple of them."""
+    """Zero of a type: a splat constant, or a tuple of them; None for a tape."""
     if isinstance(type, TupleType):
-        return tuple([full(0, item) for item in type.items])
-    return full(0, type)
+        return tuple([zeros(item) for item in type.items])
+    return full(0, type) if isinstance(type, TensorType) else None
 
 
 def tensor_type(name: str, type: Type, policy: Policy = ANY) -> TensorType:
