@@ -89,6 +89,7 @@ class Trace:
         self.stood_for: dict[Node, Node] = {}  # placeholders of finished transforms
         self.locs: dict[Node, Location] = {}
         self.names: set[str] = set()
+        self.made: dict[Node, int] = {}  # the nodes that were noted, numbered
 
     def input(self, stem: str, type: TensorType) -> Node:
         """An input of the graph, with a name of its own."""
@@ -103,7 +104,8 @@ class Trace:
     # --- called by dispatch and Tensor ----------------------------------------------------------
 
     def note(self, node: Node) -> None:
-        """Remember the user's line that made a node."""
+        """Remember that a node was made, and the user's line that made it."""
+        self.made.setdefault(node, len(self.made))
         if node not in self.locs:
             where = user_location()
             if where is not None:
@@ -155,6 +157,11 @@ class Trace:
         if tensor._data is None or id(tensor) in self.values:
             raise no_value(tensor, asked)
         self.looked.setdefault(id(tensor), (tensor, tensor._version))
+
+    def forget(self, start: int) -> None:
+        """A region is over: the nodes noted since `start` are not there outside of it."""
+        while len(self.made) > start:
+            self.made.popitem()
 
     # --- placeholders ---------------------------------------------------------------------------
 
