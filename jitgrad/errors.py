@@ -54,6 +54,10 @@ class CarryError(BranchError):
     """A value that a loop carries changes its type: `types` are those before and after."""
 
 
+class UndefinedError(JitgradError, UnboundLocalError):
+    """A variable that is used and that a branch or loop, depending on data, may not have bound."""
+
+
 class LimitError(JitgradError, RuntimeError):
     """A loop that does not end within its limit."""
 

@@ -18,6 +18,7 @@ from jitgrad.api.store import artefacts
 from jitgrad.autodiff.custom import erase
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import graphcall
+from jitgrad.frontend.control import converted
 from jitgrad.frontend.guards import PLAIN, guards_of, is_cell
 from jitgrad.frontend.trace import Argument, trace
 from jitgrad.runtime.lowered import Lowered
@@ -90,7 +91,7 @@ class Compiled:
             if result is not MISS:
                 return result
         if state.trace is not None:
-            return self._function(*args, **kwargs)
+            return converted(self._function)(*args, **kwargs)
         entry, tensors = self.entry(args, kwargs)
         result = entry.run(tensors)
         self._fast = entry.quick()
@@ -117,7 +118,7 @@ class Compiled:
             entries = self._entries[key] = []
             if len(self._entries) > KEYS:
                 del self._entries[next(iter(self._entries))]
-        entry = next((e for e in entries if e.valid()), None)
+        entry = next((e for e in entries if e.valid() and e.applies(tensors)), None)
         if entry is None:
             if entries and config.get("debug") >= 1:
                 failed = entries[-1].guards.failed
@@ -159,9 +160,10 @@ class Compiled:
         def call(stand_ins: list[Tensor]) -> Any:
             filled = [stand_ins[places[id(x)]] if isinstance(x, Tensor) else x for x in leaves]
             call_args, call_kwargs = tree.unflatten(structure, filled)
-            return self._function(*call_args, **call_kwargs)
+            return converted(self._function)(*call_args, **call_kwargs)
 
-        traced = trace(call, arguments, _graph_name(self._shown))
+        values = [graphcall.contiguous(x) for x in leaves if isinstance(x, Tensor)]
+        traced = trace(call, arguments, _graph_name(self._shown), values)
         return Entry(traced, guards, self._make, leaves, structure, self._functional)
 
     def __reduce__(self) -> tuple:

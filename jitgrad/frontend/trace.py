@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from jitgrad import tree
 from jitgrad.errors import TraceError, fail
 from jitgrad.ir.node import (
@@ -63,6 +65,9 @@ class Traced:
     writes    (output, input): the input whose array each write overwrites.
     results   the leaves of what the function returned, in the nest `structure`.
     values    Tensors from outside whose value decided how the trace went, with their version.
+    decided   what the conditions are for which the trace holds; `conditions` computes them.
+    effects   what is shown after each run; their Tensors come last among the results.
+    events    what became of Python's control flow.
     """
 
     graph: Graph
@@ -71,10 +76,14 @@ class Traced:
     results: tuple[Result, ...]
     structure: tree.Structure
     values: tuple[tuple[Tensor, int], ...]
+    conditions: Graph | None = None
+    decided: tuple[bool, ...] = ()
+    effects: tuple[Any, ...] = ()
+    events: tuple[Any, ...] = ()
 
     @property
     def count(self) -> int:
-        """The number of Tensors among the results, which come first among the outputs."""
+        """The number of Tensors that are no writes: they come first among the outputs."""
         return len(self.graph.outputs) - len(self.writes)
 
 
@@ -89,6 +98,13 @@ class Trace:
         self.stood_for: dict[Node, Node] = {}  # placeholders of finished transforms
         self.locs: dict[Node, Location] = {}
         self.names: set[str] = set()
+        self.standing: dict[Node, Node] = {}  # placeholders of transforms to what they stand for
+        self.log: Any = None  # of what the block on trial changes in place; see `control.attempt`
+        self.trials = 0  # how many blocks are on trial, one inside of another
+        self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
+        self.decisions: list[tuple[Node, bool]] = []  # conditions that the trace went by
+        self.effects: list[Any] = []  # what is printed after each run
+        self.events: list[Any] = []  # what became of control flow, for `explain`
         self.made: dict[Node, int] = {}  # the nodes that were noted, numbered
 
     def input(self, stem: str, type: TensorType) -> Node:
@@ -132,6 +148,8 @@ class Trace:
 
     def write(self, target: Tensor, value: Tensor, keep_gradient: bool = True) -> None:
         """Make later reads of `target` give `value`. A Parameter's new value is a constant."""
+        if self.log is not None:
+            self.log.touch_tensor(target)
         node = self.read(value)
         if isinstance(target, Parameter) or not keep_gradient:
             node = builder.make(stop_gradient, (node,), {})
@@ -192,6 +210,15 @@ class Trace:
             nodes = self.substitute(nodes, left)
         return nodes
 
+    def outermost(self, node: Node) -> Node:
+        """The node in terms of the graph's inputs, as far as transforms stand in between."""
+        with_standing = {**self.stood_for, **self.standing}
+        while True:
+            left = {n: with_standing[n] for n in topological([node]) if n in with_standing}
+            if not left:
+                return node
+            (node,) = self.substitute([node], left)
+
     def end_of(self, placeholders: Mapping[Node, Node], before: Mapping[int, Node]) -> None:
         """A transform is over: what it wrote is expressed in what its placeholders stand for."""
         self.stood_for.update(placeholders)
@@ -200,13 +227,21 @@ class Trace:
                 self.values[key] = self.resolve([node])[0]
 
 
-def trace(call: Callable[[list[Tensor]], Any], arguments: Sequence[Argument], name: str) -> Traced:
-    """Run `call` once on traced Tensors of the arguments' types.
+def trace(
+    call: Callable[[list[Tensor]], Any],
+    arguments: Sequence[Argument],
+    name: str,
+    values: Sequence[np.ndarray] | None = None,
+) -> Traced:
+    """Run `call` once on traced Tensors of the arguments' types. With their `values`, the trace may
+    follow one path where two cannot be compiled as one.
 
     TraceError if it asks a traced Tensor for its value, or uses one of another trace.
     """
     active = Trace()
     inputs = [active.input(a.name, a.type) for a in arguments]
+    if values is not None:
+        active.known_values = dict(zip(inputs, values, strict=True))
     before, state.trace = state.trace, active
     try:
         tensors = [_stand_in(a, n) for a, n in zip(arguments, inputs, strict=True)]
@@ -243,11 +278,16 @@ def _finish(
     places = {key: len(inputs) + i for i, key in enumerate(active.captures)}
     writes = [(t._node, i) for i, t in enumerate(tensors) if t._node is not inputs[i]]
     writes += [(active.values[key], places[key]) for key in active.written]
-    outputs = active.resolve([*nodes, *(node for node, _ in writes)])
+    shown = [node for effect in active.effects for node in effect.nodes]
+    outputs = active.resolve([*nodes, *shown, *(node for node, _ in writes)])
     every_input = (*inputs, *(node for _, node in active.captures.values()))
     _check_inputs(active, outputs, set(every_input))
     positions = iter(range(len(nodes)))
-    count = len(nodes)
+    count = len(nodes) + len(shown)
+    conditions = None
+    if active.decisions:
+        asked = [node for node, _ in active.decisions]
+        conditions = Graph("conditions", every_input, asked, active.locs)
     return Traced(
         Graph(name, every_input, outputs, active.locs),
         tuple([tensor for tensor, _ in active.captures.values()]),
@@ -257,6 +297,10 @@ def _finish(
         ),
         structure,
         tuple(active.looked.values()),
+        conditions,
+        tuple([held for _, held in active.decisions]),
+        tuple(active.effects),
+        tuple(active.events),
     )
 
 

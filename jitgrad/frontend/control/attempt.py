@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jitgrad.ir.node import input_op
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -156,7 +157,7 @@ class OutsidePlace(Place):
 
 
 class ListPlace(Place):
-    """A list, or another sequence that can be assigned to."""
+    """A list or a deque."""
 
     __slots__ = ()
 
@@ -164,7 +165,20 @@ class ListPlace(Place):
         return list(self.thing)
 
     def put(self, content: Any) -> None:
-        self.thing[:] = content
+        self.thing.clear()
+        self.thing.extend(content)
+
+
+class ArrayPlace(Place):
+    """A NumPy array."""
+
+    __slots__ = ()
+
+    def content(self) -> Any:
+        return self.thing.copy()
+
+    def put(self, content: Any) -> None:
+        self.thing[...] = content
 
 
 class DictPlace(Place):
@@ -221,19 +235,24 @@ class Log:
             self.places[place.key] = place
             self.before[place.key] = place.save()
 
+    def touch_tensor(self, tensor: Tensor) -> None:
+        """A Tensor is about to be written to in place."""
+        self.touch(TracedPlace(tensor) if tensor._node is not None else OutsidePlace(tensor))
+
+    def keep(self) -> None:
+        """The block was not on trial after all: the log around it learns what changed."""
+        if self.outer is not None:
+            for key, place in self.places.items():
+                if key not in self.outer.places:
+                    self.outer.places[key] = place
+                    self.outer.before[key] = self.before[key]
+
     def undo(self) -> dict[tuple, tuple[Place, Any]]:
         """Put everything back as it was; returns what was there, by place."""
         found = {key: (place, place.content()) for key, place in self.places.items()}
         for key, place in reversed(self.places.items()):
             place.restore(self.before[key])
         return found
-
-
-def touch_tensor(trace: Any, tensor: Tensor) -> None:
-    """A Tensor is about to be written to in place."""
-    if trace.log is not None:
-        traced = tensor._node is not None
-        trace.log.touch(TracedPlace(tensor) if traced else OutsidePlace(tensor))
 
 
 # --- trials -------------------------------------------------------------------------------------
@@ -273,9 +292,30 @@ def attempt(trace: Any, variables: Variables, call: Callable[[], Any], mark: int
     made = collections.Counter(_inside((values, getattr(signal, "value", None))))
     for key, (place, _) in list(places.items()):
         node = log.before[key][0] if isinstance(place, TracedPlace) else None
-        if not (_is_older(place, made) if node is None else trace.knew(node, mark)):
+        known = node is None or node.op is input_op or trace.made.get(node, mark) < mark
+        if not known or not _is_older(place, made):
             del places[key]
     return Outcome(signal, values, places, error)
+
+
+def unless(
+    trace: Any, variables: Variables, call: Callable[[], Any], undone: Callable[[Any], bool]
+) -> Any:
+    """Run a block for good, and undo it only if its signal is such; gives the signal."""
+    before, effects = variables.get(), len(trace.effects)
+    log = trace.log = Log(trace.log, len(trace.made))
+    signal = None
+    try:
+        signal = call()
+    finally:
+        trace.log = log.outer
+        if undone(signal):
+            log.undo()
+            variables.put(before)
+            del trace.effects[effects:]
+        else:
+            log.keep()
+    return signal
 
 
 def _is_older(place: Place, made: Mapping[int, int]) -> bool:
@@ -293,6 +333,6 @@ def _inside(value: Any) -> Iterator[int]:
         found = stack.pop()
         if isinstance(found, (list, tuple, dict, set)):
             stack += found.values() if isinstance(found, dict) else found
-        elif isinstance(found, Tensor) or not hasattr(found, "__dict__"):
+        elif not isinstance(found, Tensor) and not hasattr(found, "__dict__"):
             continue
         yield id(found)

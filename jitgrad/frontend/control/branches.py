@@ -11,17 +11,15 @@ from typing import Any
 
 from jitgrad import tree
 from jitgrad.frontend.control import paths, region, report
-from jitgrad.frontend.control.attempt import UNBOUND, Outcome, Place, Unbound, Variables, attempt
+from jitgrad.frontend.control.attempt import Outcome, Place, Unbound, Variables, attempt
 from jitgrad.frontend.control.merge import Disagreement, Join, described, filled
-from jitgrad.frontend.control.signals import END, RETURNED, Mixed, Return, alone, kinds_of
+from jitgrad.frontend.control.signals import RETURNED, Mixed, Return, alone, code_of, kinds_of
 from jitgrad.frontend.dispatch import fill
 from jitgrad.frontend.number import Number, as_dtype
-from jitgrad.ir.types import TensorType, int32
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 Block = Callable[[], Any]
-CODE = TensorType(int32, ())
 
 
 def nothing() -> None:
@@ -49,7 +47,6 @@ def either(pred: Tensor, then: Block, orelse: Block, variables: Variables, is_va
         return block()
     report.note("branch", f"a branch of {len(found.join.left)} results")
     results = region.choice(trace, pred, found.join.left, found.join.right, start)
-    trace.forget(start + 0 if not results else len(trace.made))
     return found.apply(results, variables)
 
 
@@ -64,7 +61,7 @@ class Merged:
             self.signal = self.signals(then.signal, orelse.signal)
         self.is_value = is_value
         both = zip(variables.names, variables.live, then.values, orelse.values)
-        gone = [kinds_of(s.signal) == {RETURNED} and not is_value for s in (then, orelse)]
+        gone = [not is_value and kinds_of(s.signal) == {RETURNED} for s in (then, orelse)]
         self.values = [self.variable(n, live, a, b, gone) for n, live, a, b in both]
         self.places: list[tuple[Place, Any]] = []
         for key in dict.fromkeys([*then.places, *orelse.places]):
@@ -76,7 +73,7 @@ class Merged:
         if not live:
             return a if a is b else Unbound("dead")
         if gone[0] or gone[1]:  # nobody sees the variables of a block that returned
-            a, b = (_like(b), b) if gone[0] else (a, _like(a))
+            a, b = (zeros_like(b), b) if gone[0] else (a, zeros_like(a))
         if isinstance(a, Unbound) or isinstance(b, Unbound):
             if isinstance(a, Unbound) and isinstance(b, Unbound):
                 return a if a.why else b
@@ -89,13 +86,13 @@ class Merged:
         value: Any = None
         if RETURNED in kinds:
             if RETURNED not in kinds_of(a):
-                values[0] = _like(values[1])
+                values[0] = zeros_like(values[1])
             elif RETURNED not in kinds_of(b):
-                values[1] = _like(values[0])
+                values[1] = zeros_like(values[0])
             value = self.join.values(*values, "the returned value")
         if len(kinds) == 1:
             return alone(next(iter(kinds)), value)
-        code = self.join.pair(_code(a), _code(b), False, "how the block ends")
+        code = self.join.pair(code_of(a), code_of(b), False, "how the block ends")
         return Mixed(code, kinds, value)  # type: ignore[arg-type]  a Pair until `apply`
 
     def apply(self, results: list[Tensor], variables: Variables) -> Any:
@@ -121,13 +118,7 @@ def settled(signal: Any, results: list[Tensor]) -> Any:
     return Return(filled(signal.value, results)) if isinstance(signal, Return) else signal
 
 
-def _code(signal: Any) -> Tensor:
-    if isinstance(signal, Mixed):
-        return signal.code
-    return fill(END if signal is None else signal.code, CODE)
-
-
-def _like(value: Any) -> Any:
+def zeros_like(value: Any) -> Any:
     """Zeros of a value's types, where the value is never looked at."""
     if isinstance(value, Unbound):
         return value
@@ -141,4 +132,4 @@ def _zero(x: Any) -> Any:
     return fill(0, x._type) if isinstance(x, Tensor) else x
 
 
-__all__ = ["UNBOUND", "either", "nothing", "settled", "write_places"]
+__all__ = ["either", "nothing", "write_places", "zeros_like"]

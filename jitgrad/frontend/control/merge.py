@@ -66,14 +66,14 @@ class Join:
         if structure != other:
             raise Disagreement(what, (described(a), described(b)))
         if structure == tree.LEAF:
-            if _same(a, b):
+            if same(a, b):
                 return a
             raise Disagreement(what, (described(a), described(b)))
         pairs = zip(left, right, strict=True)
         return Nest(structure, tuple([self.values(x, y, what) for x, y in pairs]))
 
     def numbers(self, a: Any, b: Any, what: str) -> Any:
-        if not isinstance(a, Tensor) and not isinstance(b, Tensor) and _same(a, b):
+        if not isinstance(a, Tensor) and not isinstance(b, Tensor) and same(a, b):
             return a
         if isinstance(a, Tensor) and isinstance(b, Tensor) and a._node is not None:
             if a._node is b._node and type(a) is type(b):
@@ -102,7 +102,8 @@ def is_numeric(value: Any) -> bool:
     return isinstance(value, Tensor) or kind_of(value) is not None
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
+    """Whether two plain values are the same to a program that reads them."""
     if type(a) is not type(b):
         return False
     if isinstance(a, (float, np.floating)):

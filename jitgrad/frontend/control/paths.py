@@ -19,7 +19,6 @@ from jitgrad.errors import (
     BranchError,
     JitgradError,
     LimitError,
-    ShapeError,
     TraceError,
     UndefinedError,
     fail,
@@ -47,6 +46,8 @@ def decide(trace: Any, pred: Tensor, reason: Disagreement | Blocked) -> bool:
     """Whether a condition holds for the arguments that the trace is made for."""
     node = trace.outermost(trace.read(pred))
     values = trace.known_values
+    for tensor, captured in trace.captures.values() if values is not None else ():
+        values.setdefault(captured, tensor._data)
     if values is None or not _computable(node, values):
         raise as_error(reason) from _cause(reason)
     limit = config.get("path_limit")
@@ -112,9 +113,8 @@ def as_error(reason: Disagreement | Blocked) -> Exception:
             why="only one branch of a condition that depends on data binds it",
             instead=f"bind {what} before the condition",
         )
-    kind = ShapeError if a.partition("[")[0] == b.partition("[")[0] else BranchError
     return fail(
-        kind,
+        BranchError,
         f"{what} is {a} where the condition holds and {b} where it does not",
         why="inside of a compiled loop or vmap both branches must give one type",
         instead="cast or reshape one of them",

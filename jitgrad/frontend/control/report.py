@@ -29,7 +29,7 @@ def note(kind: str, text: str) -> None:
             events.append(event)
 
 
-def report(events: list[Event]) -> str:
+def written(events: list[Event]) -> str:
     """The events as text, each with the user's line."""
     lines: list[str] = []
     for event in events:

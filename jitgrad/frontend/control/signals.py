@@ -7,9 +7,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from jitgrad.frontend.dispatch import apply, fill
+from jitgrad.ir.types import TensorType, int32
+from jitgrad.primitives.elementwise import equal, select
 from jitgrad.tensor import Tensor
 
-END, BROKE, WENT_ON, RETURNED = 0, 1, 2, 3
+CODE = TensorType(int32, ())
+
+END, BROKE, WENT_ON, RETURNED, LEFT = 0, 1, 2, 3, 4  # LEFT: a break that an `else` waits for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +24,7 @@ class Jump:
     code: int
 
     def __repr__(self) -> str:
-        return {BROKE: "break", WENT_ON: "continue"}[self.code]
+        return "continue" if self.code == WENT_ON else "break"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +48,6 @@ class Mixed:
 
 
 BREAK, CONTINUE = Jump(BROKE), Jump(WENT_ON)
-Signal = None | Jump | Return | Mixed
 
 
 def kinds_of(signal: Any) -> frozenset[int]:
@@ -55,4 +59,29 @@ def kinds_of(signal: Any) -> frozenset[int]:
 
 def alone(kind: int, value: Any) -> Any:
     """The signal for an end that is known."""
-    return {END: None, BROKE: BREAK, WENT_ON: CONTINUE}[kind] if kind != RETURNED else Return(value)
+    if kind == RETURNED:
+        return Return(value)
+    return None if kind == END else Jump(kind)
+
+
+def renamed(signal: Any, old: int, new: int) -> Any:
+    """The signal with one end taken for another."""
+    kinds = frozenset([new if k == old else k for k in kinds_of(signal)])
+    if kinds == kinds_of(signal):
+        return signal
+    if len(kinds) == 1:
+        return alone(next(iter(kinds)), getattr(signal, "value", None))
+    code = apply(select, is_code(signal, old), fill(new, CODE), signal.code)
+    return Mixed(code, kinds, signal.value)
+
+
+def is_code(signal: Mixed, kind: int) -> Tensor:
+    """Whether a block ended that way, as a traced bool."""
+    return apply(equal, signal.code, fill(kind, CODE))
+
+
+def code_of(signal: Any) -> Tensor:
+    """The end of a block as a number."""
+    if isinstance(signal, Mixed):
+        return signal.code
+    return fill(END if signal is None else signal.code, CODE)
