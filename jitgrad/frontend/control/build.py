@@ -17,7 +17,7 @@ from jitgrad.frontend.control.expressions import RUN, Expressions, placed
 from jitgrad.frontend.control.source import Definition, NoSource, definition
 from jitgrad.frontend.guards import is_library
 
-FACTORY = "jg_factory"
+FACTORY, DEFINED = "jg_factory", "jg_function"  # the latter: its own name would hide a global
 made: dict[types.CodeType, types.CodeType | str] = {}  # the new code, or why there is none
 ours: set[types.CodeType] = set()  # code that was converted
 twins: weakref.WeakKeyDictionary[types.FunctionType, Any] = weakref.WeakKeyDictionary()
@@ -71,13 +71,12 @@ def _converted(function: types.FunctionType, node: Definition) -> types.CodeType
     # Names of `jitgrad` in the file's own future statements, such as annotations, play no part.
     module = compile(factory, code.co_filename, "exec", dont_inherit=True)
     outer = next(c for c in module.co_consts if isinstance(c, types.CodeType))
-    new = next(
-        c for c in outer.co_consts if isinstance(c, types.CodeType) and c.co_name == code.co_name
-    )
+    name = code.co_name if isinstance(node, ast.Lambda) else DEFINED
+    new = next(c for c in outer.co_consts if isinstance(c, types.CodeType) and c.co_name == name)
     if set(new.co_freevars) - set(cells):
         raise NoSource(f"its variables {sorted(set(new.co_freevars) - set(cells))} are not bound")
     _register(new)
-    names: dict[str, Any] = {"co_firstlineno": code.co_firstlineno}
+    names: dict[str, Any] = {"co_firstlineno": code.co_firstlineno, "co_name": code.co_name}
     if hasattr(code, "co_qualname"):
         names["co_qualname"] = code.co_qualname
     new = new.replace(**names)
@@ -99,7 +98,7 @@ def _statements(function: types.FunctionType, node: Definition) -> list[ast.stmt
     converter = Converter(node, class_name, itertools.count(1), frozenset(function.__code__.co_freevars))
     node.body = converter.converted()
     node.args = _without_values(node.args)
-    node.decorator_list, node.returns = [], None
+    node.name, node.decorator_list, node.returns = DEFINED, [], None
     return [node, placed(ast.Return(ast.Name(node.name, ast.Load())), node)]
 
 

@@ -66,16 +66,18 @@ def _extremum(name: str, plain: Callable) -> Callable:
     return call
 
 
-def _all(items: Any) -> Any:
-    from jitgrad.frontend.control.run import every
+def _until(items: Any, going_on: bool) -> Any:
+    """`all` (going on while true) and `any` (while false): items are asked for one by one."""
+    from jitgrad.frontend.control.run import every, some
 
-    return every(True, *[(lambda x=x: _bool(x) if is_traced(x) else bool(x)) for x in items])
-
-
-def _any(items: Any) -> Any:
-    from jitgrad.frontend.control.run import some
-
-    return some(False, *[(lambda x=x: _bool(x) if is_traced(x) else bool(x)) for x in items])
+    found: Any = going_on
+    for item in items:
+        if is_traced(item):
+            flag = _bool(item)
+            found = every(found, lambda: flag) if going_on else some(found, lambda: flag)
+        elif bool(item) is not going_on:
+            return not going_on
+    return found
 
 
 def _late(name: str) -> Callable:
@@ -114,8 +116,8 @@ TABLE: dict[Any, Callable] = {
     range: _of_traced(range, TracedRange.of),
     min: _of_traced(min, _late("min")),
     max: _of_traced(max, _late("max")),
-    all: _of_traced(all, _all),
-    any: _of_traced(any, _any),
+    all: lambda items: _until(items, True),
+    any: lambda items: _until(items, False),
 }
 for _name, _of in {**MATH, **{n: n for n in SAME.split()}}.items():
     if _of is not None and hasattr(math, _name):
