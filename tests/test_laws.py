@@ -45,6 +45,11 @@ TABLES: dict[str, str | dict[str, str]] = {
         "_call": SCALARS,
         "MONOIDS": "reduction -> its identity and step",
     },
+    "codegen/structured/indexed.py": {
+        "READS": "op -> the lines that read an array at computed places",
+        "WRITES": "op -> the lines that overwrite it there",
+    },
+    "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
     "codegen/vecmath/": SCALARS,
     "passes/access.py": {
         "INDEX_RULES": "view -> how it maps indices",
@@ -55,6 +60,13 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/fuse.py": {"ROW_TO_FULL": "views that a row kernel reads its own results through"},
     "passes/layout.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
+    "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
+    "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
+    "passes/ranges.py": {
+        "RULES": "op -> the range of its result, from those of its operands",
+        "ABSORBING": "op -> the range that decides it alone",
+        "CHOICE": "the op that chooses between two values",
+    },
     "passes/reductions.py": REWRITES,
     "passes/regions.py": {
         "READS_TRANSPOSED": "library calls with a flag for transposed operands",

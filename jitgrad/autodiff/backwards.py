@@ -1,4 +1,4 @@
-"""The reverse of a loop: the loop with more records, then a loop backwards over what it recorded."""
+"""The reverse of a loop: the loop with more records, then a loop backwards over them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jitgrad.autodiff.reverse import cotangents
 from jitgrad.ir.node import Graph, Node, builder, project, substitute, topological
 from jitgrad.primitives.control import Parts, inner, parts, plus, position
 from jitgrad.primitives.declare import zeros
+
 
 class Reverse:
     """The reverse of one loop."""
@@ -41,9 +42,7 @@ class Reverse:
             seeds = [self.seeds.get(i) for i in range(len(outputs))]
             self.found = cotangents(outputs, seeds, self.wrt())
             more = [
-                i
-                for i in range(self.carried)
-                if i not in self.seeds and not is_zero(self.found[i])
+                i for i in range(self.carried) if i not in self.seeds and not is_zero(self.found[i])
             ]
             if not more:
                 return

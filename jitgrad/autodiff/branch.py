@@ -15,12 +15,11 @@ from jitgrad.autodiff.batch import batched as batch_graph
 from jitgrad.autodiff.forward import tangents as push
 from jitgrad.autodiff.region import is_zero, or_zeros
 from jitgrad.autodiff.reverse import cotangents
-from jitgrad.ir.node import Graph, Node, builder, inline, project
-from jitgrad.ir.op import Op, Sample
+from jitgrad.ir.node import Graph, Node, builder, inline, project, substitute
+from jitgrad.ir.op import Sample
 from jitgrad.ir.types import DType, TensorType
 from jitgrad.primitives.control import choose, cond_numpy, cond_type, position
 from jitgrad.primitives.declare import structural
-from jitgrad.primitives.shape import lead
 
 
 @structural("region")
@@ -34,7 +33,7 @@ class cond:
     numpy = cond_numpy
 
     def vjp(node: Node, g: Sequence[Any]):
-        pred, *operands = node.inputs
+        operands = node.inputs[1:]
         seeds = [None if is_zero(x) else x for x in g]
         given = [x for x in seeds if x is not None]
 
@@ -88,17 +87,13 @@ class cond:
                 )
 
 
-def _wide(
-    graph: Graph, wide: dict[Node, Node], same: dict[Node, Node], size: int
-) -> list[Node]:
+def _wide(graph: Graph, wide: dict[Node, Node], same: dict[Node, Node], size: int) -> list[Node]:
     """The outputs of a branch, all with a leading axis."""
     # Two steps: what is not batched is renamed under names that no graph has, then put in.
     hidden = {x: position("b", i, x.type) for i, x in enumerate(graph.inputs)}
     outputs = inline(graph, [hidden[x] for x in graph.inputs])
     given = {hidden[x]: v for x, v in wide.items()}
     back = {hidden[x]: v for x, v in same.items()}
-    from jitgrad.ir.node import substitute
-
     return substitute(batch_graph(outputs, given, size), back)
 
 
@@ -122,14 +117,9 @@ def _both(node: Node, rule: Any, operands: Sequence[Node], more: Sequence[Node])
         for name, found in zip(("then", "orelse"), inside, strict=True)
     ]
     pred = node.inputs[0]
-    made = builder.make(
-        node.op, (pred, *operands, *more), {"then": graphs[0], "orelse": graphs[1]}
-    )
+    made = builder.make(node.op, (pred, *operands, *more), {"then": graphs[0], "orelse": graphs[1]})
     return {i: project(made, k) for k, i in enumerate(kept)}
 
 
 def _some(x: Any) -> bool:
     return not is_zero(x)
-
-
-__all__ = ["Op", "cond"]

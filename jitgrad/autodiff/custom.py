@@ -19,12 +19,14 @@ from jitgrad.autodiff.reverse import cotangents
 from jitgrad.ir.node import (
     Graph,
     Node,
+    builder,
     inline,
     input_node,
     project,
     project_op,
     rebuild,
     substitute,
+    with_inputs,
 )
 from jitgrad.ir.op import Sample
 from jitgrad.ir.types import DType, TensorType, TupleType, Type
@@ -99,12 +101,15 @@ def _square_backward(dtype: DType) -> Graph:
 
 def erase(graph: Graph) -> Graph:
     """The graph without `custom`, for when all differentiation is done."""
-    if not any(n.op is custom for n in graph.nodes):
+    if not any(n.op.kind == "region" for n in graph.nodes):
         return graph
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op is project_op and inputs[0].op is custom:
             return inputs[0].inputs[node.attrs["index"]]
-        return node.op(*inputs, **node.attrs) if inputs else node
+        if node.op.kind == "region" and node.op is not custom:
+            inside = {k: erase(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+            return builder.make(node.op, inputs, inside)
+        return with_inputs(node, inputs)
 
     return rebuild(graph, rewrite)

@@ -1,7 +1,7 @@
 """What a loop has to record for its reverse: a cut of least weight through its body.
 
-The reverse reads some values of the body (the *wanted*). They can be computed again from the number of
-the iteration and the loop's operands, which are at hand; from values that were carried; and from
+The reverse reads some values of the body (the *wanted*). They can be computed again from the number
+of the iteration and the loop's operands, which are at hand; from values that were carried; and from
 results too costly to compute twice. Of the last two it needs a record. The cheapest set of records
 that suffices separates these sources from what is wanted: a minimal vertex cut, weighted by bytes.
 Of several such sets it is the one nearest to what is wanted, which saves computing.
@@ -27,8 +27,10 @@ def is_costly(node: Node) -> bool:
     if kind == "region":
         return _loops(node) and not node.attrs.get("recompute") and not _has_tape(node)
     if kind in ("reduce", "call"):
-        return sum(i.type.size for i in node.inputs) > SMALL and node.type is not None and (
-            kind == "reduce" or _is_large(node)
+        return (
+            sum(i.type.size for i in node.inputs) > SMALL
+            and node.type is not None
+            and (kind == "reduce" or _is_large(node))
         )
     return False
 
@@ -46,9 +48,7 @@ def _is_large(node: Node) -> bool:
     return isinstance(node.type, TensorType) and node.type.size > SMALL
 
 
-def minimal_cut(
-    wanted: Iterable[Node], carried: Iterable[Node], costly: bool = True
-) -> list[Node]:
+def minimal_cut(wanted: Iterable[Node], carried: Iterable[Node], costly: bool = True) -> list[Node]:
     """The values to record, in the order of computation, so that all `wanted` can be computed again
     where `carried` are not at hand. Unless `costly`, everything is cheap.
     """

@@ -11,6 +11,7 @@ from jitgrad.ir.node import Graph, Node, project, substitute
 from jitgrad.primitives.control import Parts, inner, parts, position
 from jitgrad.primitives.declare import zeros
 
+
 def pushed(node: Node, tangents: Sequence[Any]) -> Any:
     """The tangents of a loop's results: a loop over values and tangents."""
     attrs, body = node.attrs, node.attrs["body"]
@@ -28,9 +29,7 @@ def pushed(node: Node, tangents: Sequence[Any]) -> Any:
     }
     while True:
         found = push(body.outputs, seeds)
-        more = [
-            x for x, t in zip(own.carry, found) if x not in seeds and not is_zero(t)
-        ]
+        more = [x for x, t in zip(own.carry, found) if x not in seeds and not is_zero(t)]
         if not more:
             break
         seeds.update({x: position("u", own.carry.index(x), x.type) for x in more})

@@ -35,8 +35,9 @@ class loop:
 
     k counts the iterations from 0; with `reverse` they run from the last to the first. Slices are
     stacked along a leading axis, or tapes; so are records. Results: the last carries, the records,
-    and, if there is a test, the number of iterations. More than `limit` of them, if it is not 0, are
-    an error. With `recompute` a reverse outside of it runs it again rather than recording results.
+    and, if there is a test, the number of iterations. More than `limit` of them, if it is not 0,
+    are an error. With `recompute` a reverse outside of it runs it again rather than recording
+    results.
     """
 
     infer = loop_type

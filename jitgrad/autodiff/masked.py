@@ -11,16 +11,17 @@ from jitgrad.ir.node import Graph, Node, full, project, substitute
 from jitgrad.ir.types import TapeType, TensorType
 from jitgrad.primitives.control import (
     COUNT,
-    Parts,
     any_of,
     choose,
+    exchanged,
     inner,
     largest,
     parts,
     position,
+    repeated,
 )
 from jitgrad.primitives.declare import zeros
-from jitgrad.primitives.shape import broadcast, lead, transpose
+from jitgrad.primitives.shape import lead
 
 
 class _Batch:
@@ -44,7 +45,7 @@ class _Batch:
         self.settle()
 
     def settle(self) -> None:
-        """Which carries vary from example to example; all of them do if examples can end earlier."""
+        """Which carries vary from example to example: all, if examples can end earlier."""
         before = -1
         while before != len(self.varies):
             before = len(self.varies)
@@ -94,21 +95,21 @@ class _Batch:
             for x, operand, flag in zip(xs, operands, flags, strict=True):
                 wide = x in self.varies
                 if where == "x" and flag and not isinstance(operand.type, TapeType):
-                    operand = _swap(operand)
+                    operand = exchanged(operand)
                 elif where == "c" and wide and not flag:
                     operand = lead(operand, self.size)
                 values[x] = new.add(where, self.wide(x.type) if wide else x.type, operand)
         test = self.attrs["test"]
-        count, attrs = self.given.count, {}
+        count = self.given.count
         mask = None
         if self.masked:
             counts = TensorType(COUNT.dtype, (self.size,))
-            ran = new.add("c", counts, zeros(counts))
+            new.add("c", counts, zeros(counts))  # how often each example ran
             if test is not None:
                 (mask,) = self.spread(test.outputs, self.tested(test, values))
             else:
                 limit = new.add("p", counts, count)
-                mask = broadcast(NUMBER, shape=counts.shape, dims=()) < limit
+                mask = repeated(NUMBER, counts.shape) < limit
                 count = largest(count)
         return self.finish(new, values, mask, count, test)
 
@@ -143,10 +144,7 @@ class _Batch:
         return self.results(made, len(carry), len(records))
 
     def new_test(self, test: Graph, new: Inputs, values: dict[Node, Node]) -> Graph:
-        if mask_free := not self.masked:
-            narrow = Parts(None, *(tuple(values[x] for x in xs) for xs in _groups(self.own)))
-            assert mask_free and all(a.type is b.type or b in self.varies for a, b in
-                                     zip(narrow.carry, self.own.carry, strict=True))  # fmt: skip
+        if not self.masked:
             return test_of_more(test, self.own, new, len(self.own.carry))
         (going,) = self.spread(test.outputs, self.tested(test, values))
         inputs = [NUMBER, *(x for x, _ in new.carry), *(x for x, _ in new.rest)]
@@ -159,20 +157,11 @@ class _Batch:
             found.append(part if x in self.varies else lead(part, self.size))
         for i in range(records):
             part = project(made, carried + i)
-            found.append(part if isinstance(part.type, TapeType) else _swap(part))
+            found.append(part if isinstance(part.type, TapeType) else exchanged(part))
         if self.attrs["test"] is not None:
             last = project(made, carried - 1) if self.masked else project(made, carried + records)
             found.append(last if self.masked else lead(last, self.size))
         return tuple(found)
-
-
-def _groups(own: Parts) -> tuple:
-    return own.carry, own.slices, own.rest
-
-
-def _swap(x: Node) -> Node:
-    """The first two axes exchanged."""
-    return transpose(x, perm=(1, 0, *range(2, x.ndim)))
 
 
 def batched_loop(

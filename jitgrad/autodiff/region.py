@@ -51,7 +51,7 @@ def is_zero(x: Any) -> bool:
 
 @dataclass(slots=True)
 class Inputs:
-    """The inputs of a new body, named by their place, and the loop's operands that belong to them."""
+    """The inputs of a new body, named by their place, and the operands that belong to them."""
 
     carry: list[tuple[Node, Any]] = field(default_factory=list)
     slices: list[tuple[Node, Any]] = field(default_factory=list)

@@ -14,6 +14,7 @@ from jitgrad.errors import TraceError, fail
 from jitgrad.ir.node import Graph, Node, builder, full, project_op, topological
 from jitgrad.ir.types import TapeType, TupleType
 from jitgrad.locate import Location
+from jitgrad.primitives.control import plus
 from jitgrad.primitives.declare import zeros
 
 
@@ -79,7 +80,7 @@ def _add(known: Any, more: Any) -> Any:
         from jitgrad.autodiff.region import add_tapes
 
         return add_tapes(known, more)
-    return known + more
+    return plus(known, more)
 
 
 def _depends_on(order: Sequence[Node], sources: set[Node]) -> set[Node]:

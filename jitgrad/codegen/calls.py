@@ -11,6 +11,7 @@ from jitgrad.codegen import cpu, products, rows
 from jitgrad.codegen.launch import Launch, copy, zero
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import block_count, lower
+from jitgrad.codegen.structured import structured, structured_scratch
 from jitgrad.ir.node import Graph, Node, input_node
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.access import Affine, strides
@@ -122,6 +123,8 @@ def _concat(step: Step) -> list[Launch]:
     return made
 
 
+CALLS |= {"gathered": structured}
+SCRATCH |= {"gathered": structured_scratch}
 CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
 CALLS |= {
     "matmul": products.matmul,

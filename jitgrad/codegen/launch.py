@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from jitgrad.codegen.loops import Kernel
 from jitgrad.passes.plan import Buffer
@@ -44,7 +45,8 @@ Pointer = Buffer | Part | Library | Status | Moving
 class Launch:
     """One kernel call: its source, the memory it gets, its integers, and its range [0, extent).
 
-    `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region.
+    `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region;
+    `faults` what a region's kernel can report.
     """
 
     source: str
@@ -53,6 +55,7 @@ class Launch:
     extent: int
     work: int
     kernel: Kernel | None = None
+    faults: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad.codegen.vecmath.table import NUMPY_NAMES
+
 
 @functools.cache
 def namespace_numba() -> dict[str, Any]:
@@ -17,6 +19,7 @@ def namespace_numba() -> dict[str, Any]:
         **_memory(),
         **_calls(),
         **_halves(),
+        **_tapes(),
         "gemm_f32": _gemm("f32"),
         "gemm_f64": _gemm("f64"),
     }
@@ -162,6 +165,52 @@ def _halves() -> dict[str, Any]:
     return {f.__name__: f for f in found}
 
 
+def _tapes() -> dict[str, Any]:
+    """Memory that grows. A tape is four words: address, bytes, rows, and one that is not used."""
+    from llvmlite import ir
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    word, table = ir.IntType(64), types.CPointer(types.int64)
+
+    def data(dtype: str, pointee: Any) -> Any:
+        result = types.CPointer(pointee)
+
+        def typer(typing, tape):
+            def emit(context, builder, signature, args):
+                address = builder.load(args[0], typ=word)
+                return builder.inttoptr(address, context.get_value_type(result))
+
+            return result(table), emit
+
+        typer.__name__ = typer.__qualname__ = f"{dtype}_tape"
+        return intrinsic(typer)
+
+    @intrinsic
+    def grow_tape(typing, tape, nbytes):
+        """Make room; 0 if there is no memory left."""
+
+        def emit(context, builder, signature, args):
+            ptr = ir.PointerType()
+            kind = ir.FunctionType(ptr, [ptr, word])
+            realloc = builder.module.globals.get("realloc")
+            realloc = realloc or ir.Function(builder.module, kind, "realloc")
+            old = builder.inttoptr(builder.load(args[0], typ=word), ptr)
+            new = builder.ptrtoint(builder.call(realloc, [old, args[1]]), word)
+            found = builder.icmp_unsigned("!=", new, word(0))
+            with builder.if_then(found):
+                builder.store(new, args[0])
+                size = builder.gep(args[0], [word(1)], source_etype=word)
+                builder.store(args[1], size)
+            return builder.zext(found, word)
+
+        return types.int64(table, types.int64), emit
+
+    pointees = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
+    made = {f"{d}_tape": data(d, getattr(types, name)) for d, name in pointees.items()}
+    return {**made, "grow_tape": grow_tape}
+
+
 def _gemm(dtype: str) -> Any:
     """BLAS's xGEMM at an address, with Fortran's calling convention: everything by pointer.
 
@@ -217,10 +266,37 @@ def namespace_python() -> dict[str, Any]:
 
     return {
         "f16_ptr": lambda ptrs, k: ptrs[k],
+        **_plain_tapes(),
         "unpack_f16": unpack_f16,
         "pack_f16": pack_f16,
         "round_f16": lambda x: _half(x).astype(np.float32),
     }
+
+
+def _plain_tapes() -> dict[str, Any]:
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.realloc.argtypes, libc.realloc.restype = (
+        [ctypes.c_void_p, ctypes.c_size_t],
+        ctypes.c_void_p,
+    )
+
+    def grow_tape(tape: Any, nbytes: int) -> int:
+        address = libc.realloc(int(tape[0]) or None, int(nbytes))
+        if address:
+            tape[0], tape[1] = address, nbytes
+        return int(bool(address))
+
+    def data(name: str) -> Any:
+        def at(tape: Any) -> Any:
+            raw = (ctypes.c_uint8 * int(tape[1])).from_address(int(tape[0])) if tape[0] else b""
+            return np.frombuffer(raw, name)
+
+        return at
+
+    names = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
+    return {**{f"{d}_tape": data(name) for d, name in names.items()}, "grow_tape": grow_tape}
 
 
 def _half(x: Any) -> Any:

@@ -6,8 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Graph, Node, constant_op, input_op, splat, topological
+from jitgrad.passes.dce import dce
+from jitgrad.passes.fold import fold
+from jitgrad.passes.pipeline import through
+from jitgrad.passes.ranges import Range, narrowed
+from jitgrad.passes.settle import settle
 from jitgrad.primitives.control import position
 
+ROUNDS = 3  # of passes over a new body
 DENSE = 16  # a constant array of more elements is an operand, so that regions hold scalars
 
 
@@ -81,3 +87,17 @@ def closed(
     mapped = dict(zip((*inputs, *free), places, strict=True))
     # An operand that is given twice is one node: the later place stands for both.
     return Graph(name, places, trace.substitute(outputs, mapped), trace.locs)
+
+
+def tidied(body: Graph, known: Mapping[Node, Range]) -> Graph:
+    """A body without what is plain from the range of its index, before it is differentiated: what a
+    reverse does not read it need not record.
+    """
+    for _ in range(ROUNDS):
+        before = body
+        body = narrowed(body, known)
+        for pass_ in (fold, settle, dce):
+            body = pass_(through(pass_, body))
+        if body is before:
+            break
+    return body

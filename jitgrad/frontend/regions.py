@@ -1,9 +1,9 @@
 """Branches and loops on Tensors: regions of the graph in a trace, plain Python outside of one.
 
-All functions here take flat lists of Tensors. In a trace they call the functions they are given once,
-on Tensors that stand for any values, and make one `cond` or `loop` of what these compute. What the
-functions use from around them becomes an operand; what they write to Parameters is carried along.
-`names` are those of the user's variables, for errors.
+All functions here take flat lists of Tensors. In a trace they call the functions they are given
+once, on Tensors that stand for any values, and make one `cond` or `loop` of what these compute.
+What the functions use from around them becomes an operand; what they write to Parameters is carried
+along. `names` are those of the user's variables, for errors.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from jitgrad.autodiff.loop import loop as loop_op
 from jitgrad.autodiff.region import attributes
 from jitgrad.errors import BranchError, CarryError, ConditionError, LimitError, fail
 from jitgrad.frontend.checkpoint import checkpointed
-from jitgrad.frontend.closing import closed, frontier_of_branch, frontier_of_loop
+from jitgrad.frontend.closing import closed, frontier_of_branch, frontier_of_loop, tidied
 from jitgrad.frontend.dispatch import apply, constant
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Node, builder, fresh_input, project
 from jitgrad.ir.types import bool_, int64
+from jitgrad.passes.ranges import LIMIT
 from jitgrad.primitives.control import COUNT, item_type, too_long
 from jitgrad.primitives.elementwise import add, floordiv, maximum, mul, neg, sub
 from jitgrad.primitives.index import take
@@ -47,7 +48,7 @@ def cond(
     """
     pred = truth(pred)
     trace = state.trace
-    if trace is None or pred._data is not None and pred._node is not None:
+    if trace is None or (pred._data is not None and pred._node is not None):
         chosen = then if bool(pred._array("used as a condition")) else orelse
         return tuple(chosen(*operands))
     given = [trace.read(x) for x in operands]
@@ -321,9 +322,7 @@ class _Loop:
                 break
             self.trace.forget(start)
             self.keys += more
-            self.carry += [
-                self.before.get(k) or self.trace.captures[k][1] for k in more
-            ]
+            self.carry += [self.before.get(k) or self.trace.captures[k][1] for k in more]
         self.writes = self.trace.resolve([self.trace.values[k] for k in self.keys])
         self.trace.forget(start)
         self.trace.values = dict(self.before)
@@ -362,6 +361,7 @@ class _Loop:
         inputs = [self.number, *self.stand_ins, *self.slices]
         free = frontier_of_loop([*outputs, *tests], inputs)
         body = closed(trace, "body", outputs, inputs, free, "kcxp", len(self.carry))
+        body = tidied(body, {body.inputs[0]: (0, (length or LIMIT) - 1)})
         test = None
         if tests:
             inputs = [self.number, *self.stand_ins]

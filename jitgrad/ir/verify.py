@@ -14,7 +14,19 @@ from jitgrad.ir.op import OPS
 from jitgrad.ir.text import line_of
 from jitgrad.ir.types import DType, TapeType, TensorType, TupleType
 
-ATTRIBUTES = (bool, int, float, str, type(None), DType, TensorType, TapeType, TupleType, Constant, Graph)
+ATTRIBUTES = (
+    bool,
+    int,
+    float,
+    str,
+    type(None),
+    DType,
+    TensorType,
+    TapeType,
+    TupleType,
+    Constant,
+    Graph,
+)
 
 
 def verify(graph: Graph) -> Graph:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from jitgrad.ir.types import int32, int64
 from jitgrad.ops import (
     activation,
-    control,
     conv,
     creation,
     decompose,
@@ -19,6 +18,7 @@ from jitgrad.ops import (
     gathering,
     joining,
     linalg,
+    loops,
     loss,
     norms,
     random,
@@ -51,7 +51,7 @@ PLAIN: dict[str, Callable] = {
     "ExpandDims": shaping.expand_dims, "Expm1": e.expm1, "Eye": creation.eye,
     "FastGeLU": activation.fast_gelu, "Fill": creation.fill_, "Flatten": shaping.flatten,
     "Floor": e.floor, "FloorDiv": e.floor_divide, "FloorMod": e.remainder, "Fmax": special.fmax,
-    "Fmin": special.fmin, "ForiLoop": control.fori_loop, "GatherD": gathering.gather_d,
+    "Fmin": special.fmin, "ForiLoop": loops.fori_loop, "GatherD": gathering.gather_d,
     "GatherNd": gathering.gather_nd, "Greater": c.gt, "GreaterEqual": c.ge,
     "HSigmoid": activation.hardsigmoid, "HSwish": activation.hardswish,
     "Heaviside": special.heaviside, "Hypot": special.hypot, "Identity": state.identity,
@@ -70,7 +70,7 @@ PLAIN: dict[str, Callable] = {
     "Rank": state.rank, "ReLU": activation.relu, "ReLU6": activation.relu6, "Real": special.real,
     "RealDiv": e.div, "Reciprocal": e.reciprocal, "Reshape": shaping.reshape,
     "RightShift": c.bitwise_right_shift, "Rint": e.rint, "Round": e.round, "Rsqrt": e.rsqrt,
-    "ScalarToTensor": state.scalar_to_tensor, "Scan": control.scan,
+    "ScalarToTensor": state.scalar_to_tensor, "Scan": loops.scan,
     "ScatterNd": gathering.scatter_nd, "SeLU": activation.selu, "Select": c.where,
     "Shape": state.shape, "SiLU": activation.silu, "Sigmoid": e.sigmoid, "Sign": e.sign,
     "Sin": e.sin, "Sinc": special.sinc, "Sinh": e.sinh, "Size": state.size,
@@ -91,7 +91,7 @@ PLAIN: dict[str, Callable] = {
     "UnsortedSegmentMax": gathering.unsorted_segment_max,
     "UnsortedSegmentMin": gathering.unsorted_segment_min,
     "UnsortedSegmentProd": gathering.unsorted_segment_prod,
-    "UnsortedSegmentSum": gathering.unsorted_segment_sum, "WhileLoop": control.while_loop,
+    "UnsortedSegmentSum": gathering.unsorted_segment_sum, "WhileLoop": loops.while_loop,
     "Xdivy": special.xdivy, "Xlogy": loss.xlogy, "Zeros": creation.zeros,
     "ZerosLike": creation.zeros_like,
 }  # fmt: skip

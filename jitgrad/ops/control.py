@@ -1,4 +1,4 @@
-"""Loops as functions, functions over nests, and functions with a gradient of the user's own."""
+"""Functions over nests, and functions with a gradient of the user's own."""
 
 from __future__ import annotations
 
@@ -9,51 +9,8 @@ from typing import Any
 
 from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.frontend.custom import with_custom_vjp
-from jitgrad.ops.indexing import getitem
-from jitgrad.ops.joining import stack
-from jitgrad.ops.promote import copied, static, tensor
+from jitgrad.ops.promote import copied, tensor
 from jitgrad.tensor import Parameter, Tensor
-
-# --- loops --------------------------------------------------------------------------------------
-
-
-def while_loop(cond_func, loop_func, init_val):
-    """``while cond_func(v): v = loop_func(v)``, from init_val; returns the last v."""
-    value = init_val
-    while bool(cond_func(value)):
-        value = loop_func(value)
-    return value
-
-
-def fori_loop(lower, upper, loop_func, init_val, unroll=True):
-    """``for i in range(lower, upper): v = loop_func(i, v)``, from init_val; returns the last v."""
-    lower, upper = (int(static("fori_loop", "bound", v)) for v in (lower, upper))
-    value = init_val
-    for i in builtins.range(lower, upper):
-        value = loop_func(i, value)
-    return value
-
-
-def scan(loop_func, init, xs, length=None, unroll=True):
-    """``for x in xs: carry, y = loop_func(carry, x)``; returns the last carry and all y.
-
-    Args:
-        xs: a list or tuple, a Tensor whose first axis is run over, or None with a `length`. The y
-            come back as a list, or, for a Tensor, as a Tensor.
-    """
-    if xs is None and length is None:
-        raise fail(ArgumentError, "scan got neither xs nor a length")
-    count = len(xs) if xs is not None else length
-    if length is not None and count < length:
-        raise fail(ArgumentError, f"scan got {count} elements for length {length}")
-    carry, results = init, []
-    for i in builtins.range(count if length is None else length):
-        part = None if xs is None else getitem(xs, i) if isinstance(xs, Tensor) else xs[i]
-        carry, result = loop_func(carry, part)
-        results.append(result)
-    joined = isinstance(xs, Tensor) and all(isinstance(r, Tensor) for r in results) and results
-    return carry, stack(results) if joined else results
-
 
 # --- functions over nests -----------------------------------------------------------------------
 
@@ -222,5 +179,4 @@ class HookBackward:
 
 __all__ = [
     "HookBackward", "HyperMap", "InsertGradientOf", "Map", "MultitypeFuncGraph", "Partial",
-    "fori_loop", "scan", "while_loop",
 ]  # fmt: skip

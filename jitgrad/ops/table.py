@@ -18,6 +18,7 @@ from jitgrad.ops import (
     image,
     joining,
     linalg,
+    loops,
     loss,
     norms,
     random,
@@ -34,16 +35,17 @@ from jitgrad.ops import (
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
     searching, creation, linalg, einstein, decompose, activation, norms, loss, conv, image,
-    slicing, random, state, control, classes,
+    slicing, random, state, control, loops, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
 INTERNAL = {
-    "Partial", "argument", "atleast", "average_pool", "broadcasted", "combine", "diagonal_places",
-    "draw", "draw_uniform", "factors", "fill_", "flipped", "fori_loop", "indices_of", "log1pexp",
-    "maximum_pool", "nd_key", "padded", "paddings", "pair", "permuted", "product", "promote_types",
-    "range_", "reduce_loss", "reshaped", "running_product", "running_sum", "scan", "slice_",
-    "sliced", "solved", "to_dtype", "transposed", "truth", "while_loop", "written",
+    "Partial", "argument", "as_tensor", "atleast", "average_pool", "broadcasted", "combine",
+    "diagonal_places", "draw", "draw_uniform", "factors", "fill_", "flipped", "fori_loop",
+    "indices_of", "log1pexp", "maximum_pool", "nd_key", "padded", "paddings", "pair",
+    "permuted", "product", "promote_types", "range_", "reduce_loss", "reshaped",
+    "running_product", "running_sum", "scan", "slice_", "sliced", "solved", "to_dtype",
+    "transposed", "truth", "while_loop", "written",
 }  # fmt: skip
 
 # Other names of functions.
@@ -66,14 +68,14 @@ ALSO: dict[str, str] = {
 # Functions whose public name a module's own name would hide from Python, or that it shares.
 RENAMED: dict[str, Any] = {
     "fill": creation.fill_,
-    "fori_loop": control.fori_loop,
+    "fori_loop": loops.fori_loop,
     "range": creation.range_,
     "slice": slicing.slice_,
     "tensor_slice": slicing.slice_,
-    "scan": control.scan,
+    "scan": loops.scan,
     "tensor_dot": linalg.tensordot,
     "tensordot": linalg.tensordot,
-    "while_loop": control.while_loop,
+    "while_loop": loops.while_loop,
     "Partial": control.Partial,
     "partial": control.Partial(),
 }

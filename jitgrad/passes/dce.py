@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+
+from jitgrad.autodiff.branch import cond
+from jitgrad.autodiff.loop import loop
 from jitgrad.ir.node import (
     Graph,
     Node,
@@ -14,10 +18,16 @@ from jitgrad.ir.node import (
 )
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TupleType
-from jitgrad.primitives.control import fused
+from jitgrad.passes.narrow import Results, narrowed_cond, narrowed_loop
+from jitgrad.primitives.control import fused, gathered
 
 # Regions whose inputs and results are those of one graph, and the attribute that holds it.
-BODIES: dict[Op, str] = {fused: "body"}
+BODIES: dict[Op, str] = {fused: "body", gathered: "body"}
+# Other regions, and what makes them with fewer results.
+NARROW: dict[Op, Callable[[Node, Sequence[Node], Iterable[int]], Results | None]] = {
+    loop: narrowed_loop,
+    cond: narrowed_cond,
+}
 
 
 def dce(graph: Graph) -> Graph:
@@ -31,10 +41,20 @@ def dce(graph: Graph) -> Graph:
         for node, indices in read.items()
         if node.op in BODIES and len(indices) < len(node.type.items)
     }
-    if not kept:
+    regions = {node for node in read if node.op in NARROW}
+    if not kept and not regions:
         return graph
+    results: dict[Node, Results] = {}
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node in regions:
+            found = NARROW[node.op](node, inputs, read[node])
+            if found is None:
+                return with_inputs(node, inputs)
+            results[node] = found
+            return node  # nobody asks for it: its results are in `results`
+        if node.op is project_op and node.inputs[0] in results:
+            return results[node.inputs[0]][node.attrs["index"]]
         if node in kept:
             return _narrowed(node, inputs, kept[node])
         if node.op is project_op and node.inputs[0] in kept:

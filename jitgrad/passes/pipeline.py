@@ -16,6 +16,9 @@ from jitgrad.ir.verify import verify
 from jitgrad.passes.cse import cse
 from jitgrad.passes.dce import dce
 from jitgrad.passes.fold import fold
+from jitgrad.passes.merge import merge
+from jitgrad.passes.ranges import ranges
+from jitgrad.passes.settle import settle
 from jitgrad.passes.simplify import simplify
 from jitgrad.passes.stabilize import stabilize
 
@@ -27,10 +30,13 @@ PASSES: dict[str, Pass] = {
     "fold": fold,
     "simplify": simplify,
     "stabilize": stabilize,
+    "merge": merge,
+    "ranges": ranges,
+    "settle": settle,
     "dce": dce,
 }
 # Constants first: gradient graphs are full of them, and rules look for numbers.
-DEFAULT = ("cse", "fold", "simplify", "fold", "stabilize", "dce")
+DEFAULT = ("merge", "ranges", "settle", "cse", "fold", "simplify", "fold", "stabilize", "dce")
 ROUNDS = 4
 
 
@@ -55,7 +61,7 @@ def optimize(graph: Graph, passes: Sequence[str] = DEFAULT, watch: Watch | None 
 def run_pass(name: str, graph: Graph) -> Graph:
     """One pass over a graph and its regions: verified, dumped and reported as the settings say."""
     start = time.perf_counter()
-    result = PASSES[name](_in_regions(PASSES[name], graph))
+    result = PASSES[name](through(PASSES[name], graph))
     if config.get("verify"):
         verify(result)
     if result is not graph:
@@ -69,14 +75,14 @@ def run_pass(name: str, graph: Graph) -> Graph:
     return result
 
 
-def _in_regions(pass_: Pass, graph: Graph) -> Graph:
-    """The pass applied to the graphs that nodes have as attributes."""
+def through(pass_: Pass, graph: Graph) -> Graph:
+    """The pass applied to the graphs that nodes have as attributes, the innermost first."""
     if not any(n.op.kind == "region" for n in graph.nodes):
         return graph
 
     def inside(value: object) -> object:
         if isinstance(value, Graph):
-            return pass_(_in_regions(pass_, value))
+            return pass_(through(pass_, value))
         return tuple(map(inside, value)) if isinstance(value, tuple) else value
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:

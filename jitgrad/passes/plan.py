@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jitgrad.ir.node import Graph, Node, constant_op, project_op
-from jitgrad.ir.types import TupleType
+from jitgrad.ir.types import TapeType, TupleType
 from jitgrad.passes.schedule import schedule
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
@@ -29,6 +29,7 @@ class Buffer:
     at: int = -1
     first: int = -1  # the step that writes it
     last: int = -1  # the last step that reads it
+    tape: bool = False  # a tape's descriptor: keeps its place at the beginning of the arena
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +56,7 @@ class Plan:
     outputs: list[Buffer]
     constants: list[np.ndarray]
     arena: int  # bytes
+    tapes: int = 0  # bytes at the beginning of the arena that are descriptors of tapes
 
     def __str__(self) -> str:
         lines = [f"plan @{self.graph.name}: {len(self.steps)} steps, arena {self.arena} bytes"]
@@ -87,6 +89,7 @@ class Planner:
         }
         self.constants: list[np.ndarray] = []
         self.steps: list[Step] = []
+        self.tapes = 0
 
     # --- buffers and steps ---
 
@@ -108,9 +111,11 @@ class Planner:
                 continue
             types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
             reads = tuple(self.buffer(i) for i in node.inputs)
-            writes = tuple(Buffer(t.nbytes, first=len(self.steps)) for t in types)
+            now = len(self.steps)
+            writes = tuple(Buffer(t.nbytes, first=now, tape=isinstance(t, TapeType)) for t in types)
             scratch = tuple(
-                Buffer(n, first=len(self.steps), last=len(self.steps)) for n in self.scratch(node)
+                Buffer(TapeType.nbytes if n < 0 else n, first=now, last=now, tape=n < 0)
+                for n in self.scratch(node)
             )
             self.values[node] = writes
             for read in reads:
@@ -204,11 +209,16 @@ class Planner:
     def allocate(self) -> int:
         """First fit by liveness; returns the size of the arena."""
         arena = Arena()
+        for step in self.steps:
+            for buffer in (*step.writes, *step.scratch):
+                if buffer.tape:
+                    buffer.at = arena.take(buffer.nbytes)
+        self.tapes = arena.size
         shared: dict[Buffer, Buffer] = {}
         end: dict[int, list[Buffer]] = {}
         for position, step in enumerate(self.steps):
             for index, buffer in enumerate((*step.writes, *step.scratch)):
-                if buffer.home != "arena":
+                if buffer.home != "arena" or buffer.tape:
                     continue
                 if index in step.alias and step.reads[step.alias[index]].home == "arena":
                     old = step.reads[step.alias[index]]
@@ -228,7 +238,7 @@ def may_alias(step: Step, result: int, old: Buffer) -> bool:
     result, and never again.
     """
     node = step.node
-    if node is None or node.op.kind != "region" or step.reads.count(old) != 1:
+    if node is None or "domain" not in node.attrs or step.reads.count(old) != 1:
         return False
     body = node.attrs["body"]
     source, target = body.inputs[step.reads.index(old)], body.outputs[result]
@@ -296,4 +306,5 @@ def plan(
     planner.settle_updates()
     planner.reuse_in_place()
     arena = planner.allocate()
-    return Plan(graph, planner.steps, planner.inputs, outputs, planner.constants, arena)
+    found = planner.steps, planner.inputs, outputs, planner.constants, arena, planner.tapes
+    return Plan(graph, *found)

@@ -1,7 +1,7 @@
 """Regions: ops whose meaning is a graph of their own. `fused` is declared here.
 
-Of `cond` and `loop` this is what types and values ask for; their declarations, with the derivatives,
-are in `jitgrad.autodiff.branch` and `jitgrad.autodiff.loop`.
+Of `cond` and `loop` this is what types and values ask for; their declarations, with the
+derivatives, are in `jitgrad.autodiff.branch` and `jitgrad.autodiff.loop`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import numpy as np
 
 from jitgrad.errors import BranchError, IRError, LimitError, fail
 from jitgrad.ir.interp import interpret
-from jitgrad.ir.node import Graph, Node, input_node
+from jitgrad.ir.node import Graph, Node, input_node, splat
 from jitgrad.ir.op import Attrs
 from jitgrad.ir.types import TapeType, TensorType, TupleType, Type, bool_, int64
-from jitgrad.primitives.declare import structural, zeros
+from jitgrad.primitives.block import dynamic_slice, dynamic_update_slice
+from jitgrad.primitives.declare import structural
 from jitgrad.primitives.elementwise import select
 from jitgrad.primitives.index import scatter
 from jitgrad.primitives.reduce import reduce_any, reduce_max
-from jitgrad.primitives.shape import broadcast
+from jitgrad.primitives.shape import broadcast, reshape, transpose
 
 T = TypeVar("T")
 COUNT = TensorType(int64, ())  # of the number of an iteration, and of iterations
@@ -46,6 +47,22 @@ class fused:
     def numpy(*arrays, body, domain, axes):
         results = interpret(body, arrays)
         return results[0] if len(results) == 1 else tuple(results)
+
+
+@structural("region")
+class gathered:
+    """One kernel: loops and branches, and the arithmetic on small arrays around them.
+
+    Made by the gather pass, after differentiation; the results are the body's outputs.
+    """
+
+    vjp = None
+
+    def infer(types, attrs) -> Type:
+        return TupleType(tuple(o.type for o in attrs["body"].outputs))
+
+    def numpy(*arrays, body):
+        return tuple(interpret(body, arrays))
 
 
 # --- branches -----------------------------------------------------------------------------------
@@ -190,18 +207,52 @@ def any_of(mask: Node) -> Node:
     return reduce_any(mask, axes=(0,))
 
 
+def repeated(x: Node, shape: tuple[int, ...]) -> Node:
+    """A scalar, repeated."""
+    return broadcast(x, shape=shape, dims=())
+
+
+def exchanged(x: Node) -> Node:
+    """The first two axes exchanged."""
+    return transpose(x, perm=(1, 0, *range(2, x.ndim)))
+
+
 def largest(counts: Node) -> Node:
     """The maximum of a vector."""
     return reduce_max(counts, axes=(0,))
 
 
 def plus(total: Node, more: Node) -> Node:
-    """The sum of two values. What is scattered into zeros is scattered into the total instead, which
-    in a loop is done in place.
+    """The sum of two values. What is put into zeros is added to the total in its place instead,
+    which a loop does in memory.
     """
-    if more.op is scatter and more.attrs["mode"] == "add" and more.inputs[0] is zeros(more.type):
-        return scatter(total, *more.inputs[1:], mode="add")
-    return total + more
+    if not _is_put(more):
+        if not _is_put(total):
+            return total + more
+        total, more = more, total
+    if more.op is reshape:
+        flat = plus(reshape(total, shape=more.inputs[0].shape), more.inputs[0])
+        return reshape(flat, shape=more.shape)
+    _, *rest = more.inputs
+    if more.op is scatter:
+        return scatter(total, *rest, mode="add")
+    update, *starts = rest
+    part = dynamic_slice(total, *starts, sizes=update.shape)
+    return dynamic_update_slice(total, part + update, *starts)
+
+
+def _is_put(node: Node) -> bool:
+    """Whether a value is zero but for a few places that are set or added to."""
+    if node.op is reshape:
+        return _is_put(node.inputs[0])
+    if node.op is not dynamic_update_slice and (node.op is not scatter or not _adds(node)):
+        return False
+    number = splat(node.inputs[0])
+    return number is not None and number == 0
+
+
+def _adds(node: Node) -> bool:
+    return node.attrs["mode"] == "add"
 
 
 def position(stem: str, index: int, type: TensorType) -> Node:

@@ -13,14 +13,16 @@ from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
 from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status
+from jitgrad.codegen.structured import fits
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
+from jitgrad.passes.gather import gather
 from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import ALIGNMENT, Plan, plan
 from jitgrad.passes.widen import widen
-from jitgrad.runtime import blas, executor, loader, plain
+from jitgrad.runtime import blas, executor, faults, loader, plain, tapes
 
 _empty = np.empty
 HEAVY = 1 << 14  # elements of work from which releasing the GIL pays
@@ -36,7 +38,7 @@ class Executable:
         self.graph = graph
         dump("trace", graph)
         self.optimized = optimize(graph)
-        self.fused = fuse(optimize(orient(widen(self.optimized))))
+        self.fused = fuse(gather(optimize(orient(widen(self.optimized))), fits))
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch]] = [
             (position, launch)
@@ -87,11 +89,17 @@ class Executable:
     def _new_arena(self) -> np.ndarray:
         raw = np.empty(self.plan.arena + ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % ALIGNMENT
-        return raw[start : start + self.plan.arena]
+        arena = raw[start : start + self.plan.arena]
+        if self.plan.tapes:
+            tapes.own(arena, self.plan.tapes)
+        return arena
 
     def _report(self, status: int) -> None:
         value, step = divmod(status, 65536)
-        node = self.plan.steps[self.launches[step - 1][0]].node
+        position, launch = self.launches[step - 1]
+        if launch.faults:
+            raise faults.error(launch.faults, value)
+        node = self.plan.steps[position].node
         where = self.fused.locs.get(node) if node is not None else None
         name = node.op.name if node is not None else "copy"
         extent = node.inputs[0].shape[0] if node is not None else 0

@@ -1,0 +1,7 @@
+"""Regions as kernels: loops and branches over scalars, small arrays, and memory."""
+
+from __future__ import annotations
+
+from jitgrad.codegen.structured.kernel import fits, structured, structured_scratch
+
+__all__ = ["fits", "structured", "structured_scratch"]

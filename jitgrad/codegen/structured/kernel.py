@@ -1,0 +1,131 @@
+"""A region that is a step of a plan, as one kernel under the uniform signature."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jitgrad.codegen.launch import Launch, Status
+from jitgrad.codegen.structured.body import Body, indexed_inputs
+from jitgrad.codegen.structured.order import is_large
+from jitgrad.codegen.structured.scalars import is_pick, rule_for
+from jitgrad.codegen.structured.writer import (
+    INDENT,
+    SMALL,
+    Elements,
+    Fault,
+    Memory,
+    Tape,
+    Unsupported,
+    Value,
+    Writer,
+)
+from jitgrad.ir.node import Graph, Node, input_node, project, project_op
+from jitgrad.ir.types import TapeType, TensorType
+from jitgrad.passes.plan import Step
+from jitgrad.primitives.control import gathered, parts
+
+WORK = 1 << 14  # of a loop: nobody knows; enough to let other Python threads run
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """A region's kernel. `scratch`: bytes of working memory, or TAPE for a tape's descriptor."""
+
+    source: str
+    dims: tuple[int, ...]
+    scratch: tuple[int, ...]
+    faults: tuple[Fault, ...]
+    work: int
+
+
+def structured_scratch(node: Node) -> Sequence[int]:
+    """The working memory of a region's kernel."""
+    return lowered(node).scratch
+
+
+def structured(step: Step) -> list[Launch]:
+    """The launch of a region."""
+    assert step.node is not None
+    made = lowered(step.node)
+    pointers = (*step.reads, *step.writes, *step.scratch, Status())
+    return [Launch(made.source, pointers, made.dims, 1, made.work, faults=made.faults)]
+
+
+@functools.lru_cache(maxsize=512)
+def lowered(node: Node) -> Structured:
+    """The kernel of a `gathered` region; Unsupported if it is too much for one."""
+    graph: Graph = node.attrs["body"]
+    w, head = Writer(), []
+    names = [f"a{i}" for i in range(len(graph.inputs))]
+    names += [f"r{i}" for i in range(len(graph.outputs))]
+    w.counts["r"] = len(graph.outputs)
+    for i, (name, x) in enumerate(zip(names, (*graph.inputs, *graph.outputs), strict=True)):
+        kind = "i64" if isinstance(x.type, TapeType) else x.dtype.code
+        head.append(f"{name} = {kind}_ptr(ptrs, {i})")
+    values = _opened(w, graph, names)
+    homes: list[Memory | Tape] = []
+    body = Body(w, graph, values)
+    for name, o in zip(names[len(graph.inputs) :], graph.outputs, strict=True):
+        if isinstance(o.type, TapeType):
+            homes.append(Tape(name, o.type.item))
+        else:
+            homes.append(Memory(name, "", o.type, private=True))
+        if o.op is project_op:
+            body.places[o.inputs[0], o.attrs["index"]] = homes[-1]
+    for home, result in zip(homes, body.write(), strict=True):
+        if isinstance(home, Memory):
+            w.copy(home, result)
+    source = _source(head, len(names), w)
+    dims, scratch = tuple(w.parameters.values), tuple(w.scratch)
+    return Structured(source, dims, scratch, tuple(w.faults), WORK)
+
+
+def _opened(w: Writer, graph: Graph, names: list[str]) -> dict[Node, Value]:
+    """The operands: small ones in variables, unless they are read at computed places."""
+    indexed, stacks = indexed_inputs(graph), _stacks(graph)
+    values: dict[Node, Value] = {}
+    for x, name in zip(graph.inputs, names):
+        if isinstance(x.type, TapeType):
+            values[x] = Tape(name, x.type.item)
+            continue
+        memory = Memory(name, "", x.type)
+        in_memory = is_large(x) or x in indexed or x in stacks
+        values[x] = memory if in_memory else Elements(w.elements(memory), x.type)
+    return values
+
+
+def _stacks(graph: Graph) -> set[Node]:
+    """What loops run over."""
+    loops = [n for n in graph.nodes if "carried" in n.attrs]
+    return {x for n in loops for x in parts(n.attrs, n.inputs).slices}
+
+
+def fits(node: Node) -> bool:
+    """Whether a node can be part of a structured kernel."""
+    if node.op.kind != "region":
+        small = isinstance(node.type, TensorType) and node.type.size <= SMALL
+        return small and (is_pick(node) or rule_for(node) is not None)
+    inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(node.inputs)]
+    inside = node.op(*inputs, **node.attrs)
+    outputs = [project(inside, i) for i in range(len(node.type.items))]
+    try:
+        lowered(gathered(*inputs, body=Graph("body", inputs, outputs)))
+    except Unsupported:
+        return False
+    return True
+
+
+def _source(head: list[str], count: int, w: Writer) -> str:
+    lines = list(head)
+    for i, (name, pointer) in enumerate(w.scratch_names):
+        lines.append(f"{name} = {pointer}(ptrs, {count + i})")
+    lines.append(f"status = i64_ptr(ptrs, {count + len(w.scratch_names)})")
+    text = "\n".join(w.lines)
+    used = set(re.findall(r"\w+", text))
+    lines = [line for line in lines if line.split(" ")[0] in used]
+    lines += [f"{p} = dims[{i}]" for i, p in enumerate(w.parameters.names) if p in used]
+    text = "\n".join([*(INDENT + line for line in lines), text])
+    return f"def kernel(ptrs, dims, lo, hi):\n{text}\n"

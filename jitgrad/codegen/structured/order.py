@@ -1,0 +1,122 @@
+"""The order of a region's nodes: readers of an array come before it is overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jitgrad.codegen.structured.indexed import READS, WRITES
+from jitgrad.codegen.structured.writer import SMALL
+from jitgrad.ir.node import Graph, Node, project_op
+from jitgrad.ir.types import TensorType
+from jitgrad.passes.access import keeps_order
+from jitgrad.primitives.control import parts
+
+
+def is_large(node: Node) -> bool:
+    """Whether a value is too large to be held in variables."""
+    return isinstance(node.type, TensorType) and node.type.size > SMALL
+
+
+def overwritten(node: Node) -> tuple[Node, ...]:
+    """The operands in whose memory a node leaves its results, if it may."""
+    if node.op.name in WRITES:
+        return (node.inputs[0],)
+    if "carried" in node.attrs:
+        return parts(node.attrs, node.inputs).carry
+    if "orelse" in node.attrs:
+        return tuple(dict.fromkeys(i for i in targets(node) if i is not None))
+    return ()
+
+
+def targets(node: Node) -> tuple[Node | None, ...]:
+    """For each result of a branch the operand in whose memory both sides leave it, if one."""
+    found = []
+    for a, b in zip(node.attrs["then"].outputs, node.attrs["orelse"].outputs, strict=True):
+        ends = [root(a, node.attrs["then"]), root(b, node.attrs["orelse"])]
+        one = ends[0] is not None and ends[0] == ends[1] and (is_large(a) or in_place(a))
+        found.append(node.inputs[1 + ends[0]] if one else None)  # type: ignore[operator]
+    return tuple(found)
+
+
+def in_place(node: Node) -> bool:
+    """Whether a value is the result of writing into another."""
+    return node.op.name in WRITES or (
+        node.op is project_op and node.inputs[0].op.kind == "region" and is_large(node)
+    )
+
+
+def root(node: Node, graph: Graph) -> int | None:
+    """The input of a graph in whose memory a value is, after all writing in place."""
+    while node not in graph.inputs:
+        below = _before(node)
+        if below is None:
+            return None
+        node = below
+    return graph.inputs.index(node)
+
+
+def _before(node: Node) -> Node | None:
+    """The value whose memory a value takes over."""
+    if keeps_order(node) or node.op.name in WRITES:
+        return node.inputs[0]
+    if node.op is not project_op or node.inputs[0].op.kind != "region":
+        return None
+    region, index = node.inputs[0], node.attrs["index"]
+    if "carried" in region.attrs:
+        carry = parts(region.attrs, region.inputs).carry
+        return carry[index] if index < len(carry) else None
+    return targets(region)[index]
+
+
+def viewed(node: Node) -> Node:
+    """What a value is a view of: the same memory, or a part of it."""
+    while keeps_order(node) or (is_large(node) and node.op.name in READS):
+        node = node.inputs[0]
+    return node
+
+
+def scheduled(graph: Graph, indexed: Mapping[Node, bool]) -> tuple[list[Node], set[tuple]]:
+    """The nodes in order, and the (writer, operand) pairs that need a copy, because the old value
+    is read after it would be overwritten. `indexed`: small values that are in memory nevertheless.
+    """
+    readers: dict[Node, list[Node]] = {}
+    for node in graph.nodes:
+        if viewed(node) is node:
+            for i in dict.fromkeys(viewed(i) for i in node.inputs):
+                readers.setdefault(i, []).append(node)
+    results = {viewed(o) for o in graph.outputs}
+    writes = {
+        node: [(old, [r for r in readers.get(viewed(old), ()) if r is not node]) for old in olds]
+        for node in graph.nodes
+        if (olds := [o for o in overwritten(node) if is_large(o) or o in indexed])
+    }
+    before = {node: [r for _, others in pairs for r in others] for node, pairs in writes.items()}
+    order = _sorted(graph, before)
+    places = {n: i for i, n in enumerate(order)}
+    copies = {
+        (node, old)
+        for node, pairs in writes.items()
+        if node in places
+        for old, others in pairs
+        if viewed(old) in results or any(places.get(r, -1) > places[node] for r in others)
+    }
+    return order, copies
+
+
+def _sorted(graph: Graph, before: Mapping[Node, list[Node]]) -> list[Node]:
+    """The nodes, inputs before users, and as far as possible those in `before` first."""
+    order: list[Node] = []
+    seen: dict[Node, bool] = {}  # False while what a node needs is being listed
+    stack = [*reversed(graph.outputs)]
+    while stack:
+        node = stack[-1]
+        if node in seen:
+            stack.pop()
+            if not seen[node]:
+                seen[node] = True
+                order.append(node)
+            continue
+        seen[node] = False
+        stack += [n for n in before.get(node, ()) if n not in seen]
+        stack += [n for n in reversed(node.inputs) if n not in seen]
+    return order

@@ -1,0 +1,113 @@
+"""Ops on arrays whose elements are variables: each element is a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from jitgrad.codegen.scalar import accumulate, convert, expression, identity, literal
+from jitgrad.codegen.structured.writer import SMALL, Elements, Memory, Value, Writer
+from jitgrad.ir.node import Node
+from jitgrad.ir.types import TensorType
+
+MOST = 1 << 20  # elements that are looked at to find where those of a small result come from
+
+
+def constant(array: np.ndarray, type: TensorType) -> Elements:
+    """A literal."""
+    flat = np.broadcast_to(array, type.shape).reshape(-1)
+    return Elements(tuple([literal(x, type.dtype) for x in flat]), type)
+
+
+def elementwise(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
+    """One line an element."""
+    columns = [w.elements(x) for x in operands]
+    texts = []
+    for row in zip(*columns, strict=True):
+        if not node.op.scalar:  # a cast
+            text = convert(row[0], node.inputs[0].dtype, node.dtype)
+        else:
+            text = expression(node.op, row, node.inputs[-1].dtype, node.dtype)
+        texts.append(text if text in row else w.let(text))
+    return Elements(tuple(texts), node.type)
+
+
+def is_pick(node: Node) -> bool:
+    """Whether a node picks a few elements out of a large array, always the same."""
+    if node.op.kind != "view" or node.type.size > SMALL:
+        return False
+    return SMALL < node.inputs[0].type.size <= MOST
+
+
+def picked(w: Writer, node: Node, source: Memory) -> Value:
+    """Elements of an array in memory."""
+    (x,) = node.inputs
+    labels = np.arange(x.type.size).reshape(x.shape)
+    found = np.asarray(node.op.numpy(labels, **node.attrs)).reshape(-1)
+    texts = [w.load(source, "0" if i == 0 else w.number(int(i))) for i in found]
+    return Elements(tuple(texts), node.type)
+
+
+def moved(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
+    """An op whose result's elements are elements of its operands, or zeros: the op applied to
+    labels says which.
+    """
+    texts = ["0"]
+    labels = []
+    for value, x in zip(operands, node.inputs, strict=True):
+        count = len(texts)
+        labels.append(np.arange(count, count + x.type.size).reshape(x.shape))
+        texts += w.elements(value)
+    texts[0] = literal(np.asarray(0), node.dtype)
+    found = np.asarray(node.op.numpy(*labels, **node.attrs)).reshape(-1)
+    return Elements(tuple([texts[i] for i in found]), node.type)
+
+
+def reduced(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
+    """A reduction, element after element."""
+    (x,), axes = node.inputs, node.attrs["axes"]
+    texts = w.elements(operands[0])
+    places = np.moveaxis(np.arange(x.type.size).reshape(x.shape), axes, range(-len(axes), 0))
+    rows = places.reshape(node.type.size, -1) if node.type.size else places.reshape(0, 0)
+    results = []
+    for row in rows:
+        total = identity(node.op, node.dtype) if len(row) == 0 else texts[row[0]]
+        for i in row[1:]:
+            total = w.let(accumulate(node.op, total, texts[i], node.dtype, in_memory=True))
+        results.append(total)
+    return Elements(tuple(results), node.type)
+
+
+def product(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
+    """A product of small matrices."""
+    a, b = (
+        np.array(w.elements(v), object).reshape(x.shape)
+        for v, x in zip(operands, node.inputs, strict=True)
+    )
+    zero = literal(np.asarray(0), node.dtype)
+    texts = []
+    for *batch, i, j in np.ndindex(node.shape):
+        row, column = a[(*batch, i)], b[(*batch, slice(None), j)]
+        total = zero
+        for x, y in zip(row, column, strict=True):
+            term = f"{x} * {y}" if total == zero else f"{total} + {x} * {y}"
+            narrow = node.dtype.is_int and node.dtype.size < 8
+            total = w.let(f"to_{node.dtype.code}({term})" if narrow else term)
+        texts.append(total)
+    return Elements(tuple(texts), node.type)
+
+
+Rule = Callable[[Writer, Node, Sequence[Value]], Value]
+# What a call does to elements.
+CALLS: dict[str, Rule] = {"pad": moved, "concat": moved, "matmul": product}
+KINDS: dict[str, Rule] = {"elementwise": elementwise, "view": moved, "reduce": reduced}
+
+
+def rule_for(node: Node) -> Rule | None:
+    """How a node is computed element by element, if it is small enough."""
+    if not isinstance(node.type, TensorType) or node.type.size > SMALL:
+        return None
+    if any(not isinstance(i.type, TensorType) or i.type.size > SMALL for i in node.inputs):
+        return None
+    return KINDS.get(node.op.kind) or CALLS.get(node.op.name)
