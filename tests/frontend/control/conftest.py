@@ -40,14 +40,16 @@ def check_equal(got: Any, want: Any) -> None:
             assert a == b
 
 
-@pytest.fixture
-def same() -> Callable[..., None]:
+@pytest.fixture(params=["interpreted", pytest.param("compiled", marks=pytest.mark.slow)])
+def same(request) -> Callable[..., None]:
     """Asserts that a function of Tensors does in a trace what it does eagerly: for each tuple of
     arguments, its results or the type of its exception, and gradients where it has any.
     """
 
+    jitted = interpreted if request.param == "interpreted" else ms.jit
+
     def check(function: Callable, *calls: tuple, gradient: bool = True) -> None:
-        traced = interpreted(function)
+        traced = jitted(function)
         for args in calls:
             try:
                 want = function(*args)
@@ -60,6 +62,6 @@ def same() -> Callable[..., None]:
             has = any(isinstance(x, Tensor) and x.dtype.is_float for x in tree.flatten(want)[0])
             if gradient and floats and has:
                 slope = ms.grad(function, tuple(floats))
-                check_equal(interpreted(slope)(*args), slope(*args))
+                check_equal(jitted(slope)(*args), slope(*args))
 
     return check
