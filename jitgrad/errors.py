@@ -34,6 +34,10 @@ class TraceError(JitgradError, RuntimeError):
     """Something that needs a value was asked of a traced Tensor."""
 
 
+class LeakError(TraceError):
+    """A traced Tensor that is stored where it outlives the function being compiled."""
+
+
 class TapeError(JitgradError, RuntimeError):
     """Misuse of the eager tape: freed graph, in-place change of a saved value, and the like."""
 

@@ -6,7 +6,10 @@ inputs of the graph when they are first read; writes to them become further outp
 
 from __future__ import annotations
 
+import collections
+import gc
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad import tree
-from jitgrad.errors import TraceError, fail
+from jitgrad.errors import LeakError, TraceError, fail
 from jitgrad.ir.node import (
     Graph,
     Node,
@@ -87,6 +90,48 @@ class Traced:
         return len(self.graph.outputs) - len(self.writes)
 
 
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A place that the function stored into: an attribute, a global, or the items of a container."""
+
+    holder: Any
+    attribute: str | None
+    where: Location | None
+
+    def found(self, trace: Trace) -> Tensor | None:
+        """A Tensor of the trace that is stored there, if there is one."""
+        content = self.holder
+        if self.attribute is not None:
+            table = content if isinstance(content, dict) else getattr(content, "__dict__", {})
+            content = table.get(self.attribute)
+        elif isinstance(content, (set, collections.deque)):
+            content = list(content)
+        tensors = [x for x in tree.flatten(content)[0] if isinstance(x, Tensor)]
+        return next((t for t in tensors if t._data is None and t._trace is trace), None)
+
+    def outlives(self, trace: Trace) -> bool:
+        """Whether it holds a Tensor of the trace, and somebody else still knows the holder."""
+        alone = 3  # this record, the argument of getrefcount, and the value on the stack
+        return self.found(trace) is not None and sys.getrefcount(self.holder) > alone - 1
+
+    def error(self, trace: Trace) -> Exception:
+        name = type(self.holder).__name__
+        place = f"a {name} that outlives the call"
+        if self.attribute is not None:
+            is_global = isinstance(self.holder, dict)
+            owner = "" if is_global else f" of a {name}"
+            place = f"the {'global' if is_global else 'attribute'} '{self.attribute}'{owner}"
+        tensor = self.found(trace)
+        assert tensor is not None
+        return fail(
+            LeakError,
+            f"a traced Tensor of type {tensor._type} is stored in {place}",
+            why="it has no value there: only what a compiled function returns has one",
+            instead="return it, or keep it in a Parameter",
+            where=self.where,
+        )
+
+
 class Trace:
     """What is known while a function is being traced."""
 
@@ -103,6 +148,7 @@ class Trace:
         self.trials = 0  # how many blocks are on trial, one inside of another
         self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
         self.decisions: list[tuple[Node, bool]] = []  # conditions that the trace went by
+        self.stores: dict[tuple, Store] = {}
         self.effects: list[Any] = []  # what is printed after each run
         self.events: list[Any] = []  # what became of control flow, for `explain`
         self.made: dict[Node, int] = {}  # the nodes that were noted, numbered
@@ -176,6 +222,27 @@ class Trace:
             raise no_value(tensor, asked)
         self.looked.setdefault(id(tensor), (tensor, tensor._version))
 
+    def unread(self) -> tuple[str, str]:
+        """Why the user's function that runs now was not converted, and the remedy; "" if it was."""
+        from jitgrad.frontend.control.build import unread
+
+        return unread()
+
+    def store(self, holder: Any, attribute: str | None) -> None:
+        """Note that something is stored in an object that may outlive the trace."""
+        key = id(holder), attribute
+        if key not in self.stores:
+            self.stores[key] = Store(holder, attribute, user_location())
+
+    def check_leaks(self) -> None:
+        """LeakError if a Tensor of this trace is stored where it outlives it."""
+        for collected in (False, True):
+            leaks = [s for s in self.stores.values() if s.outlives(self)]
+            if leaks and not collected:
+                gc.collect()  # what only refers to itself does not outlive anything
+        if leaks:
+            raise leaks[0].error(self)
+
     def forget(self, start: int) -> None:
         """A region is over: the nodes noted since `start` are not there outside of it."""
         while len(self.made) > start:
@@ -247,6 +314,7 @@ def trace(
         tensors = [_stand_in(a, n) for a, n in zip(arguments, inputs, strict=True)]
         with builder.recording(active.note):
             leaves, structure = tree.flatten(call(tensors))
+            active.check_leaks()
             nodes = [active.read(x) for x in leaves if isinstance(x, Tensor)]
     finally:
         state.trace = before

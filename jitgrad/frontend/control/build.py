@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import sys
 import types
 import weakref
 from typing import Any
@@ -16,6 +17,7 @@ from jitgrad.frontend.control.convert import Converter
 from jitgrad.frontend.control.expressions import RUN, Expressions, placed
 from jitgrad.frontend.control.source import Definition, NoSource, definition
 from jitgrad.frontend.guards import is_library
+from jitgrad.locate import BETWEEN, PACKAGE
 
 FACTORY, DEFINED = "jg_factory", "jg_function"  # the latter: its own name would hide a global
 made: dict[types.CodeType, types.CodeType | str] = {}  # the new code, or why there is none
@@ -39,6 +41,25 @@ def twin(function: types.FunctionType) -> types.FunctionType:
         twins[function] = code, new
     new.__defaults__, new.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
     return new
+
+
+def unread() -> tuple[str, str]:
+    """Why the user's function that runs now was not converted, and the remedy; "" if it was."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith((PACKAGE, *BETWEEN)):
+        frame = frame.f_back
+    if frame is None or frame.f_code in ours:
+        return "", ""
+    code = frame.f_code
+    if is_library(code.co_filename):
+        return (
+            f"{code.co_name} belongs to an installed package, whose functions run as they are",
+            "call it outside of the compiled function, or write this part with Tensors",
+        )
+    reason = why_not(code)
+    if not reason:
+        return "", ""
+    return f"{code.co_name} cannot be read: {reason}", "define it in a file"
 
 
 def why_not(code: types.CodeType) -> str:

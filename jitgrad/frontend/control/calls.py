@@ -92,6 +92,7 @@ def _builtin(function: Any) -> Any:
         if isinstance(owner, (*CONTAINERS, np.ndarray)) and function.__name__ in CHANGES:
             log = state.trace.log
             place = place_of(owner)
+            state.trace.store(owner, None)
             if log is not None and place is not None:
                 log.touch(place)
         return _with_twins(function)

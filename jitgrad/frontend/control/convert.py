@@ -172,6 +172,9 @@ class Converter:
         if isinstance(s, (*COMPOUND, ast.AsyncFor, ast.AsyncWith)):
             return self.in_place(s)
         out = self.with_hoisted([self.expressions.visit(s)])
+        if isinstance(s, ast.Global):
+            noted = call("outward", *[ast.Constant(n) for n in s.names])
+            out.append(placed(ast.Expr(noted), s))
         if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name):
             looked = call("augmented", thunk(name(s.target.id)), ast.Constant(s.target.id))
             out.insert(len(out) - 1, placed(ast.Expr(looked), s))

@@ -170,7 +170,11 @@ def augmented(getter: Thunk, name: str) -> None:
 
 def touch(thing: Any, attribute: str | None = None) -> Any:
     """The thing itself, which is about to be changed in place."""
-    log = state.trace.log if state.trace is not None else None
+    trace = state.trace
+    if trace is None:
+        return thing
+    trace.store(thing, attribute)
+    log = trace.log
     if log is None:
         return thing
     if attribute is None:
@@ -182,8 +186,16 @@ def touch(thing: Any, attribute: str | None = None) -> Any:
     return thing
 
 
+def outward(*names: str) -> None:
+    """The function binds globals of these names."""
+    if state.trace is not None:
+        table = sys._getframe(1).f_globals
+        for name in names:
+            state.trace.store(table, name)
+
+
 __all__ = [
     "BREAK", "CONTINUE", "Return", "Variables", "augmented", "bound", "branch", "callee", "chain",
-    "choose", "contains", "every", "for_loop", "negate", "some", "text", "then", "touch", "value",
+    "choose", "contains", "every", "for_loop", "negate", "some", "outward", "text", "then", "touch", "value",
     "while_loop",
 ]  # fmt: skip
