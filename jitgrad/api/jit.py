@@ -16,7 +16,7 @@ from jitgrad.api.points import title
 from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
 from jitgrad.autodiff.custom import erase
-from jitgrad.errors import DTypeError, fail
+from jitgrad.errors import DTypeError, LeakError, fail
 from jitgrad.frontend import graphcall
 from jitgrad.frontend.control import converted
 from jitgrad.frontend.guards import PLAIN, guards_of, is_cell
@@ -160,7 +160,17 @@ class Compiled:
         def call(stand_ins: list[Tensor]) -> Any:
             filled = [stand_ins[places[id(x)]] if isinstance(x, Tensor) else x for x in leaves]
             call_args, call_kwargs = tree.unflatten(structure, filled)
-            return converted(self._function)(*call_args, **call_kwargs)
+            given = tree.flatten((call_args, call_kwargs))[0]
+            result = converted(self._function)(*call_args, **call_kwargs)
+            left = tree.flatten((call_args, call_kwargs))[0]
+            if len(left) != len(given) or any(a is not b for a, b in zip(left, given)):
+                raise fail(
+                    LeakError,
+                    f"{title(self._shown)} changes a list or dict that it was given",
+                    why="a compiled function works on a copy, and its caller would not see it",
+                    instead="return what changed",
+                )
+            return result
 
         values = [graphcall.contiguous(x) for x in leaves if isinstance(x, Tensor)]
         traced = trace(call, arguments, _graph_name(self._shown), values)

@@ -61,6 +61,7 @@ class Expressions(ast.NodeTransformer):
     ):
         self.unsure, self.nested, self.hoist = unsure, nested, hoist
         self.class_name, self.self_name = owner
+        self.texts = ""  # what becomes of f-strings here: "text" in a `print`, "message" in a `raise`
         self.inside = 0  # of lambdas and comprehensions, where nothing can be hoisted to
 
     def later(self, expression: ast.expr) -> ast.expr | None:
@@ -122,7 +123,10 @@ class Expressions(ast.NodeTransformer):
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
             node.args = [name("__class__"), name(self.self_name)]
             return placed(node, node)
+        prints = isinstance(node.func, ast.Name) and node.func.id == "print"
+        before, self.texts = self.texts, "text" if prints else self.texts
         self.generic_visit(node)
+        self.texts = before
         node.func = placed(call("callee", node.func), node.func)
         return node
 
@@ -142,6 +146,8 @@ class Expressions(ast.NodeTransformer):
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         self.generic_visit(node)
+        if not self.texts:
+            return node
         parts: list[ast.expr] = []
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
@@ -150,7 +156,7 @@ class Expressions(ast.NodeTransformer):
                 parts.append(ast.Tuple([part.value, kind, spec], ast.Load()))
             else:
                 parts.append(part)
-        return placed(call("text", *parts), node) if len(parts) > 0 else node
+        return placed(call(self.texts, *parts), node)
 
     # --- scopes ---------------------------------------------------------------------------------
 
@@ -160,6 +166,12 @@ class Expressions(ast.NodeTransformer):
         self.inside += 1
         node.body = self.visit(node.body)
         self.inside -= 1
+        return node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        before, self.texts = self.texts, "message"
+        self.generic_visit(node)
+        self.texts = before
         return node
 
     def _comprehension(self, node: ast.expr) -> ast.expr:

@@ -44,11 +44,8 @@ class Blocked(Exception):
 
 def decide(trace: Any, pred: Tensor, reason: Disagreement | Blocked) -> bool:
     """Whether a condition holds for the arguments that the trace is made for."""
-    node = trace.outermost(trace.read(pred))
-    values = trace.known_values
-    for tensor, captured in trace.captures.values() if values is not None else ():
-        values.setdefault(captured, tensor._data)
-    if values is None or not _computable(node, values):
+    found = computed(trace, pred)
+    if found is None:
         raise as_error(reason) from _cause(reason)
     limit = config.get("path_limit")
     if len(trace.decisions) >= limit:
@@ -58,24 +55,30 @@ def decide(trace: Any, pred: Tensor, reason: Disagreement | Blocked) -> bool:
             why=f"its branches cannot be one compiled region: {text_of(reason)}",
             instead="give both branches results of one type, or raise JITGRAD_PATH_LIMIT",
         ) from None
-    held = bool(np.asarray(evaluate(node, values)).reshape(()))
-    trace.decisions.append((node, held))
+    held = bool(found.reshape(()))
+    trace.decisions.append((trace.outermost(trace.read(pred)), held))
     report.note("path", f"follows the path where it is {held}: {text_of(reason)}")
     return held
 
 
-def _computable(node: Node, values: dict[Node, Any]) -> bool:
+def computed(trace: Any, tensor: Tensor) -> np.ndarray | None:
+    """What a traced Tensor is for the arguments that the trace is made for; None where it stands
+    for many values, in a loop or a `vmap`.
+    """
+    values: dict[Node, Any] | None = trace.known_values
+    if values is None:
+        return None
+    for captured, node in trace.captures.values():
+        values.setdefault(node, captured._data)
+    node = trace.outermost(trace.read(tensor))
     order = topological([node], stop=values)
-    return all(n.op is not input_op or n in values for n in order)
-
-
-def evaluate(node: Node, values: dict[Node, Any]) -> Any:
-    """The value of a node, by the reference semantics; `values` keeps what was computed."""
+    if any(n.op is input_op and n not in values for n in order):
+        return None
     with np.errstate(all="ignore"):
-        for n in topological([node], stop=values):
+        for n in order:
             if n not in values:
                 values[n] = n.op.numpy(*[values[i] for i in n.inputs], **n.attrs)
-    return values[node]
+    return np.asarray(values[node])
 
 
 def text_of(reason: Disagreement | Blocked) -> str:

@@ -19,7 +19,7 @@ from jitgrad.frontend.control.branches import either, nothing
 from jitgrad.frontend.control.calls import callee, place_of
 from jitgrad.frontend.control.loops import for_loop, then, while_loop
 from jitgrad.frontend.control.signals import BREAK, CONTINUE, Mixed, Return
-from jitgrad.frontend.control.text import text
+from jitgrad.frontend.control.text import message, text
 from jitgrad.frontend.control.traced import is_traced, is_undecided
 from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.regions import truth
@@ -171,8 +171,8 @@ def augmented(getter: Thunk, name: str) -> None:
 def touch(thing: Any, attribute: str | None = None) -> Any:
     """The thing itself, which is about to be changed in place."""
     trace = state.trace
-    if trace is None:
-        return thing
+    if trace is None or (attribute is None and isinstance(thing, Tensor)):
+        return thing  # a Tensor's writes announce themselves
     trace.store(thing, attribute)
     log = trace.log
     if log is None:
@@ -196,6 +196,6 @@ def outward(*names: str) -> None:
 
 __all__ = [
     "BREAK", "CONTINUE", "Return", "Variables", "augmented", "bound", "branch", "callee", "chain",
-    "choose", "contains", "every", "for_loop", "negate", "some", "outward", "text", "then", "touch", "value",
+    "choose", "contains", "every", "for_loop", "negate", "some", "message", "outward", "text", "then", "touch", "value",
     "while_loop",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitgrad import tree
-from jitgrad.frontend.control.paths import Blocked
+from jitgrad.frontend.control.paths import Blocked, computed
 from jitgrad.frontend.control.traced import is_traced
 from jitgrad.frontend.number import Number
 from jitgrad.state import state
@@ -34,6 +34,24 @@ def text(*parts: Any) -> str:
     new = Text("".join(shown))
     new.parts = parts
     return new
+
+
+def message(*parts: Any) -> str:
+    """An f-string of an exception. If it is raised, it is for these arguments: it has values."""
+    trace = state.trace
+    known = [
+        (_value(p[0]), *p[1:]) if isinstance(p, tuple) and is_traced(p[0]) and not trace.trials else p
+        for p in parts
+    ]
+    return str(text(*known))
+
+
+def _value(x: Tensor) -> Any:
+    """A traced Tensor as it is for the arguments of this trace; the Tensor itself if unknown."""
+    found = computed(state.trace, x)
+    if found is None:
+        return x
+    return found.item() if isinstance(x, Number) else Tensor._wrap(found.copy(), x._type)
 
 
 def _formatted(value: Any, conversion: str, spec: str) -> str:
