@@ -1,114 +1,84 @@
-"""A fused elementwise chain over 1,000,000 float32, value and three gradients."""
+"""A fused elementwise chain over 1,000,000 float32: value and three gradients."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from _harness import Run, have, side_by_side
+
+from benchmarks.harness import peers
+from benchmarks.harness.workload import Arrays, Run, Workload
 
 SIZE = 1_000_000
+WORKLOAD = Workload("elementwise chain, 1,000,000", "float32", roundings=40, label="W1")
 
 
-def data() -> list[np.ndarray]:
+def data() -> Arrays:
     rng = np.random.default_rng(0)
     return [rng.standard_normal(SIZE).astype(np.float32) for _ in range(3)]
 
 
-def make_jitgrad() -> Run:
-    import jitgrad as ms
-    from jitgrad import ops
+def program(ms: Any, arrays: Arrays) -> Run:
+    ops = ms.ops
 
-    def f(x, w, b):
+    def loss(x, w, b):
         return (ops.tanh(x * w + b) * ops.sigmoid(x) + 0.1 * x * x).sum()
 
-    gradient = ms.jit(ms.value_and_grad(f, (0, 1, 2)))
-    arrays = [ms.Tensor(a) for a in data()]
-    return lambda: gradient(*arrays)
+    return peers.program_gradient(ms, loss, (0, 1, 2), arrays)
 
 
-def make_hand() -> Run:
-    """One fused loop as a careful person writes it in Numba, with a polynomial exp."""
-    import numba
+def hand(arrays: Arrays) -> Run:
+    from benchmarks.harness.hand import add_f32, exp_f32, f32, njit
 
-    f4, i4 = np.float32, np.int32
-
-    @numba.extending.intrinsic
-    def bits_to_float(typing, bits):
-        from llvmlite import ir
-
-        def emit(context, builder, signature, args):
-            return builder.bitcast(args[0], ir.FloatType())
-
-        return numba.float32(numba.int32), emit
-
-    flags = {"contract", "nsz", "arcp", "afn", "reassoc"}
-
-    @numba.njit(inline="always", error_model="numpy")
-    def exp(x):
-        x = min(max(x, f4(-87.0)), f4(88.0))
-        n = np.floor(x * f4(1.44269504) + f4(0.5))
-        r = x - n * f4(0.693359375)
-        r = r - n * f4(-2.12194440e-4)
-        p = f4(1.0 / 5040.0)
-        for c in (1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0):
-            p = p * r + f4(c)
-        return p * bits_to_float(i4(i4(i4(n) + i4(127)) << i4(23)))
-
-    @numba.njit(fastmath=flags, error_model="numpy")
+    @njit
     def kernel(x, w, b, gx, gw, gb):
-        total = f4(0)
-        for i in range(x.size):
-            xi, wi = x[i], w[i]
-            u = xi * wi + b[i]
-            e = exp(f4(-2) * abs(u))
-            t = (f4(1) - e) / (f4(1) + e)
-            t = t if u >= 0 else -t
-            s = f4(1) / (f4(1) + exp(-xi))
-            total += t * s + f4(0.1) * xi * xi
-            d = (f4(1) - t * t) * s
-            gx[i] = d * wi + t * s * (f4(1) - s) + f4(0.2) * xi
-            gw[i] = d * xi
-            gb[i] = d
+        block, total = 4096, 0.0
+        for start in range(0, x.size, block):
+            stop = min(start + block, x.size)
+            xs, ws, bs = x[start:stop], w[start:stop], b[start:stop]
+            gxs, gws, gbs = gx[start:stop], gw[start:stop], gb[start:stop]
+            part = f32(0)
+            for i in range(xs.size):
+                u = xs[i] * ws[i] + bs[i]
+                e = exp_f32(f32(-2) * abs(u))
+                t = (f32(1) - e) / (f32(1) + e)
+                t = t if u >= f32(0) else -t
+                s = f32(1) / (f32(1) + exp_f32(-xs[i]))
+                part = add_f32(part, t * s + f32(0.1) * xs[i] * xs[i])
+                d = (f32(1) - t * t) * s
+                gxs[i] = d * ws[i] + t * s * (f32(1) - s) + f32(0.2) * xs[i]
+                gws[i] = d * xs[i]
+                gbs[i] = d
+            total += part
         return total
 
-    arrays = data()
     gradients = [np.empty_like(a) for a in arrays]
-    return lambda: (kernel(*arrays, *gradients), *gradients)
+    return lambda: (kernel(*arrays, *gradients), gradients)
 
 
-def make_jax() -> Run:
+def jax(arrays: Arrays) -> Run:
     import jax
     import jax.numpy as jnp
 
-    def f(x, w, b):
-        return jnp.sum(jnp.tanh(x * w + b) * jax.nn.sigmoid(x) + 0.1 * x**2)
+    def loss(x, w, b):
+        return jnp.sum(jnp.tanh(x * w + b) * jax.nn.sigmoid(x) + 0.1 * x * x)
 
-    gradient = jax.jit(jax.value_and_grad(f, argnums=(0, 1, 2)))
-    arrays = [jnp.asarray(a) for a in data()]
-    return lambda: jax.block_until_ready(gradient(*arrays))
+    return peers.jax_gradient(loss, (0, 1, 2), arrays)
 
 
-def make_torch() -> Run:
+def torch(arrays: Arrays) -> Run:
     import torch
 
-    torch.set_num_threads(1)
-    tensors = [torch.from_numpy(a).requires_grad_() for a in data()]
+    def loss(x, w, b):
+        return (torch.tanh(x * w + b) * torch.sigmoid(x) + 0.1 * x * x).sum()
 
-    def run():
-        x, w, b = tensors
-        loss = (torch.tanh(x * w + b) * torch.sigmoid(x) + 0.1 * x**2).sum()
-        return loss, torch.autograd.grad(loss, tensors)
-
-    return run
+    return peers.torch_gradient(loss, (0, 1, 2), arrays)
 
 
-def main() -> None:
-    makers = {"jitgrad": make_jitgrad, "hand": make_hand}
-    if have("jax"):
-        makers["jax"] = make_jax
-    if have("torch"):
-        makers["torch"] = make_torch
-    side_by_side("elementwise chain, 1e6 float32, value and gradient", makers)
+def autograd(arrays: Arrays) -> Run:
+    import autograd.numpy as np
 
+    def loss(x, w, b):
+        return np.sum(np.tanh(x * w + b) / (1 + np.exp(-x)) + np.float32(0.1) * x * x)
 
-if __name__ == "__main__":
-    main()
+    return peers.autograd_gradient(loss, (0, 1, 2), arrays)

@@ -9,8 +9,8 @@ from jitgrad.autodiff.cut import minimal_cut
 from jitgrad.autodiff.region import NUMBER, Inputs, count_of, is_zero, or_zeros
 from jitgrad.autodiff.reverse import cotangents
 from jitgrad.ir.node import Graph, Node, builder, project, substitute, topological
-from jitgrad.primitives.control import Parts, inner, parts, plus, position
 from jitgrad.primitives.declare import zeros
+from jitgrad.primitives.flow import Parts, inner, parts, plus, position
 
 
 class Reverse:

@@ -18,8 +18,8 @@ from jitgrad.autodiff.reverse import cotangents
 from jitgrad.ir.node import Graph, Node, builder, inline, project, substitute
 from jitgrad.ir.op import Sample
 from jitgrad.ir.types import DType, TensorType
-from jitgrad.primitives.control import choose, cond_numpy, cond_type, position
 from jitgrad.primitives.declare import structural
+from jitgrad.primitives.flow import choose, cond_numpy, cond_type, position
 
 
 @structural("region")

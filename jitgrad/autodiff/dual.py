@@ -8,8 +8,8 @@ from typing import Any
 from jitgrad.autodiff.forward import tangents as push
 from jitgrad.autodiff.region import NUMBER, Inputs, is_zero, or_zeros
 from jitgrad.ir.node import Graph, Node, project, substitute
-from jitgrad.primitives.control import Parts, inner, parts, position
 from jitgrad.primitives.declare import zeros
+from jitgrad.primitives.flow import Parts, inner, parts, position
 
 
 def pushed(node: Node, tangents: Sequence[Any]) -> Any:

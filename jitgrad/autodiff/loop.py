@@ -22,8 +22,8 @@ from jitgrad.autodiff.region import attributes
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.op import Sample
 from jitgrad.ir.types import DType, TensorType
-from jitgrad.primitives.control import COUNT, loop_numpy, loop_type, position
 from jitgrad.primitives.declare import structural
+from jitgrad.primitives.flow import COUNT, loop_numpy, loop_type, position
 
 
 @structural("region")

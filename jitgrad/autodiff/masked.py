@@ -9,7 +9,8 @@ from jitgrad.autodiff.dual import test_of_more
 from jitgrad.autodiff.region import NUMBER, Inputs
 from jitgrad.ir.node import Graph, Node, full, project, substitute
 from jitgrad.ir.types import TapeType, TensorType
-from jitgrad.primitives.control import (
+from jitgrad.primitives.declare import zeros
+from jitgrad.primitives.flow import (
     COUNT,
     any_of,
     choose,
@@ -20,7 +21,6 @@ from jitgrad.primitives.control import (
     position,
     repeated,
 )
-from jitgrad.primitives.declare import zeros
 from jitgrad.primitives.shape import lead
 
 

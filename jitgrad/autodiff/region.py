@@ -9,8 +9,8 @@ from typing import Any
 from jitgrad.ir.node import Graph, Node, builder, project, splat
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType
-from jitgrad.primitives.control import COUNT, item_type, parts, position
 from jitgrad.primitives.declare import zeros
+from jitgrad.primitives.flow import COUNT, item_type, parts, position
 
 NUMBER = position("k", 0, COUNT)  # the input that counts a body's iterations
 

@@ -14,8 +14,8 @@ from jitgrad.errors import TraceError, fail
 from jitgrad.ir.node import Graph, Node, builder, full, project_op, topological
 from jitgrad.ir.types import TapeType, TupleType
 from jitgrad.locate import Location
-from jitgrad.primitives.control import plus
 from jitgrad.primitives.declare import zeros
+from jitgrad.primitives.flow import plus
 
 
 def cotangents(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import cpu, products, rows
-from jitgrad.codegen.launch import Launch, copy, zero
+from jitgrad.codegen import cpu, products, rows, strips
+from jitgrad.codegen.launch import Launch, Strip, copy, zero
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import block_count, lower
 from jitgrad.codegen.structured import structured, structured_scratch
@@ -18,7 +18,7 @@ from jitgrad.passes.access import Affine, strides
 from jitgrad.passes.plan import Buffer, Step
 from jitgrad.passes.schedule import schedule
 
-Rule = Callable[[Step], list[Launch]]
+Rule = Callable[[Step], Sequence[Launch | Strip]]
 CALLS: dict[str, Rule] = {}
 SCRATCH: dict[str, Callable[[Node], Sequence[int]]] = {}
 
@@ -29,7 +29,7 @@ def scratch(node: Node) -> Sequence[int]:
     return rule(node) if rule else ()
 
 
-def launches(step: Step) -> list[Launch]:
+def launches(step: Step) -> Sequence[Launch | Strip]:
     """The kernel calls of a step."""
     if step.node is None:
         return [copy(step.reads[0], step.writes[0])]
@@ -128,9 +128,10 @@ SCRATCH |= {"gathered": structured_scratch}
 CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
 CALLS |= {
     "matmul": products.matmul,
+    "strip": strips.strip,
     "conv2d": products.conv2d,
     "conv2d_input": products.conv2d_input,
     "conv2d_weight": products.conv2d_weight,
 }
-SCRATCH |= {"fused": _region_scratch, "sort": rows.sort_scratch}
+SCRATCH |= {"fused": _region_scratch, "strip": strips.scratch, "sort": rows.sort_scratch}
 SCRATCH |= dict.fromkeys(products.GEOMETRY, products.convolution_scratch)

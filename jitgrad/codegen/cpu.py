@@ -82,6 +82,7 @@ def _loaded(text: str, load: Load) -> str:
 def index(at: Address) -> str:
     """An address as an integer expression of the loop variables."""
     terms = [at.offset] if at.offset else []
+    terms += [stride if k == 1 else f"{k} * {stride}" for k, stride in at.steps]
     for dim, stride in enumerate(at.strides):
         if stride is not None:
             terms.append(f"i{dim}" if stride == "1" else f"i{dim} * {stride}")

@@ -8,7 +8,7 @@ are 1, and the order of the loops.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jitgrad.ir.types import DType
@@ -20,10 +20,19 @@ class Address:
     """Where a load or store goes: parameter names for the offset and each loop's stride.
 
     A stride is None where the loop does not move the address, and "1" where it moves it by one.
+    `steps` are (k, parameter) for each loop that is written out: its k-th round.
     """
 
     offset: str | None
     strides: tuple[str | None, ...]
+    steps: tuple[tuple[int, str], ...] = ()
+
+    def at(self, rounds: Mapping[int, int]) -> Address:
+        """The address in some rounds of loops that are written out."""
+        found = [(k, self.strides[d]) for d, k in rounds.items()]
+        steps = tuple((k, stride) for k, stride in found if k and stride is not None)
+        rest = tuple(None if d in rounds else s for d, s in enumerate(self.strides))
+        return Address(self.offset, rest, steps)
 
     def depth(self) -> int:
         """The innermost loop that moves it, -1 for none."""
@@ -130,20 +139,45 @@ class Dimension:
     extent: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The part of a region that one call runs: `extent` indices of the loop `axis`.
+
+    `inputs` and `outputs` that live for one tile only have `full` indices along the axis given
+    here; if it `adds`, reductions go on from what their results hold.
+    """
+
+    axis: int
+    extent: int
+    full: int
+    inputs: Mapping[int, int] = field(default_factory=dict)
+    outputs: Mapping[int, int] = field(default_factory=dict)
+    adds: bool = False
+
+
 def collapse(
-    order: Sequence[tuple[int, ...]], domain: Sequence[int], accesses: Sequence[Affine]
+    order: Sequence[tuple[int, ...]],
+    domain: Sequence[int],
+    accesses: Sequence[Affine],
+    tile: Tile | None = None,
 ) -> list[list[Dimension]]:
-    """Merge neighbouring axes, within each run of `order`, that every access walks as one."""
+    """Merge neighbouring axes, within each run of `order`, that every access walks as one.
+
+    What is cut into tiles stays a loop whatever its extent, and no inner part of another: the last
+    tile may be shorter, and runs the same kernel.
+    """
     result = []
     for run in order:
         merged: list[Dimension] = []
         for axis in run:
-            if domain[axis] == 1:
+            is_cut = tile is not None and axis == tile.axis
+            if domain[axis] == 1 and not is_cut:
                 continue
-            new = Dimension((axis,), domain[axis])
-            if merged and _walk_as_one(merged[-1], new, accesses):
+            extent = tile.extent if tile is not None and is_cut else domain[axis]
+            new = Dimension((axis,), extent)
+            if merged and not is_cut and _walk_as_one(merged[-1], new, accesses):
                 last = merged.pop()
-                new = Dimension((*last.axes, axis), last.extent * domain[axis])
+                new = Dimension((*last.axes, axis), last.extent * extent)
             merged.append(new)
         result.append(merged)
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from jitgrad.codegen.loops import (
@@ -16,16 +17,18 @@ from jitgrad.codegen.loops import (
     Running,
     Statement,
     Store,
+    Tile,
     collapse,
     place,
 )
-from jitgrad.codegen.scalar import convert, expression, literal
+from jitgrad.codegen.scalar import convert, expression, literal, product, unrounded
 from jitgrad.ir.node import Graph, Node, input_op, splat, topological
-from jitgrad.passes.access import Affine, Index, address, descend, loop_indices, strides
-from jitgrad.passes.schedule import BLOCK, kept, schedule
+from jitgrad.passes.access import Affine, Index, linear
+from jitgrad.passes.body import Body
+from jitgrad.passes.schedule import BLOCK, schedule
 
 
-class Lowering:
+class Lowering(Body):
     """One region being lowered. `alias[i] = j`: output i is written over input j."""
 
     def __init__(
@@ -36,10 +39,12 @@ class Lowering:
         alias: dict[int, int],
         stores: dict[int, Affine],
         kind: str = "",
+        tile: Tile | None = None,
     ):
-        self.body, self.domain, self.axes = body, domain, axes
+        super().__init__(body, domain, axes)
         self.kind = kind or schedule(domain, axes)
-        self.kept = kept(domain, axes)
+        self.tile = tile
+        self.unrounded = unrounded(body)
         self.names: dict[Node, str] = {}
         self.depth: dict[str, int] = {}
         self.parameters = Parameters()
@@ -48,56 +53,34 @@ class Lowering:
             self.inputs[alias[i]] if i in alias else Array(f"r{i}", o.dtype)
             for i, o in enumerate(body.outputs)
         ]
-        self.index = {
-            True: loop_indices(len(domain)),
-            False: [loop_indices(len(domain))[a] for a in self.kept],
-        }
         self.stores, self.alias = stores, alias
-        self.reads = self.find_reads()
+        self.addresses = {n: self.read(n, *found) for n, found in self.reads().items()}
         self.writes = [self.store_address(i, o) for i, o in enumerate(body.outputs)]
         self.dims: list[Dimension] = []
         self.outer = 0  # loops outside of the reduction
+        self.rounds: dict[int, int] = {}  # of loops that are written out, where we are
         self.arrange()
 
     # --- levels and addresses ---
 
-    def is_full(self, node: Node) -> bool:
-        """Whether a value lives on the whole domain (else on the kept axes)."""
-        return not self.axes or node.ndim == len(self.domain)
+    def read(self, node: Node, base: Node, place: Index | Affine) -> tuple[Node, Affine]:
+        """The address of a load in its array, or the value of a running index."""
+        if base.op is not input_op and splat(base) is None:
+            assert not isinstance(place, Affine), "the fuse pass stores what is reshaped"
+            return base, place[base.attrs["axis"]]
+        if isinstance(place, Affine):
+            return base, place
+        return base, linear(place, self.memory_shape(base), len(self.domain))
 
-    def is_read(self, node: Node) -> bool:
-        """Loaded, or made from the loop indices alone."""
-        return node.op.kind in ("view", "leaf") and splat(node) is None
-
-    def repeats(self, node: Node) -> bool:
-        """A row value used over the whole row: no view of memory, only a change of level."""
-        return node.op.kind == "view" and node.inputs[0].op.kind in ("elementwise", "reduce")
-
-    def find_reads(self) -> dict[Node, tuple[Node, Affine]]:
-        reads: dict[Node, tuple[Node, Affine]] = {}
-        for node in self.wanted(self.body.outputs):
-            if self.is_read(node) and not self.repeats(node):
-                reads[node] = self.read(node, self.index[self.is_full(node)])
-        return reads
-
-    def read(self, node: Node, index: Index) -> tuple[Node, Affine]:
-        loops = len(self.domain)
-        base, at = descend(node, index, loops)
-        if base.op is input_op or splat(base) is not None:
-            return address(node, index, loops)
-        assert not isinstance(at, Affine), "the fuse pass stores what is reshaped"
-        return base, at[base.attrs["axis"]]
-
-    def operands(self, node: Node) -> Iterable[Node]:
-        """What a value is computed from; nothing for loads and leaves."""
-        if node.op.kind in ("elementwise", "reduce") or self.repeats(node):
-            return node.inputs
-        return ()
-
-    def wanted(self, outputs: Sequence[Node]) -> list[Node]:
-        """Values needed for some outputs, operands first; views of memory count as leaves."""
-        leaves = {n: None for n in self.body.nodes if not list(self.operands(n))}
-        return topological(outputs, stop=leaves)
+    def memory_shape(self, node: Node, output: int = -1) -> tuple[int, ...]:
+        """The shape of an array in memory: a tile's, if it lives for one tile only."""
+        if self.tile is None:
+            return node.shape
+        at = output if output >= 0 else self.body.inputs.index(node)
+        axis = (self.tile.outputs if output >= 0 else self.tile.inputs).get(at)
+        if axis is None:
+            return node.shape
+        return (*node.shape[:axis], self.tile.full, *node.shape[axis + 1 :])
 
     def wanted_in_pass(self, outputs: Sequence[Node]) -> list[Node]:
         """Values on the whole domain that are needed for some outputs; those of rows are known."""
@@ -110,36 +93,33 @@ class Lowering:
         if position in self.stores:
             return self.stores[position]
         index = self.index[self.is_full(output)]
-        total = Affine(0, (0,) * len(self.domain))
-        for i, stride in zip(index, strides(output.shape), strict=True):
-            total = total.plus(i.scaled(stride))
-        return total
+        return linear(index, self.memory_shape(output, position), len(self.domain))
 
     # --- loops ---
 
     def arrange(self) -> None:
-        accesses = [a for _, a in self.reads.values()] + self.writes
+        accesses = [a for _, a in self.addresses.values()] + self.writes
         if self.kind == "column":
             last = max(a for a, n in enumerate(self.domain) if n > 1)
             order = [tuple(a for a in self.kept if a != last), self.axes, (last,)]
         else:
             order = [self.kept, self.axes]
-        runs = collapse(order, self.domain, accesses)
+        runs = collapse(order, self.domain, accesses, self.tile)
         self.outer = len(runs[0])
         self.dims = [d for run in runs for d in run]
         one = Dimension((), 1)
-        if self.kind in ("map", "row") and self.outer == 0:
+        if self.kind in ("map", "row", "short") and self.outer == 0:
             self.dims.insert(0, one)
             self.outer = 1
         self.extents = [self.parameters.new(f"n{d}", x.extent) for d, x in enumerate(self.dims)]
-        vector = len(self.dims) - 1
+        vector = (self.outer if self.kind == "short" else len(self.dims)) - 1
         self.load_at = {
             node: place(a, self.dims, f"x{i}", self.parameters, vector)
-            for i, (node, (_, a)) in enumerate(self.reads.items())
+            for i, (node, (_, a)) in enumerate(self.addresses.items())
         }
         # An array that is read and written at one place has one address: only if it is the same
         # text does LLVM know that the two cannot clash, and vectorize.
-        known = {(base, a): self.load_at[node] for node, (base, a) in self.reads.items()}
+        known = {(base, a): self.load_at[node] for node, (base, a) in self.addresses.items()}
         self.store_at = []
         for i, a in enumerate(self.writes):
             target = self.body.inputs[self.alias[i]] if i in self.alias else None
@@ -159,7 +139,7 @@ class Lowering:
 
     def value(self, node: Node) -> str:
         """The text by which a value is used."""
-        number = splat(self.reads[node][0] if node in self.reads else node)
+        number = splat(self.addresses[node][0] if node in self.addresses else node)
         if number is not None:
             return literal(number, node.dtype)
         if self.repeats(node):
@@ -170,8 +150,8 @@ class Lowering:
         """The statement that makes a value and the loop it belongs in; None if it needs none."""
         if splat(node) is not None or self.repeats(node):
             return None
-        if node in self.reads:
-            base, at = self.reads[node][0], self.load_at[node]
+        if node in self.addresses:
+            base, at = self.addresses[node][0], self.load_at[node].at(self.rounds)
             name = self.name("v")
             depth = max(floor, at.depth())
             if splat(base) is not None:
@@ -190,6 +170,8 @@ class Lowering:
 
     def compute(self, node: Node) -> str:
         operands = [self.value(i) for i in node.inputs]
+        if node in self.unrounded:
+            return product(node, operands)
         if not node.op.scalar:  # a cast
             return convert(operands[0], node.inputs[0].dtype, node.dtype)
         return expression(node.op, operands, node.inputs[-1].dtype, node.dtype)
@@ -207,9 +189,9 @@ class Lowering:
 
     def kernel(self, body: list[Statement], extent: int, partial: int = 0) -> Kernel:
         arrays = self.inputs + [o for o in self.outputs if o not in self.inputs]
-        work = 1
-        for n in self.domain:
-            work *= n
+        work = math.prod(self.domain)
+        if self.tile is not None:
+            work = work // self.domain[self.tile.axis] * self.tile.extent
         return Kernel(
             arrays, self.parameters.names, body, self.parameters.values, extent, partial, work
         )
@@ -218,7 +200,7 @@ class Lowering:
         return [
             Store(
                 self.outputs[i].name,
-                self.store_at[i],
+                self.store_at[i].at(self.rounds),
                 self.value(self.body.outputs[i]),
                 self.body.outputs[i].dtype,
             )
@@ -233,13 +215,14 @@ def lower(
     alias: dict[int, int] | None = None,
     stores: dict[int, Affine] | None = None,
     kind: str = "",
+    tile: Tile | None = None,
 ) -> Kernel:
     """The kernel of a fused region. `stores` places outputs elsewhere than densely; `kind` asks
-    for another loop nest than the region's schedule.
+    for another loop nest than the region's schedule; `tile` for a part of the domain.
     """
     from jitgrad.codegen.nests import NESTS
 
-    lowering = Lowering(body, domain, axes, alias or {}, stores or {}, kind)
+    lowering = Lowering(body, domain, axes, alias or {}, stores or {}, kind, tile)
     return NESTS[lowering.kind](lowering)
 
 

@@ -17,6 +17,7 @@ def namespace_numba() -> dict[str, Any]:
     """All of them, as Numba intrinsics."""
     return {
         **_memory(),
+        **_atomics(),
         **_calls(),
         **_halves(),
         **_tapes(),
@@ -82,6 +83,60 @@ def _memory() -> dict[str, Any]:
     return {f.__name__: f for f in found}
 
 
+def _atomics() -> dict[str, Any]:
+    """Words of a table that several threads read and write, in one order for all of them."""
+    from llvmlite import ir
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    word, table = ir.IntType(64), types.CPointer(types.int64)
+    order = "seq_cst"
+
+    def place(builder: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]], source_etype=word)
+
+    @intrinsic
+    def atomic_load(typing, pointer, k):
+        """Word k."""
+
+        def emit(context, builder, signature, args):
+            return builder.load_atomic(place(builder, args), order, 8, typ=word)
+
+        return types.int64(table, types.int64), emit
+
+    @intrinsic
+    def atomic_store(typing, pointer, k, value):
+        """Set word k."""
+
+        def emit(context, builder, signature, args):
+            builder.store_atomic(args[2], place(builder, args), order, 8)
+            return context.get_dummy_value()
+
+        return types.void(table, types.int64, types.int64), emit
+
+    @intrinsic
+    def atomic_add(typing, pointer, k, value):
+        """Add to word k; what it was."""
+
+        def emit(context, builder, signature, args):
+            return builder.atomic_rmw("add", place(builder, args), args[2], order)
+
+        return types.int64(table, types.int64, types.int64), emit
+
+    @intrinsic
+    def atomic_swap(typing, pointer, k, old, new):
+        """Set word k to `new` if it is `old`; what it was."""
+
+        def emit(context, builder, signature, args):
+            found = builder.cmpxchg(place(builder, args), args[2], args[3], order, order)
+            return builder.extract_value(found, 0)
+
+        return types.int64(table, types.int64, types.int64, types.int64), emit
+
+    found = (atomic_load, atomic_store, atomic_add, atomic_swap)
+    return {f.__name__: f for f in found}
+
+
 def _calls() -> dict[str, Any]:
     """Calls of functions at addresses."""
     from llvmlite import ir
@@ -109,11 +164,22 @@ def _calls() -> dict[str, Any]:
 
         def emit(context, builder, signature, args):
             kind = ir.FunctionType(word, [word])
-            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
+            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
 
         return types.int64(types.int64, types.int64), emit
 
-    return {"call_kernel": call_kernel, "call_word": call_word}
+    @intrinsic
+    def call_words(typing, address, first, second):
+        """Call a C function of two words that returns a word, at an address."""
+
+        def emit(context, builder, signature, args):
+            kind = ir.FunctionType(word, [word, word])
+            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+
+        return types.int64(types.int64, types.int64, types.int64), emit
+
+    found = (call_kernel, call_word, call_words)
+    return {f.__name__: f for f in found}
 
 
 def _halves() -> dict[str, Any]:
@@ -171,7 +237,7 @@ def _tapes() -> dict[str, Any]:
     from numba.core import types
     from numba.extending import intrinsic
 
-    word, table = ir.IntType(64), types.CPointer(types.int64)
+    word = ir.IntType(64)
 
     def data(dtype: str, pointee: Any) -> Any:
         result = types.CPointer(pointee)
@@ -181,7 +247,7 @@ def _tapes() -> dict[str, Any]:
                 address = builder.load(args[0], typ=word)
                 return builder.inttoptr(address, context.get_value_type(result))
 
-            return result(table), emit
+            return result(tape), emit
 
         typer.__name__ = typer.__qualname__ = f"{dtype}_tape"
         return intrinsic(typer)
@@ -204,7 +270,7 @@ def _tapes() -> dict[str, Any]:
                 builder.store(args[1], size)
             return builder.zext(found, word)
 
-        return types.int64(table, types.int64), emit
+        return types.int64(tape, types.int64), emit
 
     pointees = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
     made = {f"{d}_tape": data(d, getattr(types, name)) for d, name in pointees.items()}

@@ -1,11 +1,16 @@
-"""The four loop nests: map, row, column, blocked."""
+"""The loop nests: map, row, column, short, blocked."""
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
 
 from jitgrad.codegen.loops import Address, Blocks, For, Kernel, Let, Load, Statement, Store
 from jitgrad.codegen.lower import Lowering, block_of
 from jitgrad.codegen.scalar import accumulate, identity
 from jitgrad.ir.node import Node
+
+Passes = Callable[[Lowering, list[Node], list[int]], list[Statement]]
 
 
 def map_nest(low: Lowering) -> Kernel:
@@ -46,11 +51,78 @@ def row_nest(low: Lowering) -> Kernel:
     outer, outermost = low.nest(0, low.outer, part=0)
     assert outermost is not None
     row = outer[-1].body
-    _rows(low, row)
+    _rows(low, row, _pass)
     return low.kernel([outermost], low.dims[0].extent)
 
 
-def _rows(low: Lowering, row: list[Statement]) -> None:
+def short_nest(low: Lowering) -> Kernel:
+    """As `row_nest`, but neighbouring rows fill a vector, and the passes are written out: what one
+    pass has made is there in the next.
+    """
+    outer, outermost = low.nest(0, low.outer, part=0)
+    assert outermost is not None
+    rounds = [dict(zip(range(low.outer, len(low.dims)), at, strict=True)) for at in _indices(low)]
+    kept: list[dict[Node, str]] = [{} for _ in rounds]
+
+    def passes(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statement]:
+        return _written_out(low, reductions, full, rounds, kept)
+
+    _rows(low, outer[-1].body, passes)
+    return low.kernel([outermost], low.dims[0].extent)
+
+
+def _indices(low: Lowering) -> Iterable[tuple[int, ...]]:
+    return itertools.product(*(range(d.extent) for d in low.dims[low.outer :]))
+
+
+def _written_out(
+    low: Lowering,
+    reductions: list[Node],
+    full: list[int],
+    rounds: list[dict[int, int]],
+    kept: list[dict[Node, str]],
+) -> list[Statement]:
+    """One pass over all rounds of the reduced loops; `kept` has the full values of each round."""
+    made: list[Statement] = []
+    totals: dict[Node, str] = {}
+    inside = low.wanted_in_pass(
+        [n.inputs[0] for n in reductions] + [low.body.outputs[i] for i in full]
+    )
+
+    def put(_: int, statement: Statement) -> None:
+        made.append(statement)
+
+    for at, values in zip(rounds, kept, strict=True):
+        low.rounds = at
+        low.names.update(values)
+        low.fill([n for n in inside if n not in low.names], low.outer - 1, put)
+        for node in reductions:
+            _count(low, node, totals, made)
+        made += low.stores_of(full)
+        for node in inside:
+            if node in low.names:
+                values[node] = low.names.pop(node)
+    low.rounds = {}
+    low.names.update(totals)
+    return made
+
+
+def _count(low: Lowering, node: Node, totals: dict[Node, str], made: list[Statement]) -> None:
+    """One round of a reduction. The first starts from what there is, or is itself the total."""
+    value = low.value(node.inputs[0])
+    if node not in totals:
+        if low.tile is None or not low.tile.adds:
+            totals[node] = value
+            return
+        totals[node] = low.name("s")
+        made.append(_start(low, node, totals[node]))
+    name = low.name("s")
+    low.depth[name] = low.outer - 1
+    made.append(Let(name, accumulate(node.op, totals[node], value, node.dtype, False)))
+    totals[node] = name
+
+
+def _rows(low: Lowering, row: list[Statement], passes: Passes) -> None:
     phases = _Phases(low)
     wanted = low.wanted(low.body.outputs)
     reductions = [n for n in wanted if n.op.kind == "reduce"]
@@ -67,7 +139,7 @@ def _rows(low: Lowering, row: list[Statement]) -> None:
         here = [n for n in reductions if phases[n] == phase + 1]
         full = [i for i, o in outputs if low.is_full(o) and phases[o] == phase]
         if here or full:
-            row += _pass(low, here, full)
+            row += passes(low, here, full)
     row += low.stores_of(i for i, o in outputs if not low.is_full(o))
 
 
@@ -77,7 +149,7 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
     for node in reductions:
         name = low.name("s")
         low.names[node], low.depth[name] = name, low.outer - 1
-        made.append(Let(name, identity(node.op, node.dtype)))
+        made.append(_start(low, node, name))
     inside = low.wanted_in_pass(
         [n.inputs[0] for n in reductions] + [low.body.outputs[i] for i in full]
     )
@@ -105,6 +177,14 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
     return made
 
 
+def _start(low: Lowering, node: Node, name: str) -> Statement:
+    """What a reduction starts from: nothing, or what earlier tiles have made of it."""
+    if low.tile is None or not low.tile.adds:
+        return Let(name, identity(node.op, node.dtype))
+    i = low.body.outputs.index(node)
+    return Load(name, low.outputs[i].name, low.store_at[i], node.dtype)
+
+
 def column_nest(low: Lowering) -> Kernel:
     """A row of results accumulates in memory while the reduced axes go by."""
     inner = len(low.dims) - 1
@@ -121,7 +201,8 @@ def column_nest(low: Lowering) -> Kernel:
         i = target[node]
         zero = identity(node.op, node.dtype)
         start.body.append(Store(low.outputs[i].name, low.store_at[i], zero, node.dtype))
-    body.append(start)
+    if low.tile is None or not low.tile.adds:
+        body.append(start)
 
     loops, first = low.nest(low.outer, inner + 1, part=part)
     full = [n for n in wanted if low.is_full(n)]
@@ -187,4 +268,10 @@ def _blocked_pass(low: Lowering) -> list[Statement]:
     return made
 
 
-NESTS = {"map": map_nest, "row": row_nest, "column": column_nest, "blocked": blocked_nest}
+NESTS = {
+    "map": map_nest,
+    "row": row_nest,
+    "column": column_nest,
+    "short": short_nest,
+    "blocked": blocked_nest,
+}

@@ -85,6 +85,16 @@ def matmul(step: Step) -> list[Launch]:
     return [gemm(node.dtype, operands, (m, n, k), swapped, math.prod(node.shape[:-2]))]
 
 
+def matmul_adding(step: Step) -> list[Launch]:
+    """A product added to what its result holds."""
+    node = step.node
+    assert node is not None
+    swapped = (_is_swapped(node.inputs[0]), _is_swapped(node.inputs[1]))
+    (m, n), k = node.shape, node.inputs[0].shape[-1]
+    operands = (step.reads[0], step.reads[1], step.writes[0])
+    return [gemm(node.dtype, operands, (m, n, k), swapped, accumulate=True)]
+
+
 def _is_swapped(operand: Node) -> bool:
     """Whether an operand is stored with its last two axes swapped (see passes.regions)."""
     return operand.op.kind == "view" and "perm" in operand.attrs

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from jitgrad.errors import IRError
+from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.op import Op
-from jitgrad.ir.types import DType, float16, float32, int64, uint64
+from jitgrad.ir.types import DType, TensorType, float16, float32, float64, int64, uint64
 
 # Names of scalar expressions that need no function: {0}, {1} are the operands.
 INLINE = {
@@ -158,15 +159,45 @@ MONOIDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def identity(op: Op, dtype: DType) -> str:
-    """The literal that a reduction starts from."""
+# Reductions into which an op's result may go without being rounded first: a multiply-add.
+UNROUNDED: dict[str, tuple[str, str]] = {"reduce_sum": ("mul", "mul_reassoc")}
+
+
+def unrounded(body: Graph) -> set[Node]:
+    """Products that are only summed."""
+    users: dict[Node, list[Node | None]] = {o: [None] for o in body.outputs}
+    for node in body.nodes:
+        for i in node.inputs:
+            users.setdefault(i, []).append(node)
+    return {
+        node
+        for node, using in users.items()
+        if isinstance(node.type, TensorType)
+        and node.dtype in (float32, float64)
+        and all(u is not None and UNROUNDED.get(u.op.name, ("",))[0] == node.op.name for u in using)
+    }
+
+
+def product(node: Node, operands: Sequence[str]) -> str:
+    """The text of a product that goes into a sum unrounded."""
+    forms = dict(UNROUNDED.values())
+    return f"{forms[node.op.name]}_{node.dtype.code}({', '.join(operands)})"
+
+
+def identity_number(op: Op, dtype: DType) -> np.ndarray:
+    """The number that a reduction starts from."""
     kind = MONOIDS[op.name][0]
     if kind in ("zero", "one"):
-        return literal(np.asarray(int(kind == "one")), dtype)
+        return np.asarray(int(kind == "one"))
     if dtype.is_float:
-        return literal(np.asarray(-math.inf if kind == "lowest" else math.inf), dtype)
+        return np.asarray(-math.inf if kind == "lowest" else math.inf)
     info = np.iinfo(dtype.numpy)
-    return literal(np.asarray(info.min if kind == "lowest" else info.max), dtype)
+    return np.asarray(info.min if kind == "lowest" else info.max)
+
+
+def identity(op: Op, dtype: DType) -> str:
+    """The literal that a reduction starts from."""
+    return literal(identity_number(op, dtype), dtype)
 
 
 def accumulate(op: Op, total: str, value: str, dtype: DType, in_memory: bool) -> str:

@@ -10,9 +10,9 @@ from jitgrad.autodiff.region import NUMBER, Inputs, attributes
 from jitgrad.errors import ArgumentError, fail
 from jitgrad.ir.node import Graph, Node, builder, full, project, substitute
 from jitgrad.ir.op import Op
-from jitgrad.primitives.control import COUNT, inner, parts, position
 from jitgrad.primitives.declare import zeros
 from jitgrad.primitives.elementwise import minimum
+from jitgrad.primitives.flow import COUNT, inner, parts, position
 from jitgrad.primitives.shape import concat, reshape, slice_
 
 UNKNOWN = 1024  # iterations of a piece where the length is not known

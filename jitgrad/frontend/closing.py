@@ -11,7 +11,7 @@ from jitgrad.passes.fold import fold
 from jitgrad.passes.pipeline import through
 from jitgrad.passes.ranges import Range, narrowed
 from jitgrad.passes.settle import settle
-from jitgrad.primitives.control import position
+from jitgrad.primitives.flow import position
 
 ROUNDS = 3  # of passes over a new body
 DENSE = 16  # a constant array of more elements is an operand, so that regions hold scalars

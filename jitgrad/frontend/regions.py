@@ -25,8 +25,8 @@ from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Node, builder, fresh_input, project
 from jitgrad.ir.types import bool_, int64
 from jitgrad.passes.ranges import LIMIT
-from jitgrad.primitives.control import COUNT, item_type, too_long
 from jitgrad.primitives.elementwise import add, floordiv, maximum, mul, neg, sub
+from jitgrad.primitives.flow import COUNT, item_type, too_long
 from jitgrad.primitives.index import take
 from jitgrad.primitives.shape import cast
 from jitgrad.state import state

@@ -8,6 +8,7 @@ the whole pass is linear.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from jitgrad.ir.node import Graph, Node
@@ -15,8 +16,7 @@ from jitgrad.passes.access import external, stored
 from jitgrad.passes.schedule import kept, schedule
 
 MOST_OPERANDS = 24  # arrays that one kernel reads
-# A loop is vectorized after comparing the places of its arrays; LLVM gives up at 128 comparisons.
-MOST_CHECKS = 100
+MOST_RESULTS = 16  # and that it writes
 # Compile time grows faster than a kernel: sines are the worst, thirty of them take seconds.
 MOST_WORK, FUNCTION = 300, 10  # in additions; what a function counts
 
@@ -56,9 +56,11 @@ def work(node: Node) -> int:
     return FUNCTION if "(" in node.op.scalar.replace("select(", "") else 1
 
 
-def checks(operands: int, results: int) -> int:
-    """Comparisons that tell whether a result overlaps any other array."""
-    return results * operands + results * (results - 1) // 2
+def copies(domain: tuple[int, ...], axes: tuple[int, ...] | None) -> int:
+    """How often a kernel's text has what it computes on the whole domain."""
+    if not axes or schedule(domain, axes) != "short":
+        return 1
+    return math.prod(domain[a] for a in axes)
 
 
 # Views by which a kernel that reduces rows reads its own results again.
@@ -70,7 +72,7 @@ def repeats_row(view: Node, group: Group) -> bool:
     if not group.axes or view.inputs[0].ndim == len(group.domain):
         return False
     fits = view.shape == group.domain and view.attrs["dims"] == kept(group.domain, group.axes)
-    return fits and schedule(group.domain, group.axes) == "row"
+    return fits and schedule(group.domain, group.axes) in ("row", "short")
 
 
 class Fuser:
@@ -86,6 +88,26 @@ class Fuser:
         for node in graph.nodes:
             if node.op.kind not in FUSABLE and node.op.kind != "view":
                 self.results.update(stored(i) for i in node.inputs)
+        self.wanted = self.find_wanted()
+
+    def find_wanted(self) -> dict[Node, tuple[int, ...]]:
+        """The axes over which values are reduced that are needed for nothing else: only a kernel
+        that reduces these spares them a place in memory.
+        """
+        uses: dict[Node, set[tuple[int, ...] | None]] = {o: {None} for o in self.graph.outputs}
+        wanted: dict[Node, tuple[int, ...]] = {}
+        for node in reversed(self.graph.nodes):
+            mine = uses.get(node, set())
+            axes = next(iter(mine)) if len(mine) == 1 else None
+            if node.op.kind == "elementwise" and axes is not None:
+                wanted[node] = axes
+            elif node.op.kind == "reduce":
+                axes = node.attrs["axes"] or None
+            else:
+                axes = None
+            for i in node.inputs:
+                uses.setdefault(i, set()).add(axes)
+        return wanted
 
     # --- stages and groups ---
 
@@ -136,7 +158,8 @@ class Fuser:
         if group is None:
             bases += [n for n, _ in now]
             stage = max([stage, *(self.available(n) for n, _ in now)])
-            group = self.neighbour(stage, node.shape, bases, None)
+            group = self.neighbour(stage, node.shape, bases, self.wanted.get(node))
+            group.axes = group.axes or self.wanted.get(node)
         self.join(group, node, bases)
 
     def common_group(
@@ -172,13 +195,15 @@ class Fuser:
         operands = set(bases).union(*(g.operands for g in groups))
         results = sum(g.results for g in groups) + (node in self.results)
         total = sum(g.work for g in groups) + work(node)
+        axes = next((g.axes for g in groups if g.axes), self.wanted.get(node))
+        total *= copies(groups[0].domain, axes)
         fits = len(operands) <= MOST_OPERANDS and total <= MOST_WORK
-        return fits and checks(len(operands), results) <= MOST_CHECKS
+        return fits and results <= MOST_RESULTS
 
     @staticmethod
     def rows_can_compute(group: Group) -> bool:
         """Whether ops on finished results can follow in the same kernel."""
-        return schedule(group.domain, group.axes) in ("row", "column")
+        return schedule(group.domain, group.axes) in ("row", "column", "short")
 
     def can_merge(self, main: Group, other: Group) -> bool:
         if main.stage != other.stage:
@@ -236,7 +261,7 @@ class Fuser:
             and any(b in near.operands for b in bases)
             and (not axes or near.axes in (None, axes))
             and len(near.operands.union(bases)) + len(near.nodes) // 4 < MOST_OPERANDS
-            and 2 * checks(len(near.operands), near.results) <= MOST_CHECKS  # leaves room
+            and 2 * near.results <= MOST_RESULTS  # leaves room
         ):
             return near
         group = self.recent[(stage, domain)] = Group(stage, domain)

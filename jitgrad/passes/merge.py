@@ -16,7 +16,7 @@ from jitgrad.ir.node import (
     topological,
     with_inputs,
 )
-from jitgrad.primitives.control import inner, parts
+from jitgrad.primitives.flow import inner, parts
 
 SAME = ("counted", "length", "limit", "recompute", "reverse")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from jitgrad.ir.node import Graph, Node, builder, project, topological
-from jitgrad.primitives.control import inner, parts
+from jitgrad.primitives.flow import inner, parts
 
 Results = dict[int, Node]  # a region's results by their old position
 

@@ -250,7 +250,11 @@ def may_alias(step: Step, result: int, old: Buffer) -> bool:
     kind = schedule(node.attrs["domain"], node.attrs["axes"])
     full = source.ndim == len(node.attrs["domain"])
     passes = sum(n.op.kind == "reduce" for n in body.nodes)
-    return direct and (kind in ("map", "blocked") or not full or passes <= 1) and kind != "row"
+    return (
+        direct
+        and (kind in ("map", "blocked", "short") or not full or passes <= 1)
+        and kind != "row"
+    )
 
 
 class Arena:

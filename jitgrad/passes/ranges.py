@@ -22,7 +22,7 @@ from jitgrad.ir.node import (
     with_inputs,
 )
 from jitgrad.ir.types import DType, TensorType
-from jitgrad.primitives.control import inner, parts
+from jitgrad.primitives.flow import inner, parts
 
 Range = tuple[int, int]
 LIMIT = 1 << 62  # beyond that int64 may wrap

@@ -6,6 +6,8 @@ import math
 
 BLOCK = 4096  # elements of a partial sum: its buffers stay in the L1 cache
 LONGEST_ROW = 1 << 16  # a longer reduction to few results is split into blocks
+SHORT = 16  # steps of a reduction that are written out, one after the other
+LANES = 512  # of so many elements at least
 
 
 def kept(domain: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -19,6 +21,7 @@ def schedule(domain: tuple[int, ...], axes: tuple[int, ...] | None) -> str:
     map      every element on its own.
     row      the innermost axis is reduced: scalars accumulate, then may be read again.
     column   the innermost axis is kept: a row of results accumulates.
+    short    so, but few steps of many results: each element's reduction is written out.
     blocked  everything is reduced and it is long: partial results, block by block.
     """
     if not axes:
@@ -28,4 +31,6 @@ def schedule(domain: tuple[int, ...], axes: tuple[int, ...] | None) -> str:
     if rows == 1 and length > LONGEST_ROW:
         return "blocked"
     last = max((a for a, n in enumerate(domain) if n > 1), default=-1)
-    return "row" if last in axes or last == -1 else "column"
+    if last in axes or last == -1:
+        return "row"
+    return "short" if 1 < length <= SHORT and domain[last] >= LANES else "column"

@@ -17,7 +17,7 @@ from jitgrad.ir.node import (
     substitute,
     with_inputs,
 )
-from jitgrad.primitives.control import parts
+from jitgrad.primitives.flow import parts
 
 
 def settle(graph: Graph) -> Graph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,17 +12,20 @@ from jitgrad import config
 from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
-from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status
+from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status, Strip
 from jitgrad.codegen.structured import fits
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import gather
+from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.orient import orient
 from jitgrad.passes.pipeline import dump, optimize
-from jitgrad.passes.plan import ALIGNMENT, Plan, plan
+from jitgrad.passes.plan import ALIGNMENT, Buffer, Plan, plan
+from jitgrad.passes.strips import strips
 from jitgrad.passes.widen import widen
 from jitgrad.runtime import blas, executor, faults, loader, plain, tapes
+from jitgrad.runtime.table import ABSOLUTE, LOCAL, STATUS, Entries, Table, flattened, work
 
 _empty = np.empty
 HEAVY = 1 << 14  # elements of work from which releasing the GIL pays
@@ -38,21 +41,25 @@ class Executable:
         self.graph = graph
         dump("trace", graph)
         self.optimized = optimize(graph)
-        self.fused = fuse(gather(optimize(orient(widen(self.optimized))), fits))
+        whole = lanes_last(orient(widen(self.optimized)))
+        self.fused = strips(fuse(gather(optimize(whole), fits)))
         self.plan: Plan = plan(self.fused, updates, scratch)
-        self.launches: list[tuple[int, Launch]] = [
-            (position, launch)
+        self.launches: list[tuple[int, Launch | Strip]] = [
+            (position, entry)
             for position, step in enumerate(self.plan.steps)
-            for launch in launches(step)
+            for entry in launches(step)
         ]
+        self.flattened = flattened(self.launches)  # by number
+        cut = [entry for _, entry in self.launches if isinstance(entry, Strip)]
+        self.arena = self.plan.arena + max((strip.local for strip in cut), default=0)
         self._show()
         outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
         self.outputs = [(o.shape, o.dtype.numpy) for o in outputs]
         self.run = self._run_plain
         if config.get("jit"):
-            self.run = executor.native_function(self._table())
+            self.run = executor.native_function(self.table(self.launches))
         self.spare: list[np.ndarray] = []
-        self.has_arena, self.constants = self.plan.arena > 0, tuple(self.plan.constants)
+        self.has_arena, self.constants = self.arena > 0, tuple(self.plan.constants)
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         results = [_empty(shape, dtype) for shape, dtype in self.outputs]
@@ -73,39 +80,40 @@ class Executable:
         """Write the late stages where JITGRAD_DUMP and JITGRAD_DEBUG want them."""
         dump("fuse", self.fused)
         dump("plan", f"{self.plan}\n", "txt")
-        for number, (_, launch) in enumerate(self.launches):
+        for number, (_, launch) in enumerate(self.flattened):
             dump(f"kernel_{number}", launch.source, "cpu.py")
             if launch.kernel is not None:
                 dump(f"kernel_{number}", cuda.source(launch.kernel), "cuda.py")
         level = config.get("debug")
         if level >= 4:
             print(self.plan, file=sys.stderr)
-        sources = dict.fromkeys(launch.source for _, launch in self.launches)
+        sources = dict.fromkeys(launch.source for _, launch in self.flattened)
         for source in sources if level >= 5 else ():
             print(source, file=sys.stderr)
             if level >= 6:
                 print(assembly(source), file=sys.stderr)
 
     def _new_arena(self) -> np.ndarray:
-        raw = np.empty(self.plan.arena + ALIGNMENT, np.uint8)
+        raw = np.empty(self.arena + ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % ALIGNMENT
-        arena = raw[start : start + self.plan.arena]
+        arena = raw[start : start + self.arena]
         if self.plan.tapes:
             tapes.own(arena, self.plan.tapes)
         return arena
 
-    def _report(self, status: int) -> None:
-        value, step = divmod(status, 65536)
-        position, launch = self.launches[step - 1]
-        if launch.faults:
-            raise faults.error(launch.faults, value)
+    def _report(self, status: bytes) -> None:
+        number, value = np.frombuffer(status, np.int64).tolist()
+        position, launch = self.flattened[number - 1]
         node = self.plan.steps[position].node
         where = self.fused.locs.get(node) if node is not None else None
+        if launch.faults:
+            raise faults.error(launch.faults, value, where)
         name = node.op.name if node is not None else "copy"
-        extent = node.inputs[0].shape[0] if node is not None else 0
         # Indices that counted from the end, or are one of several, are no longer what they were.
         index = f"index {value}" if value >= 0 else "an index"
-        bound = f" for an axis of extent {extent}" if value >= 0 else ""
+        bound = ""
+        if node is not None and node.op.kind == "call" and value >= 0:
+            bound = f" for an axis of extent {node.inputs[0].shape[0]}"
         raise fail(
             BoundsError,
             f"{name}: {index} is out of bounds{bound}",
@@ -113,46 +121,47 @@ class Executable:
             where=where,
         )
 
-    def _run_plain(self, *arrays: np.ndarray) -> int:
+    def _run_plain(self, *arrays: np.ndarray) -> bytes:
         """The plan as plain Python, over the same arrays."""
+        return plain.run(self.plan, self.launches, self.memory(arrays))
+
+    def memory(self, arrays: Sequence[np.ndarray]) -> plain.Memory:
+        """The bytes from a pointer on, in what `run` is given."""
+        flat = [array.reshape(-1).view(np.uint8) for array in arrays]
 
         def memory(pointer: Pointer) -> np.ndarray:
             base, offset = self.locate(pointer)
-            return arrays[base].reshape(-1).view(np.uint8)[offset:]
+            return flat[-1][self.plan.arena + offset :] if base == LOCAL else flat[base][offset:]
 
-        return plain.run(self.plan, self.launches, memory)
+        return memory
 
     # --- the executor's table ---
 
-    def _table(self) -> np.ndarray:
-        work = sum(launch.work for _, launch in self.launches)
-        most = max((len(launch.pointers) for _, launch in self.launches), default=0)
-        words = executor.header(len(self.launches), most, work >= HEAVY)
-        start = len(words) + sum(4 + 2 * len(launch.pointers) for _, launch in self.launches)
-        dims: list[int] = []
-        for _, launch in self.launches:
-            entry = loader.address(launch.source)
-            words += [entry, len(launch.pointers), start + len(dims), launch.extent]
-            for pointer in launch.pointers:
-                words += self.locate(pointer)
-            dims += launch.dims
-        return np.array(words + dims, np.int64)
+    def table(self, entries: Entries) -> np.ndarray:
+        """The words by which native code runs entries of this plan."""
+        made = Table(entries, self.locate, loader.address)
+        heavy = sum(work(entry) for _, entry in entries) >= HEAVY
+        header = executor.header(made.count, made.most, self.plan.arena, heavy)
+        return np.array(made.complete(header), np.int64)
 
     def locate(self, pointer: Pointer) -> tuple[int, int]:
-        """(base, byte offset) of a pointer: bases are inputs, outputs, constants, arena."""
+        """(base, byte offset) of a pointer: bases are inputs, outputs, constants, arena; and
+        those that `jitgrad.runtime.table` names.
+        """
         inputs, outputs = len(self.plan.inputs), len(self.outputs)
         constants = len(self.plan.constants)
-        passed = inputs + outputs + constants + bool(self.plan.arena)
         if isinstance(pointer, Library):
-            return passed + 1, blas.address(pointer.name)
+            return ABSOLUTE, blas.address(pointer.name)
         if isinstance(pointer, Status):
-            return passed, 0
+            return STATUS, 0
         if isinstance(pointer, Part):
             base, offset = self.locate(pointer.buffer)
             return base, offset + pointer.offset
+        assert isinstance(pointer, Buffer)  # Moving pointers are moved first
         start = {"input": 0, "output": inputs, "constant": inputs + outputs}
-        if pointer.home == "arena":
-            return inputs + outputs + constants, pointer.at
+        if pointer.home in ("arena", "local"):
+            base = inputs + outputs + constants if pointer.home == "arena" else LOCAL
+            return base, pointer.at
         return start[pointer.home] + pointer.at, 0
 
 

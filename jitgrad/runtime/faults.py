@@ -6,44 +6,45 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jitgrad.errors import BoundsError, JitgradError, fail
-from jitgrad.primitives.control import too_long
+from jitgrad.locate import Location
+from jitgrad.primitives.flow import too_long
 
 
-def _index(fault: Any, value: int) -> Exception:
+def _index(fault: Any, value: int, where: Location | None) -> Exception:
     return fail(
         BoundsError,
         f"index {value} is out of bounds for an axis of extent {fault.extent}",
         instead="run it without jit to see the index and what it indexes",
-        where=fault.where,
+        where=where,
     )
 
 
-def _limit(fault: Any, value: int) -> Exception:
-    return too_long(fault.extent, fault.where)
+def _limit(fault: Any, value: int, where: Location | None) -> Exception:
+    return too_long(fault.extent, where)
 
 
 class LoopMemoryError(JitgradError, MemoryError):
     """There is no memory left for what a loop records."""
 
 
-def _memory(fault: Any, value: int) -> Exception:
+def _memory(fault: Any, value: int, where: Location | None) -> Exception:
     return fail(
         LoopMemoryError,
         "there is no memory left for what the gradient of a loop needs",
         instead="give the loop a checkpoint, as in checkpoint='sqrt'",
-        where=fault.where,
+        where=where,
     )
 
 
-KINDS: dict[str, Callable[[Any, int], Exception]] = {
+KINDS: dict[str, Callable[[Any, int, Location | None], Exception]] = {
     "index": _index,
     "limit": _limit,
     "memory": _memory,
 }
 
 
-def error(faults: Sequence[Any], value: int) -> Exception:
-    """The exception for what a kernel left in the status word."""
+def error(faults: Sequence[Any], value: int, where: Location | None) -> Exception:
+    """The exception for what a kernel reported; `where` is where the kernel is from."""
     value, site = divmod(value, 256)
     fault = faults[site]
-    return KINDS[fault.kind](fault, value)
+    return KINDS[fault.kind](fault, value, fault.where or where)

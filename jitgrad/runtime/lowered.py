@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from jitgrad.codegen import cuda
-from jitgrad.codegen.launch import Launch, Part, Pointer
+from jitgrad.codegen.launch import Launch, Moving, Part
 from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.pipeline import optimize
 from jitgrad.passes.plan import Buffer
-from jitgrad.runtime import loader
+from jitgrad.runtime import executor
 from jitgrad.runtime.executable import Executable, compile_graph
-
-KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+from jitgrad.runtime.table import parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +43,9 @@ class KernelReport:
 
 def _buffers(launch: Launch) -> set[Buffer]:
     """The memory that a launch touches."""
-    parts = (p.buffer if isinstance(p, Part) else p for p in launch.pointers)
-    return {p for p in parts if isinstance(p, Buffer)}
+    still = [p.pointer if isinstance(p, Moving) else p for p in launch.pointers]
+    whole = [p.buffer if isinstance(p, Part) else p for p in still]
+    return {p for p in whole if isinstance(p, Buffer) and p.home != "local"}
 
 
 class Lowered:
@@ -68,7 +67,7 @@ class Lowered:
         self.plan = self.executable.plan
         self.kernels = [
             self._report(number, position, launch)
-            for number, (position, launch) in enumerate(self.executable.launches)
+            for number, (position, launch) in enumerate(self.executable.flattened)
         ]
 
     def _watch(self, name: str, graph: Graph) -> None:
@@ -110,30 +109,25 @@ class Lowered:
         return sum(kernel.nbytes for kernel in self.kernels)
 
     def profile(self, arrays: Sequence[np.ndarray] = (), repeat: int = 20) -> list[float]:
-        """Seconds of each launch, the least of `repeat` runs, on copies of the inputs.
+        """Seconds of each launch, the least of `repeat` runs, on copies of the inputs; those of a
+        strip over all of its tiles.
 
         `arrays` are the inputs; by default those that it was lowered for.
         """
         executable = self.executable
-        bases = [np.array(a) for a in arrays or self.arrays]
-        bases += [np.empty(shape, dtype) for shape, dtype in executable.outputs]
-        bases += [*self.plan.constants, np.zeros(max(self.plan.arena, 1), np.uint8)]
-        if not self.plan.arena:
-            bases.pop()
-        bases += [np.zeros(2, np.int64)]
+        given = [np.array(a) for a in arrays or self.arrays]
+        given += [np.empty(shape, dtype) for shape, dtype in executable.outputs]
+        given += [*self.plan.constants, np.zeros(executable.arena, np.uint8)]
+        if not executable.arena:
+            given.pop()
         times: list[float] = []
-        for _, launch in executable.launches:
-            pointers = np.array([self._address(p, bases) for p in launch.pointers], np.int64)
-            dims = np.array(launch.dims or (0,), np.int64)
-            run = KERNEL(loader.address(launch.source))
-            best = float("inf")
-            for _ in range(repeat):
-                start = time.perf_counter()
-                run(pointers.ctypes.data, dims.ctypes.data, 0, launch.extent)
-                best = min(best, time.perf_counter() - start)
-            times.append(best)
+        for position, entry in executable.launches:
+            for part in parts(entry):
+                run = executor.native_function(executable.table([(position, part)]))
+                best = float("inf")
+                for _ in range(repeat):
+                    start = time.perf_counter()
+                    run(*given)
+                    best = min(best, time.perf_counter() - start)
+                times.append(best)
         return times
-
-    def _address(self, pointer: Pointer, bases: Sequence[np.ndarray]) -> int:
-        base, offset = self.executable.locate(pointer)
-        return offset if base >= len(bases) else bases[base].ctypes.data + offset

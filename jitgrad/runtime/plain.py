@@ -14,6 +14,7 @@ from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 from jitgrad.ir.interp import evaluate
 from jitgrad.ir.types import TupleType
 from jitgrad.passes.plan import Plan, Step
+from jitgrad.runtime.table import Entries, flattened, unrolled
 
 Memory = Callable[[Pointer], np.ndarray]
 
@@ -38,30 +39,36 @@ def _kernel(source: str) -> Callable[..., None]:
     return function(source, _names())
 
 
-def run(plan: Plan, launches: Sequence[tuple[int, Launch]], memory: Memory) -> int:
-    """Run a plan's launches over memory given as flat arrays of bytes; the executor's status."""
+def run(plan: Plan, entries: Entries, memory: Memory) -> bytes:
+    """Run a plan's launches over memory given as flat arrays of bytes; what the executor returns,
+    but nothing for 0.
+    """
     status = np.zeros(2, np.int64)
     libraries = {
         position
-        for position, launch in launches
+        for position, launch in flattened(entries)
         if any(isinstance(p, Library) for p in launch.pointers)
     }
+    first = 0  # number of the entry's first launch
     done: set[int] = set()
-    for number, (position, launch) in enumerate(launches):
-        step = plan.steps[position]
+    for position, entry in entries:
         if position in libraries:  # all of its launches at once
             if position not in done:
-                _by_reference(step, memory)
+                _by_reference(plan.steps[position], memory)
             done.add(position)
-            continue
-        ptrs = [
-            status.view(np.uint8) if isinstance(p, Status) else memory(p) for p in launch.pointers
-        ]
-        with np.errstate(all="ignore"):  # as machine code has it
-            _kernel(launch.source)(ptrs, list(launch.dims), 0, launch.extent)
-        if status[0]:
-            return int(status[1]) * 65536 + number + 1
-    return 0
+        else:
+            for number, launch in unrolled(entry):
+                _launch(launch, status, memory)
+                if status[0]:
+                    return np.array([first + number + 1, status[1]]).tobytes()
+        first += len(flattened([(position, entry)]))
+    return b""
+
+
+def _launch(launch: Launch, status: np.ndarray, memory: Memory) -> None:
+    ptrs = [status.view(np.uint8) if isinstance(p, Status) else memory(p) for p in launch.pointers]
+    with np.errstate(all="ignore"):  # as machine code has it
+        _kernel(launch.source)(ptrs, list(launch.dims), 0, launch.extent)
 
 
 def _by_reference(step: Step, memory: Memory) -> None:

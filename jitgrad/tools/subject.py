@@ -68,7 +68,7 @@ class Subject:
     def __init__(self, name: str, eager: Callable[..., Any], args: tuple[Any, ...], tracked: bool):
         self.name, self.eager, self.args, self.tracked = name, eager, args, tracked
         self.compiled: Compiled = jit(eager)
-        executor.native_function(np.zeros(executor.HEADER, np.int64))  # what all programs share
+        executor.native_function(np.array(executor.header(0, 1, 0, False)))  # what programs share
         before, start = loader.compiled, time.perf_counter()
         self.entry: Entry = self.compiled.entry(args, {})[0]
         self.compile_seconds = time.perf_counter() - start

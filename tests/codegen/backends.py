@@ -18,6 +18,7 @@ from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
 from jitgrad.runtime import plain
 from jitgrad.runtime.executable import Executable
+from jitgrad.runtime.table import unrolled
 
 Arrays = Sequence[np.ndarray]
 Backend = Callable[[Graph, Arrays], list[np.ndarray]]
@@ -71,21 +72,18 @@ def by_launch(
     results = [np.empty(shape, dtype) for shape, dtype in executable.outputs]
     constants = [c.copy() for c in executable.plan.constants]  # the simulator copies all back
     bases = [*arrays, *results, *constants, executable._new_arena()]
-    if not executable.plan.arena:
+    if not executable.arena:
         bases.pop()
 
-    def memory(pointer: Pointer) -> np.ndarray:
-        base, offset = executable.locate(pointer)
-        return bases[base].reshape(-1).view(np.uint8)[offset:]
-
+    memory = executable.memory(bases)
     for position, step in enumerate(executable.plan.steps):
-        launches = [launch for at, launch in executable.launches if at == position]
+        entries = [(at, entry) for at, entry in executable.launches if at == position]
         if step.node is not None and step.node.op.kind == "region":
-            for launch in launches:
-                region(launch, memory)
+            for _, entry in entries:
+                for _, launch in unrolled(entry):
+                    region(launch, memory)
         else:
-            given = [(position, launch) for launch in launches]
-            assert plain.run(executable.plan, given, memory) == 0
+            assert not plain.run(executable.plan, entries, memory)
     return results
 
 

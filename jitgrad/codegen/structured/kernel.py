@@ -25,7 +25,8 @@ from jitgrad.codegen.structured.writer import (
 from jitgrad.ir.node import Graph, Node, input_node, project, project_op
 from jitgrad.ir.types import TapeType, TensorType
 from jitgrad.passes.plan import Step
-from jitgrad.primitives.control import gathered, parts
+from jitgrad.primitives.control import gathered
+from jitgrad.primitives.flow import parts
 
 WORK = 1 << 14  # of a loop: nobody knows; enough to let other Python threads run
 

@@ -17,7 +17,7 @@ from jitgrad.codegen.structured.writer import (
 )
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TapeType, TensorType
-from jitgrad.primitives.control import Parts, inner, parts
+from jitgrad.primitives.flow import Parts, inner, parts
 
 FIRST_ROOM = 256  # iterations that a new tape has room for
 

@@ -9,7 +9,7 @@ from jitgrad.codegen.structured.writer import SMALL
 from jitgrad.ir.node import Graph, Node, project_op
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.access import keeps_order
-from jitgrad.primitives.control import parts
+from jitgrad.primitives.flow import parts
 
 
 def is_large(node: Node) -> bool:

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from jitgrad.codegen import places
 from jitgrad.codegen.vecmath import llvm, table
 
 NUMBA_TYPES = {
@@ -38,7 +39,7 @@ def namespace() -> dict[str, Any]:
             space[name] = _same(name, NUMBA_TYPES[dtype], 2, _accumulate(op, dtype))
     for dtype in table.DTYPES:
         pointee = types.uint8 if dtype == "bool" else NUMBA_TYPES[dtype]
-        space[f"{dtype}_ptr"] = _pointer(f"{dtype}_ptr", types.CPointer(pointee))
+        space[f"{dtype}_ptr"] = places.pointer(f"{dtype}_ptr", pointee)
         space[f"to_{dtype}"] = _cast(f"to_{dtype}", NUMBA_TYPES[dtype])
     space["select"] = _select()
     return space
@@ -93,21 +94,6 @@ def _accumulate(op: str, dtype: str) -> Callable[..., ir.Value]:
         return a.apply(name[5:], a, b).ir
 
     return emit
-
-
-def _pointer(name: str, result: Any) -> Any:
-    addresses = types.CPointer(types.int64)
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: list[Any]) -> Any:
-        address = builder.load(builder.gep(args[0], [args[1]]))
-        return builder.inttoptr(address, context.get_value_type(result))
-
-    def typer(context: Any, ptrs: Any, k: Any) -> Any:
-        if ptrs != addresses or not isinstance(k, types.Integer):
-            return None
-        return result(addresses, types.unliteral(k)), codegen
-
-    return _named(name, typer)
 
 
 def _cast(name: str, to: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Workloads beside their peers and beside what a careful person writes by hand."""

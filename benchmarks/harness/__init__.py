@@ -1,0 +1,1 @@
+"""Runs workloads in processes of their own, in turns, and reports on them."""

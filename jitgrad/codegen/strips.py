@@ -1,0 +1,274 @@
+"""Launches of a strip: its steps over one tile after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from jitgrad.codegen import cpu, products
+from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip
+from jitgrad.codegen.loops import Kernel, Tile
+from jitgrad.codegen.lower import lower
+from jitgrad.codegen.scalar import identity_number
+from jitgrad.ir.node import Graph, Node, full, input_node, project_op
+from jitgrad.ir.op import op
+from jitgrad.ir.types import TensorType
+from jitgrad.passes.access import Affine, Index, linear, strides
+from jitgrad.passes.body import Body
+from jitgrad.passes.plan import Arena, Buffer, Step
+from jitgrad.passes.schedule import schedule
+from jitgrad.passes.tiles import SUMMED, WHOLE, Tiling, results, stored_axis, tilings
+
+TILE = 1 << 18  # bytes of a tile's slices: a part of the L2 cache
+LANES = 64  # a tile of lanes is a multiple of this
+MOST_CHUNKS = 16  # at most so many threads share a strip
+SUMS = 1 << 22  # bytes of all chunks' sums
+
+
+@dataclass(slots=True)
+class Layout:
+    """How a strip is cut: tiles of `tile` indices, the last one of `rest`."""
+
+    node: Node
+    steps: list[tuple[Node, Tiling]] = field(default_factory=list)
+    tile: int = 0
+    tiles: int = 0
+    rest: int = 0
+    chunks: int = 1
+
+
+def layout(node: Node) -> Layout:
+    """Sizes of a strip's tiles, from the bytes that one index of the axis brings along."""
+    made = Layout(node)
+    body: Graph = node.attrs["body"]
+    steps = [n for n in body.nodes if n.op.kind in ("region", "call")]
+    for step, loop in zip(steps, node.attrs["loops"], strict=True):
+        made.steps.append((step, next(t for t in tilings(step) if t.loop == loop)))
+    extent = node.attrs["extent"]
+    made.tile = _tile(made, extent)
+    made.tiles = -(-extent // made.tile)
+    made.rest = extent - (made.tiles - 1) * made.tile
+    sums = sum(r.type.nbytes for r, axis in _results(made) if axis == SUMMED)
+    made.chunks = max(1, min(made.tiles, MOST_CHUNKS, SUMS // max(sums, 1)))
+    return made
+
+
+def _results(made: Layout) -> list[tuple[Node, int]]:
+    """Every result of every step, and the axis along which it is cut."""
+    return [
+        pair
+        for step, tiling in made.steps
+        for pair in zip(results(step), tiling.results, strict=True)
+    ]
+
+
+def _tile(made: Layout, extent: int) -> int:
+    cut: dict[Node, int] = {}
+    last = False
+    for step, tiling in made.steps:
+        values = zip(
+            (*step.inputs, *results(step)), (*tiling.operands, *tiling.results), strict=True
+        )
+        for value, axis in values:
+            if axis >= 0:
+                cut[value] = value.type.nbytes // extent
+                last |= axis == value.ndim - 1 and value.ndim > 1
+    fits = TILE // max(sum(cut.values()), 1)
+    unit = LANES if last or fits >= LANES else 1
+    tile = max(fits // unit, 1) * unit
+    even = -(-extent // -(-extent // tile))  # tiles of about one size
+    return min(-(-even // unit) * unit, extent)
+
+
+def scratch(node: Node) -> Sequence[int]:
+    """Bytes of the sums of all chunks."""
+    made = layout(node)
+    if made.chunks == 1:
+        return ()
+    return [made.chunks * r.type.nbytes for r, axis in _results(made) if axis == SUMMED]
+
+
+class Cut:
+    """The launches of one strip being made."""
+
+    def __init__(self, step: Step):
+        assert step.node is not None
+        self.layout = layout(step.node)
+        body: Graph = step.node.attrs["body"]
+        self.memory: dict[Node, Buffer] = dict(zip(body.inputs, step.reads, strict=True))
+        self.memory.update(zip(body.outputs, step.writes, strict=True))
+        self.sums: dict[Node, Buffer] = {}
+        sums = iter(step.scratch)
+        for result, axis in _results(self.layout):
+            if axis == SUMMED:
+                self.sums[result] = next(sums) if self.layout.chunks > 1 else self.memory[result]
+        self.local: set[Node] = set()
+        self.bytes = self.place_locals()
+
+    def place_locals(self) -> int:
+        """Give what lives for one tile a place in the memory of a thread; returns its size."""
+        arena, steps = Arena(), self.layout.steps
+        last = {_stored(v): i for i, (step, _) in enumerate(steps) for v in step.inputs}
+        dying: dict[int, list[Buffer]] = {}
+        for position, (step, tiling) in enumerate(steps):
+            for result, axis in zip(results(step), tiling.results, strict=True):
+                if result in self.memory or result in self.sums:
+                    continue
+                nbytes = result.type.nbytes // result.shape[axis] * self.layout.tile
+                buffer = Buffer(nbytes, "local", arena.take(nbytes))
+                self.memory[result] = buffer
+                self.local.add(result)
+                dying.setdefault(last.get(result, position), []).append(buffer)
+            for buffer in dying.pop(position, ()):
+                arena.free(buffer.at, buffer.nbytes)
+        return arena.size
+
+    # --- pointers ---
+
+    def pointer(self, value: Node, axis: int, stride: int) -> Buffer | Moving:
+        """Where a value is, and how far it moves: `stride` elements for each index."""
+        if value in self.sums:
+            chunk = value.type.nbytes if self.layout.chunks > 1 else 0
+            return Moving(self.sums[value], chunk=chunk) if chunk else self.sums[value]
+        buffer = self.memory[value]
+        if value in self.local or axis == WHOLE or not stride:
+            return buffer
+        return Moving(buffer, tile=stride * self.layout.tile * value.dtype.size)
+
+    def locals_among(self, values: Sequence[Node], axes: Sequence[int]) -> dict[int, int]:
+        """Which of some values live for one tile only, and their axis that is cut."""
+        pairs = enumerate(zip(values, axes, strict=True))
+        return {i: axis for i, (value, axis) in pairs if value in self.local}
+
+    def region(self, step: Node, tiling: Tiling, extent: int) -> Launch:
+        body, axes = step.attrs["body"], step.attrs["axes"]
+        domain: tuple[int, ...] = step.attrs["domain"]
+        made = results(step)
+        tile = Tile(
+            tiling.loop,
+            extent,
+            self.layout.tile,
+            {
+                i: a
+                for i, (v, a) in enumerate(zip(step.inputs, tiling.operands, strict=True))
+                if v in self.local
+            },
+            {
+                i: a
+                for i, (v, a) in enumerate(zip(made, tiling.results, strict=True))
+                if v in self.local
+            },
+            SUMMED in tiling.results,
+        )
+        kind = schedule(domain, axes)
+        kernel = lower(body, domain, axes, kind="row" if kind == "blocked" else kind, tile=tile)
+        loads = Body(body, domain, axes).loads()
+        pointers = [
+            self.pointer(v, a, _speed(loads.get(x, ()), x.shape, tiling.loop, len(domain)))
+            for v, a, x in zip(step.inputs, tiling.operands, body.inputs, strict=True)
+        ]
+        pointers += [
+            self.pointer(v, a, strides(v.shape)[a] if a >= 0 else 0)
+            for v, a in zip(made, tiling.results, strict=True)
+        ]
+        return _launch(kernel, pointers)
+
+    def call(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
+        """A call on arrays of a tile's size. What is cut is so along its first axis in memory."""
+        operands, reads, moved = [], [], {}
+        for value, axis in zip(step.inputs, tiling.operands, strict=True):
+            base, at = _stored(value), stored_axis(value)(axis) if axis >= 0 else axis
+            small = input_node(f"a{len(operands)}", _cut(base.type, at, extent))
+            operands.append(small if base is value else value.op(small, **value.attrs))
+            buffer = Buffer(small.type.nbytes)
+            moved[buffer] = self.pointer(base, at, math.prod(base.shape[1:]) if at == 0 else 0)
+            reads.append(buffer)
+        writes = []
+        for value, axis in zip(results(step), tiling.results, strict=True):
+            buffer = Buffer(value.type.nbytes)
+            moved[buffer] = self.pointer(value, axis, math.prod(value.shape[1:]))
+            writes.append(buffer)
+        node = step.op(*operands, **step.attrs)
+        rule = ADDING[step.op.name] if SUMMED in tiling.results else CALLS[step.op.name]
+        made = rule(Step(node, tuple(reads), tuple(writes)))
+        return [
+            replace(m, pointers=tuple(moved.get(p, p) for p in m.pointers))  # type: ignore[arg-type]
+            for m in made
+        ]
+
+    def launches(self, extent: int) -> tuple[Launch, ...]:
+        made: list[Launch] = []
+        for step, tiling in self.layout.steps:
+            if step.op.kind == "region":
+                made.append(self.region(step, tiling, extent))
+            else:
+                made += self.call(step, tiling, extent)
+        return tuple(made)
+
+    def clear(self, result: Node) -> Launch:
+        """The start of a chunk's sum."""
+        number = full(identity_number(_reduction(result), result.dtype), result.type)
+        kernel = lower(Graph("body", (), (number,)), result.shape, ())
+        return _launch(kernel, [self.pointer(result, SUMMED, 0)])
+
+    def add_up(self, result: Node) -> Launch:
+        """The chunks' sums to one."""
+        shape = (self.layout.chunks, *result.shape)
+        source = input_node("a0", TensorType(result.dtype, shape))
+        body = Graph("body", (source,), (_reduction(result)(source, axes=(0,)),))
+        kernel = lower(body, shape, (0,), kind="row" if not result.shape else "")
+        return _launch(kernel, [self.sums[result], self.memory[result]])
+
+
+def _launch(kernel: Kernel, pointers: Sequence[Pointer]) -> Launch:
+    text = cpu.source(kernel)
+    return Launch(text, tuple(pointers), tuple(kernel.values), kernel.extent, kernel.work, kernel)
+
+
+def _stored(value: Node) -> Node:
+    return value.inputs[0] if value.op.kind == "view" else value
+
+
+def _cut(of: TensorType, axis: int, extent: int) -> TensorType:
+    if axis < 0:
+        return of
+    return of.with_shape((*of.shape[:axis], extent, *of.shape[axis + 1 :]))
+
+
+def _reduction(result: Node):
+    """The op by which tiles of a result are put together."""
+    step = result.inputs[0] if result.op is project_op else result
+    if step.op.kind != "region":
+        return op("reduce_sum")
+    index = result.attrs["index"] if result.op is project_op else 0
+    return step.attrs["body"].outputs[index].op
+
+
+def _speed(places: Sequence[Index | Affine], shape: tuple[int, ...], loop: int, loops: int) -> int:
+    """Elements by which an operand's reads move with each index of a loop."""
+    for place in places:
+        at = place if isinstance(place, Affine) else linear(place, shape, loops)
+        return at.coefficients[loop]
+    return 0
+
+
+def strip(step: Step) -> list[Launch | Strip]:
+    """A strip, and what puts the sums of its chunks together."""
+    cut = Cut(step)
+    made = cut.layout
+    is_even = made.rest == made.tile
+    whole = Strip(
+        tuple(cut.clear(r) for r in cut.sums),
+        cut.launches(made.tile),
+        () if is_even else cut.launches(made.rest),
+        made.tiles,
+        made.chunks,
+        cut.bytes,
+    )
+    return [whole, *(cut.add_up(r) for r in cut.sums if made.chunks > 1)]
+
+
+Rule = Callable[[Step], list[Launch]]
+CALLS: dict[str, Rule] = {"matmul": products.matmul}
+ADDING: dict[str, Rule] = {"matmul": products.matmul_adding}

@@ -1,0 +1,293 @@
+"""Strips: steps that run together over one tile of a long axis after the other.
+
+Fusion joins what shares its loops; a strip joins what shares only one of them: rows of a batch,
+points of a cloud. What its steps hand to each other never leaves the cache, and its tiles are what
+threads share. Reductions over the axis are added up tile by tile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from jitgrad.ir.node import (
+    Graph,
+    Node,
+    builder,
+    input_node,
+    project_op,
+    rebuild,
+    substitute,
+    topological,
+    with_inputs,
+)
+from jitgrad.ir.op import op
+from jitgrad.ir.types import TupleType
+from jitgrad.locate import Location
+from jitgrad.passes.axes import Axis, Classes
+from jitgrad.passes.tiles import (
+    SUMMED,
+    Tiling,
+    ends_sums,
+    results,
+    split_sums,
+    stored_axis,
+    tilings,
+)
+
+SHORTEST = 32  # indices of an axis that is cut
+WORTH = 1 << 17  # bytes that would else go through memory
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Steps of one strip."""
+
+    steps: list[Node] = field(default_factory=list)
+    saved: int = 0  # bytes of what they hand to each other
+
+
+def _is_step(node: Node) -> bool:
+    return node.op.kind in ("region", "call")
+
+
+def _producer(value: Node) -> Node:
+    """The step that makes a value, or the leaf or view that it is."""
+    return value.inputs[0] if value.op is project_op else value
+
+
+def _swapped(value: Node) -> Node:
+    """What a product reads through a transpose that costs nothing."""
+    return value.inputs[0] if value.op.kind == "view" and "perm" in value.attrs else value
+
+
+def _extent(value: Node, axis: int) -> int:
+    return value.shape[axis] if axis >= 0 else 0
+
+
+class Cutter:
+    """Which steps are cut along which of their loops, and which of them go together."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.steps = [n for n in graph.nodes if _is_step(n)]
+        self.outputs = set(graph.outputs) | {_swapped(o) for o in graph.outputs}
+        self.results: dict[Node, dict[int, Node]] = {s: {} for s in self.steps}
+        self.readers: dict[Node, list[Node]] = {}
+        for node in graph.nodes:
+            for i in node.inputs:
+                self.readers.setdefault(i, []).append(node)
+            if node.op is project_op:
+                self.results[node.inputs[0]][node.attrs["index"]] = node
+        for step in self.steps:
+            if not isinstance(step.type, TupleType):
+                self.results[step][0] = step
+        self.options = {s: tilings(s) for s in self.steps}
+        self.classes = self.find_classes()
+        self.chosen = self.choose()
+        self.stage = self.find_stages()
+
+    def axes(self, step: Node, tiling: Tiling) -> Iterable[Axis]:
+        """Axes of operands and results that a loop of a step cuts."""
+        for value, axis in zip(step.inputs, tiling.operands, strict=True):
+            if axis >= 0:
+                yield value, axis
+        for index, axis in enumerate(tiling.results):
+            if axis >= 0 and index in self.results[step]:
+                yield self.results[step][index], axis
+
+    def find_classes(self) -> Classes:
+        classes = Classes(self.graph)
+        for step in self.steps:
+            for tiling in self.options[step]:
+                loop = (step, -1 - tiling.loop)
+                for axis in self.axes(step, tiling):
+                    classes.join(axis, loop)
+        return classes
+
+    def choose(self) -> dict[Node, tuple[Axis, Tiling]]:
+        """For every step the class of axes, and its loop, by which most data stays together."""
+        scores: Counter[Axis] = Counter()
+        for step in self.steps:
+            for tiling in self.options[step]:
+                weight = 1 if SUMMED in tiling.results else 2
+                name = self.classes.find((step, -1 - tiling.loop))
+                for value, _ in self.axes(step, tiling):
+                    scores[name] += weight * value.type.nbytes
+        chosen: dict[Node, tuple[Axis, Tiling]] = {}
+        for step in self.steps:
+            found: dict[Axis, list[Tiling]] = {}
+            for tiling in self.options[step]:
+                found.setdefault(self.classes.find((step, -1 - tiling.loop)), []).append(tiling)
+            fitting = [
+                (scores[name], name, several[0])
+                for name, several in found.items()
+                if len(several) == 1 and self.length(step, several[0]) >= SHORTEST
+            ]
+            if fitting:
+                _, name, tiling = max(fitting, key=lambda f: f[0])
+                chosen[step] = (name, tiling)
+        return chosen
+
+    def length(self, step: Node, tiling: Tiling) -> int:
+        return max((_extent(v, a) for v, a in self.axes(step, tiling)), default=0)
+
+    # --- stages ---
+
+    def linked(self, value: Node, step: Node) -> bool:
+        """Whether a step reads, tile by tile, what another step of its class has just made."""
+        maker = _producer(_swapped(value))
+        if maker not in self.chosen or step not in self.chosen:
+            return False
+        (name, made), (mine, reads) = self.chosen[maker], self.chosen[step]
+        value = _swapped(value)
+        index = value.attrs["index"] if value.op is project_op else 0
+        axes = {
+            stored_axis(v)(a) if a >= 0 else a
+            for v, a in zip(step.inputs, reads.operands, strict=True)
+            if _swapped(v) is value
+        }
+        same = name == mine and axes == {made.results[index]} and SUMMED not in axes
+        return same and (step.op.kind == "region" or axes == {0})
+
+    def find_stages(self) -> dict[Node, int]:
+        """Steps of a stage can run together: what leads from one to another is linked."""
+        stage: dict[Node, int] = {}
+        ready: dict[Node, int] = {}  # when a value can be read by a step that is not linked
+        for node in self.graph.nodes:
+            if not _is_step(node):
+                ready[node] = max((ready[i] for i in node.inputs), default=0)
+                continue
+            stage[node] = max(
+                (
+                    stage[_producer(_swapped(i))] if self.linked(i, node) else ready[i]
+                    for i in node.inputs
+                ),
+                default=0,
+            )
+            ready[node] = stage[node] + 1
+        for step in reversed(self.steps):  # what only one later stage reads can wait for it
+            readers = self.all_readers(step)
+            later = {stage[r] for _, r in readers if _is_step(r)}
+            if len(later) == 1 and all(self.linked(v, r) for v, r in readers):
+                stage[step] = later.pop()
+        return stage
+
+    def all_readers(self, step: Node) -> list[tuple[Node, Node]]:
+        """(value, reader) of all uses of a step's results; a graph's output is read by itself."""
+        found: list[tuple[Node, Node]] = []
+        for value in self.results[step].values():
+            for reader in self.readers.get(value, ()):
+                if reader.op is project_op:
+                    continue
+                through = self.readers.get(reader, []) if _swapped(reader) is value else [reader]
+                found += [(value, r) for r in through] or [(value, reader)]
+            if value in self.outputs:
+                found.append((value, value))
+        return found
+
+    def groups(self) -> list[Group]:
+        """The strips: at least two steps, and enough data between them."""
+        found: dict[tuple[Axis, int], Group] = {}
+        for step in self.steps:
+            if step in self.chosen:
+                key = (self.chosen[step][0], self.stage[step])
+                found.setdefault(key, Group()).steps.append(step)
+        for group in found.values():
+            members = set(group.steps)
+            for step in group.steps:
+                for value in self.results[step].values():
+                    if any(
+                        r in members and self.linked(value, r) for r in self.readers.get(value, ())
+                    ):
+                        group.saved += value.type.nbytes
+        return [g for g in found.values() if len(g.steps) > 1 and g.saved >= WORTH]
+
+
+def strips(graph: Graph) -> Graph:
+    """Group the steps of a fused graph into `strip` regions where that keeps data in the cache."""
+    cutter = Cutter(graph)
+    groups = cutter.groups()
+    late = {
+        s for g in groups for s in g.steps if SUMMED in cutter.chosen[s][1].results and ends_sums(s)
+    }
+    if late:
+        graph = _split(graph, late)
+        cutter = Cutter(graph)
+        groups = cutter.groups()
+    return _emit(cutter, groups) if groups else graph
+
+
+def _split(graph: Graph, late: set[Node]) -> Graph:
+    made: dict[Node, list[Node]] = {}
+
+    def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node.op is project_op and node.inputs[0] in made:
+            return made[node.inputs[0]][node.attrs["index"]]
+        if node in late:
+            made[node] = split_sums(node, inputs)
+            return made[node][0]
+        return with_inputs(node, inputs)
+
+    return rebuild(graph, rewrite)
+
+
+def _emit(cutter: Cutter, groups: list[Group]) -> Graph:
+    """The graph with each group as one node, in the order of stages."""
+    graph = cutter.graph
+    group_of = {step: group for group in groups for step in group.steps}
+    new: dict[Node, Node] = {x: x for x in graph.inputs}
+    locs = dict(graph.locs)
+    done: set[Group] = set()
+    for step in sorted(cutter.steps, key=cutter.stage.__getitem__):  # stable within a stage
+        group = group_of.get(step)
+        if group is None:
+            _carry([step], new, graph.locs, locs)
+        elif group not in done:
+            done.add(group)
+            _emit_group(cutter, group, new, locs)
+    return graph.replace(_carry(graph.outputs, new, graph.locs, locs), locs)
+
+
+def _carry(
+    nodes: Sequence[Node],
+    new: dict[Node, Node],
+    old: Mapping[Node, Location],
+    locs: dict[Node, Location],
+) -> list[Node]:
+    """The nodes in the new graph, made from what is there already."""
+    for node in topological(nodes, stop=new):
+        if node not in new:
+            new[node] = with_inputs(node, tuple([new[i] for i in node.inputs]))
+            if node in old:
+                locs.setdefault(new[node], old[node])
+    return [new[n] for n in nodes]
+
+
+def _emit_group(
+    cutter: Cutter, group: Group, new: dict[Node, Node], locs: dict[Node, Location]
+) -> None:
+    members, old = set(group.steps), cutter.graph.locs
+    operands = (_swapped(v) if s.op.kind == "call" else v for s in group.steps for v in s.inputs)
+    reads = list(dict.fromkeys(v for v in operands if _producer(v) not in members))
+    inputs = [input_node(f"a{i}", v.type) for i, v in enumerate(reads)]
+    names = dict(zip(reads, inputs, strict=True))
+    needed = dict.fromkeys(
+        value
+        for s in group.steps
+        for value, reader in cutter.all_readers(s)
+        if reader not in members
+    )
+    body = Graph("body", inputs, substitute([*needed], names), old)
+    inside = substitute(group.steps, names)
+    loops = {
+        mine: cutter.chosen[step][1].loop for mine, step in zip(inside, group.steps, strict=True)
+    }
+    attrs = {"body": body, "loops": tuple(loops[n] for n in body.nodes if n in loops)}
+    first = group.steps[0]
+    attrs["extent"] = cutter.length(first, cutter.chosen[first][1])
+    node = builder.make(op("strip"), tuple(_carry(reads, new, old, locs)), attrs)
+    new.update(zip(needed, results(node), strict=True))
+    if first in old:
+        locs[node] = old[first]

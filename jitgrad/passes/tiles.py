@@ -1,0 +1,174 @@
+"""How a step can be run over one tile of a long axis at a time.
+
+For each of its loops, a step either reads all of an operand in every tile, or another slice of it
+with each tile; and makes slices of its results, or adds to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jitgrad.ir.node import Graph, Node, builder, input_node, input_op, project, substitute
+from jitgrad.ir.types import TupleType
+from jitgrad.passes.access import Affine, Index
+from jitgrad.passes.body import Body
+from jitgrad.passes.dce import prune_inputs
+
+SUMMED = -1  # in the place of a result's axis: tiles add to the result
+WHOLE = -1  # in the place of an operand's axis: every tile reads all of it
+MOVING = -2  # every tile reads another part, but not a slice
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """One way to cut a step: an axis of its loops, of each operand and of each result."""
+
+    loop: int
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+
+
+def _axis_of(places: list[Index | Affine], loop: int, shape: tuple[int, ...]) -> int | None:
+    """The axis along which an operand is sliced as the loop proceeds; None if its reads move
+    differently from each other.
+    """
+    found: set[int] = set()
+    speeds: set[int] = set()
+    for place in places:
+        if isinstance(place, Affine):
+            speeds.add(place.coefficients[loop])
+            found.add(MOVING if place.coefficients[loop] else WHOLE)
+            continue
+        moving = [p for p, at in enumerate(place) if at.coefficients[loop]]
+        speeds.update(place[p].coefficients[loop] for p in moving)
+        pure = len(moving) == 1 and _is_the_loop(place[moving[0]], loop)
+        found.add(moving[0] if pure else MOVING if moving else WHOLE)
+    if found == {WHOLE}:
+        return WHOLE
+    if len(found) > 1 or len(speeds) > 1:
+        return None
+    return found.pop()
+
+
+def _is_the_loop(at: Affine, loop: int) -> bool:
+    return at.offset == 0 and all(c == int(a == loop) for a, c in enumerate(at.coefficients))
+
+
+def region_tilings(node: Node) -> list[Tiling]:
+    """The loops along which a fused region can be cut."""
+    body = Body(node.attrs["body"], node.attrs["domain"], node.attrs["axes"])
+    loads = body.loads()
+    leaves = [place for base, place in body.reads().values() if base.op is not input_op]
+    made = []
+    for loop in range(len(body.domain)):
+        if any(_moves(place, loop) for place in leaves):
+            continue
+        operands = [_axis_of(loads.get(x, []) or [[]], loop, x.shape) for x in body.body.inputs]
+        results = _result_axes(body, loop)
+        if results is not None and None not in operands:
+            made.append(Tiling(loop, tuple(operands), results))  # type: ignore[arg-type]
+    return made
+
+
+def ends_sums(node: Node) -> bool:
+    """Whether a region goes on computing with what it has reduced."""
+    if node.op.kind != "region":
+        return False
+    body = Body(node.attrs["body"], node.attrs["domain"], node.attrs["axes"])
+    return any(not body.is_full(o) and o.op.kind != "reduce" for o in body.body.outputs)
+
+
+def split_sums(node: Node, inputs: tuple[Node, ...]) -> list[Node]:
+    """The results of a region as those of two: one that reduces, and one that goes on from there.
+
+    Returns the nodes that stand for its results.
+    """
+    body: Graph = node.attrs["body"]
+    level = Body(body, node.attrs["domain"], node.attrs["axes"])
+    late = [o for o in body.outputs if not level.is_full(o) and o.op.kind != "reduce"]
+    sums = [n for n in level.wanted(late) if n.op.kind == "reduce"]
+    first = list(dict.fromkeys([*(o for o in body.outputs if o not in late), *sums]))
+    made = dict(zip(first, _region(node, inputs, body.inputs, first), strict=True))
+    names = {s: input_node(f"s{i}", s.type) for i, s in enumerate(sums)}
+    ends = substitute(late, {**{x: x for x in body.inputs}, **names})
+    rows = tuple(node.attrs["domain"][a] for a in level.kept)
+    attrs = {"domain": rows, "axes": ()}
+    outer = (*inputs, *(made[s] for s in sums))
+    rest = _region(node, outer, (*body.inputs, *names.values()), ends, attrs)
+    made |= zip(late, rest, strict=True)
+    return [made[o] for o in body.outputs]
+
+
+def _region(
+    node: Node,
+    inputs: Sequence[Node],
+    names: Sequence[Node],
+    outputs: Sequence[Node],
+    attrs: Mapping[str, Any] | None = None,
+) -> list[Node]:
+    """A region of the same kind, with only the inputs that it needs; its results."""
+    body, kept = prune_inputs(Graph("body", names, outputs))
+    attrs = {**node.attrs, **(attrs or {}), "body": body}
+    made = builder.make(node.op, tuple(inputs[i] for i in kept), attrs)
+    return results(made)
+
+
+def results(node: Node) -> list[Node]:
+    """A node's results, each as a node."""
+    if isinstance(node.type, TupleType):
+        return [project(node, i) for i in range(len(node.type.items))]
+    return [node]
+
+
+def _moves(place: Index | Affine, loop: int) -> bool:
+    at = [place] if isinstance(place, Affine) else place
+    return any(a.coefficients[loop] for a in at)
+
+
+def _result_axes(body: Body, loop: int) -> tuple[int, ...] | None:
+    outputs = body.body.outputs
+    if loop not in body.axes:
+        return tuple(loop if body.is_full(o) else body.kept.index(loop) for o in outputs)
+    if any(body.repeats(n) for n in body.wanted(outputs)):
+        return None
+    return tuple(loop if body.is_full(o) else SUMMED for o in outputs)
+
+
+def _product_tilings(node: Node) -> list[Tiling]:
+    """Products over slices of rows, or sums of products over slices of the summed axis."""
+    if not node.dtype.is_float:
+        return []
+    last = node.ndim - 1
+    a, b = (stored_axis(i) for i in node.inputs)
+    if node.ndim > 2:
+        return [Tiling(0, (0, 0), (0,))]
+    made = []
+    if a(0) == 0:
+        made.append(Tiling(0, (0, WHOLE), (0,)))
+    if a(last) == 0 and b(0) == 0:
+        made.append(Tiling(2, (last, 0), (SUMMED,)))
+    return made
+
+
+def stored_axis(operand: Node) -> Callable[[int], int]:
+    """Where an axis of an operand is in memory."""
+    if operand.op.kind == "view" and "perm" in operand.attrs:
+        perm = operand.attrs["perm"]
+        return lambda axis: perm[axis]
+    return lambda axis: axis
+
+
+RULES: dict[str, Callable[[Node], list[Tiling]]] = {
+    "fused": region_tilings,
+    "matmul": _product_tilings,
+}
+
+
+def tilings(node: Node) -> list[Tiling]:
+    """The ways to cut a step; none for ops without a rule. Calls are cut along the first axis of
+    what they read and make in memory.
+    """
+    rule = RULES.get(node.op.name)
+    return rule(node) if rule else []
