@@ -235,7 +235,7 @@ class Mapped:
             for i, x in zip(mapped, stand_ins, strict=True):
                 filled[i] = x
             new_args, new_kwargs = tree.unflatten(structure, filled)
-            return self.__wrapped__(*new_args, **new_kwargs)
+            return converted(self.__wrapped__)(*new_args, **new_kwargs)
 
         outputs, out_structure = vectorize(call, examples, sizes.pop())
         placed = [

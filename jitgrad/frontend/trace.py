@@ -316,6 +316,10 @@ def trace(
             leaves, structure = tree.flatten(call(tensors))
             active.check_leaks()
             nodes = [active.read(x) for x in leaves if isinstance(x, Tensor)]
+    except Exception:
+        for effect in active.effects:  # what the program printed before it failed
+            effect.show_now()
+        raise
     finally:
         state.trace = before
     return _finish(active, name, inputs, tensors, leaves, structure, nodes)

@@ -109,7 +109,7 @@ def _method(name: str) -> Callable:
 
 
 TABLE: dict[Any, Callable] = {
-    print: _of_traced(print, traced_print),
+    print: traced_print,
     int: _of_traced(int, _int),
     float: _of_traced(float, _float),
     bool: _of_traced(bool, _bool),

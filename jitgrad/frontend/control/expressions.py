@@ -40,7 +40,13 @@ def thunk(body: ast.expr) -> ast.Lambda:
 
 
 def placed(new: Any, old: ast.AST) -> Any:
-    """A new node at an old one's place in the file, with all that is new inside of it."""
+    """A new node at an old one's place in the file, with all that is new inside of it. Python takes
+    the last line of a long node for the line of a call of an attribute: so it is cut to its first.
+    """
+    if getattr(old, "end_lineno", None) != getattr(old, "lineno", None):
+        short = ast.Pass(lineno=old.lineno, col_offset=old.col_offset)  # type: ignore[attr-defined]
+        short.end_lineno, short.end_col_offset = short.lineno, short.col_offset
+        old = short
     return ast.fix_missing_locations(ast.copy_location(new, old))
 
 

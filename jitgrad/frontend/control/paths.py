@@ -10,6 +10,7 @@ compiled loop or a `vmap` there is no single value to decide by, and the disagre
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,12 @@ class Blocked(Exception):
     @property
     def reason(self) -> str:
         e = self.error
-        return e if isinstance(e, str) else f"{type(e).__name__}: {str(e).partition(chr(10))[0]}"
+        if isinstance(e, str):
+            return e
+        first = str(e).partition("\n")[0]
+        if isinstance(e, JitgradError):
+            return re.sub(r"^\S+:\d+: ", "", first)  # the line is said elsewhere
+        return f"{type(e).__name__}: {first}"
 
 
 def decide(trace: Any, pred: Tensor, reason: Disagreement | Blocked) -> bool:

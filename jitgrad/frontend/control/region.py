@@ -10,7 +10,7 @@ from jitgrad.frontend import regions
 from jitgrad.frontend.closing import closed, frontier_of_branch
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Node, builder, fresh_input, project
-from jitgrad.primitives.control import COUNT
+from jitgrad.primitives.flow import COUNT
 from jitgrad.tensor import Tensor
 
 

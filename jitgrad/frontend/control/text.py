@@ -70,11 +70,16 @@ class Print:
         self.tensors: list[Tensor] = [self.leaves[i] for i in self.places]
         self.nodes = [state.trace.read(t) for t in self.tensors]
 
+    def show_now(self) -> None:
+        """Print for the arguments of this trace, as far as they have values."""
+        found = [_value(t) for t in self.tensors]
+        self.show([Tensor(x) if not isinstance(x, Tensor) else x for x in found])
+
     def show(self, values: Sequence[Tensor]) -> None:
         """Print, with the values that the function computed."""
         leaves = list(self.leaves)
         for place, number, found in zip(self.places, self.numbers, values, strict=True):
-            leaves[place] = found.item() if number else found
+            leaves[place] = found.item() if number and found._data is not None else found
         print(*[_joined(a) for a in tree.unflatten(self.structure, leaves)], **self.kwargs)
 
 
@@ -97,7 +102,7 @@ def _joined(value: Any) -> Any:
 
 
 def traced_print(*args: Any, **kwargs: Any) -> None:
-    """`print` in converted code."""
+    """`print` in converted code: at each call, whatever it shows."""
     trace = state.trace
     if trace.trials:
         raise Blocked("it prints")
