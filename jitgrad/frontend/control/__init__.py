@@ -6,5 +6,6 @@ become regions, and `paths` for what happens where they cannot.
 """
 
 from jitgrad.frontend.control.calls import converted
+from jitgrad.frontend.control.report import report
 
-__all__ = ["converted"]
+__all__ = ["converted", "report"]

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad import tree
-from jitgrad.frontend.control import paths, region, report
+from jitgrad.frontend.control import paths, region
 from jitgrad.frontend.control.attempt import Outcome, Place, Unbound, Variables, attempt
 from jitgrad.frontend.control.merge import Disagreement, Join, described, filled
+from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.signals import RETURNED, Mixed, Return, alone, code_of, kinds_of
 from jitgrad.frontend.dispatch import fill
 from jitgrad.frontend.number import Number, as_dtype
@@ -45,9 +46,14 @@ def either(pred: Tensor, then: Block, orelse: Block, variables: Variables, is_va
     except (Disagreement, paths.Blocked) as reason:
         block = then if paths.decide(trace, pred, reason) else orelse
         return block()
-    report.note("branch", f"a branch of {len(found.join.left)} results")
+    note("branch", f"both branches are compiled, {results_of(len(found.join.left))}")
     results = region.choice(trace, pred, found.join.left, found.join.right, start)
     return found.apply(results, variables)
+
+
+def results_of(count: int) -> str:
+    """A number of results, in words."""
+    return f"{count} result{'' if count == 1 else 's'}"
 
 
 class Merged:

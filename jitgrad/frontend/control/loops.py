@@ -13,11 +13,12 @@ from typing import Any
 
 from jitgrad import config
 from jitgrad.errors import BranchError, CarryError, JitgradError, LimitError, fail
-from jitgrad.frontend.control import paths, report
+from jitgrad.frontend.control import paths
 from jitgrad.frontend.control.attempt import NO_VARIABLES, Variables, attempt, unless
 from jitgrad.frontend.control.branches import either
 from jitgrad.frontend.control.merge import Disagreement
 from jitgrad.frontend.control.paths import Blocked
+from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.roll import Roll, Turns
 from jitgrad.frontend.control.signals import (
     BROKE,
@@ -111,7 +112,7 @@ class _While:
         except (Disagreement, Blocked) as reason:
             self.refused = loop_reason(reason)
             return NOT_YET
-        report.note("loop", "one loop, as long as its condition holds")
+        note("loop", "one loop, as long as its condition holds")
         return found
 
     def turn(self) -> tuple[bool, Any]:
@@ -235,7 +236,7 @@ class _For:
                 ended, signal = self.turn(self.over[first], None)
                 if ended:
                     return signal
-            report.note("unrolled", f"{length} turns: {paths.text_of(self.refused)}")
+            note("unrolled", f"{length} turns: {paths.text_of(self.refused)}")
             return self.unrolled((self.over[i] for i in range(PEELED, length)), None)
         return self.unrolled((self.over[i] for i in range(length)), range(length))
 
@@ -283,7 +284,7 @@ class _For:
         except (Disagreement, Blocked) as reason:
             self.refused = loop_reason(reason)
             return NOT_YET
-        report.note("loop", f"one loop of {length} turns")
+        note("loop", f"one loop of {length} turns")
         return found
 
     def traced_range(self, items: TracedRange) -> Any:
@@ -292,7 +293,7 @@ class _For:
         for _ in range(PEELED + 1):
             try:
                 found = Roll(self.trace, self.variables, turns, self.body).run()
-                report.note("loop", "one loop, over a range that depends on data")
+                note("loop", "one loop, over a range that depends on data")
                 return found
             except (Disagreement, Blocked) as reason:
                 first = loop_reason(reason)

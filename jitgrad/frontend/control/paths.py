@@ -24,8 +24,8 @@ from jitgrad.errors import (
     UndefinedError,
     fail,
 )
-from jitgrad.frontend.control import report
 from jitgrad.frontend.control.merge import Disagreement
+from jitgrad.frontend.control.report import note
 from jitgrad.ir.node import Node, input_op, topological
 from jitgrad.tensor import Tensor
 
@@ -63,7 +63,7 @@ def decide(trace: Any, pred: Tensor, reason: Disagreement | Blocked) -> bool:
         ) from None
     held = bool(found.reshape(()))
     trace.decisions.append((trace.outermost(trace.read(pred)), held))
-    report.note("path", f"follows the path where it is {held}: {text_of(reason)}")
+    note("path", f"follows the path where it is {held}: {text_of(reason)}")
     return held
 
 
