@@ -23,7 +23,7 @@ from jitgrad.codegen.structured.writer import (
     Writer,
 )
 from jitgrad.ir.node import Graph, Node, input_node, project, project_op
-from jitgrad.ir.types import TapeType, TensorType
+from jitgrad.ir.types import TapeType, TensorType, TupleType
 from jitgrad.passes.plan import Step
 from jitgrad.primitives.control import gathered
 from jitgrad.primitives.flow import parts
@@ -111,7 +111,8 @@ def fits(node: Node) -> bool:
         return small and (is_pick(node) or rule_for(node) is not None)
     inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(node.inputs)]
     inside = node.op(*inputs, **node.attrs)
-    outputs = [project(inside, i) for i in range(len(node.type.items))]
+    several = isinstance(node.type, TupleType)
+    outputs = [project(inside, i) for i in range(len(node.type.items))] if several else [inside]
     try:
         lowered(gathered(*inputs, body=Graph("body", inputs, outputs)))
     except Unsupported:
