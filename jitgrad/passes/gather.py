@@ -57,7 +57,8 @@ class _Gather:
         if node.op is project_op:
             joins = node.inputs[0] in self.inside
         else:
-            joins = node.op is not input_op and bool(inputs) and fits(node)
+            depends = bool(inputs) or node.op.kind == "region"  # a loop may begin with constants
+            joins = node.op is not input_op and depends and fits(node)
         if not joins:
             self.level[node] = max((self.level[i] for i in inputs), default=0)
             return
