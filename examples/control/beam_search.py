@@ -5,7 +5,7 @@ import numpy as np
 import jitgrad as ms
 from jitgrad import Tensor, ops
 
-WORDS, BEAM, LONGEST, STOP = 8, 3, 12, 0
+WORDS, BEAM, LONGEST, STOP = 8, 3, 7, 0
 
 
 def best(scores, start):

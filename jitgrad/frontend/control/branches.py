@@ -43,11 +43,12 @@ def either(pred: Tensor, then: Block, orelse: Block, variables: Variables, is_va
             if side.error is not None:
                 raise paths.Blocked(side.error)
         found = Merged(sides[0], sides[1], variables, is_value)
-    except (Disagreement, paths.Blocked) as reason:
+        results = region.choice(trace, pred, found.join.left, found.join.right, start)
+    except (Disagreement, paths.Blocked, region.TooLarge) as error:
+        reason = paths.Blocked(str(error)) if isinstance(error, region.TooLarge) else error
         block = then if paths.decide(trace, pred, reason) else orelse
         return block()
     note("branch", f"both branches are compiled, {results_of(len(found.join.left))}")
-    results = region.choice(trace, pred, found.join.left, found.join.right, start)
     return found.apply(results, variables)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitgrad.autodiff.branch import cond as cond_op
+from jitgrad.codegen.structured.kernel import fits
 from jitgrad.frontend import regions
 from jitgrad.frontend.closing import closed, frontier_of_branch
 from jitgrad.frontend.trace import Trace
@@ -37,8 +38,19 @@ def choice(
     ]
     trace.forget(start)
     node = builder.make(cond_op, (condition, *free), {"then": graphs[0], "orelse": graphs[1]})
+    check_size(trace, node)
     results = {pair: project(node, i) for i, pair in enumerate(pairs)}
     return [Tensor._of_node(results[pair]) for pair in zip(then, orelse, strict=True)]
+
+
+def check_size(trace: Trace, node: Node) -> None:
+    """TooLarge if a region is no single kernel, and there is another way to compile it."""
+    if not trace.trials and not fits(node):
+        raise TooLarge("it is too large for one kernel")
+
+
+class TooLarge(Exception):
+    """A region that is better not made."""
 
 
 class Loop:
@@ -66,4 +78,7 @@ class Loop:
         self.made.new, self.made.writes = nodes_of(trace, new), []
         self.made.records = []
         trace.forget(start)
-        return list(self.made.finish(**options)[0])
+        results = list(self.made.finish(**options)[0])
+        if results:
+            check_size(trace, trace.read(results[0]).inputs[0])
+        return results

@@ -246,7 +246,10 @@ class Roll:
         self.new = new
         new = new + ([code_of(signal)] if self.has_code else [])
         test, options = self.ending(asked)
-        results = self.loop.finish(self.trace, test, new, self.start, **options)
+        try:
+            results = self.loop.finish(self.trace, test, new, self.start, **options)
+        except region.TooLarge as error:
+            raise Blocked(str(error)) from None
         return self.bind(results)
 
     def check_known(self) -> None:
