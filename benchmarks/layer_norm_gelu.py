@@ -102,7 +102,6 @@ def jax(arrays: Arrays) -> Run:
 
 
 def torch(arrays: Arrays) -> Run:
-    import torch
     from torch.nn import functional
 
     def loss(x, residual, gamma, beta):

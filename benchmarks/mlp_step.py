@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import peers
 from benchmarks.harness.workload import Arrays, Run, Workload
 
 SIZES = (784, 512, 256, 10)

@@ -409,5 +409,6 @@ def no_value(tensor: Tensor, asked: str) -> Exception:
         TraceError,
         f"a traced Tensor of type {tensor._type} was {asked}",
         why=reason or "it has no value while the function is being compiled",
-        instead=remedy or "keep to Tensor operations (ops.where for a choice), or do it outside of jit",
+        instead=remedy
+        or "keep to Tensor operations (ops.where for a choice), or do it outside of jit",
     )

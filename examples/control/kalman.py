@@ -11,7 +11,7 @@ STEP = 0.1
 def surprise(noise, readings, known):
     """Minus the log likelihood of positions read from something that moves on its own.
 
-    noise: log of the variances of acceleration and of the sensor; known: whether there is a reading.
+    noise: log of the variances of acceleration and of the sensor; known: whether one is there.
     """
     q, r = ops.exp(noise[0]), ops.exp(noise[1])
     position, speed = readings[0] * 0.0, readings[0] * 0.0
@@ -39,7 +39,7 @@ def main():
     gradient = ms.jit(ms.value_and_grad(surprise))
     noise = Tensor(np.zeros(2))
     for _ in range(200):
-        value, slope = gradient(noise, readings, known)
+        _, slope = gradient(noise, readings, known)
         noise = noise - 0.02 * slope / ops.maximum(1.0, ops.norm(slope) / 10.0)
     q, r = np.exp(noise.asnumpy())
     print(f"variance of acceleration {q:.2f} (0.50), of the sensor {r:.3f} (0.040)")

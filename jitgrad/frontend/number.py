@@ -1,8 +1,8 @@
 """Python numbers whose value is known only when the compiled function runs.
 
 A loop that is compiled as one carries its Python numbers, `i` in ``for i in range(n)`` among them.
-In the body they are `Number`s: int64 or float64 inside, and as weak as the number they stand for, so
-that ``x * i`` has the dtype it has in eager mode, and ``i / 2`` is a float.
+In the body they are `Number`s: int64 or float64 inside, and as weak as the number they stand for,
+so that ``x * i`` has the dtype it has in eager mode, and ``i / 2`` is a float.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def as_dtype(value: Any, dtype: DType) -> Tensor:
     """A number as a 0-d Tensor."""
     if not isinstance(value, Tensor):
         return fill(value, TensorType(dtype, ()))
-    plain = Tensor._of_node(value._node, value._data) if type(value) is Number else value  # type: ignore[arg-type]
+    plain = value
+    if type(value) is Number:
+        plain = Tensor._of_node(value._node, value._data)  # type: ignore[arg-type]
     return plain if plain.dtype is dtype else apply(structure.cast, plain, dtype=dtype)
 
 

@@ -92,7 +92,7 @@ class Traced:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A place that the function stored into: an attribute, a global, or the items of a container."""
+    """Where the function stored something: an attribute, a global, the items of a container."""
 
     holder: Any
     attribute: str | None

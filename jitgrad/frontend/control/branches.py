@@ -1,7 +1,7 @@
 """A choice that depends on a traced value: both blocks are traced, and become one region.
 
-Where their results cannot be one value (other shapes, other types, a list that grows in one of them,
-an exception) the trace follows one path instead, if it can: see `paths`.
+Where their results cannot be one value (other shapes, other types, a list that grows in one of
+them, an exception) the trace follows one path instead, if it can: see `paths`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def results_of(count: int) -> str:
 
 
 class Merged:
-    """Two outcomes as one: the signal, the variables and the places, with pairs to be chosen from."""
+    """Two outcomes as one: the signal, the variables and the places, with pairs to choose from."""
 
     def __init__(self, then: Outcome, orelse: Outcome, variables: Variables, is_value: bool):
         self.join = Join()
@@ -92,7 +92,9 @@ class Merged:
         self.places: list[tuple[Place, Any]] = []
         for key in dict.fromkeys([*then.places, *orelse.places]):
             place = (then.places.get(key) or orelse.places[key])[0]
-            contents = [s.places[key][1] if key in s.places else place.content() for s in (then, orelse)]
+            contents = [
+                s.places[key][1] if key in s.places else place.content() for s in (then, orelse)
+            ]
             self.places.append((place, self.join.values(*contents, place.name())))
 
     def variable(self, name: str, live: bool, a: Any, b: Any, gone: list[bool]) -> Any:

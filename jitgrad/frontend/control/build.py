@@ -116,7 +116,9 @@ def _statements(function: types.FunctionType, node: Definition) -> list[ast.stmt
         node.args = _without_values(node.args)
         node.body = visitor.visit(node.body)
         return [placed(ast.Return(node), node)]
-    converter = Converter(node, class_name, itertools.count(1), frozenset(function.__code__.co_freevars))
+    converter = Converter(
+        node, class_name, itertools.count(1), frozenset(function.__code__.co_freevars)
+    )
     node.body = converter.converted()
     node.args = _without_values(node.args)
     node.name, node.decorator_list, node.returns = DEFINED, [], None

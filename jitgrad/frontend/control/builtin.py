@@ -6,6 +6,7 @@ import builtins
 import functools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from jitgrad import tree
@@ -36,7 +37,11 @@ def _shallow(value: Any) -> Any:
 
 def _int(value: Any = 0, *base: Any) -> Any:
     if isinstance(value, Number):
-        return value if value.dtype is int64 else Number.of(as_dtype(Tensor.trunc(as_dtype(value, float64)), int64))  # type: ignore[attr-defined]
+        return (
+            value
+            if value.dtype is int64
+            else Number.of(as_dtype(Tensor.trunc(as_dtype(value, float64)), int64))
+        )  # type: ignore[attr-defined]
     return int(value, *base)
 
 
@@ -73,8 +78,7 @@ def _until(items: Any, going_on: bool) -> Any:
     found: Any = going_on
     for item in items:
         if is_traced(item):
-            flag = _bool(item)
-            found = every(found, lambda: flag) if going_on else some(found, lambda: flag)
+            found = (every if going_on else some)(found, partial(_bool, item))
         elif bool(item) is not going_on:
             return not going_on
     return found
@@ -95,8 +99,8 @@ MATH = {
     "copysign": "copysign",
 }  # fmt: skip
 SAME = (
-    "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp exp2 expm1 log log2 log10 log1p"
-    " sqrt erf erfc floor ceil trunc isnan isinf isfinite"
+    "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp exp2 expm1 log log2 log10"
+    " log1p sqrt erf erfc floor ceil trunc isnan isinf isfinite"
 )
 
 

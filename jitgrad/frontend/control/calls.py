@@ -27,8 +27,8 @@ CONTAINERS = (list, dict, set, collections.deque)
 CHANGES = {
     "append", "appendleft", "clear", "extend", "extendleft", "insert", "pop", "popleft", "popitem",
     "remove", "reverse", "rotate", "sort", "add", "discard", "setdefault", "update",
-    "difference_update", "intersection_update", "symmetric_difference_update", "fill", "__setitem__",
-    "__delitem__",
+    "difference_update", "intersection_update", "symmetric_difference_update", "fill",
+    "__setitem__", "__delitem__",
 }  # fmt: skip
 
 
@@ -51,14 +51,16 @@ def callee(function: Any) -> Any:
         return _user(function)
     if kind is types.MethodType:
         inner = callee(function.__func__)
-        return function if inner is function.__func__ else types.MethodType(inner, function.__self__)
+        return (
+            function if inner is function.__func__ else types.MethodType(inner, function.__self__)
+        )
     if kind is types.BuiltinFunctionType or kind is type or kind is types.BuiltinMethodType:
         return _builtin(function)
     if kind is functools.partial:
         inner = callee(function.func)
         same = inner is function.func
         return function if same else functools.partial(inner, *function.args, **function.keywords)
-    call = getattr(kind, "__call__", None)
+    call = getattr(kind, "__call__", None)  # noqa: B004  the method itself is wanted
     if type(call) is types.FunctionType and not is_library(call.__code__.co_filename):
         return types.MethodType(_user(call), function)
     return function

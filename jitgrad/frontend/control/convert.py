@@ -127,7 +127,11 @@ class Converter:
         return [*found, ast.Global(outside)] if outside else found
 
     def variables(
-        self, code: Sequence[ast.AST], last: ast.stmt, at: ast.AST, head: frozenset[str] | None = None
+        self,
+        code: Sequence[ast.AST],
+        last: ast.stmt,
+        at: ast.AST,
+        head: frozenset[str] | None = None,
     ) -> tuple[list[ast.stmt], ast.expr]:
         """How `run` reads and writes the names that code binds: a definition, and an expression.
 
@@ -309,9 +313,7 @@ class Converter:
         self.guards(s)
         return [*self.with_hoisted([]), *out, s], name(kept)
 
-    def kept_block(
-        self, body: list[ast.stmt], kept: str, out: list[ast.stmt]
-    ) -> list[ast.stmt]:
+    def kept_block(self, body: list[ast.stmt], kept: str, out: list[ast.stmt]) -> list[ast.stmt]:
         title = self.fresh("block")
         out.append(self.function(title, body, body[0]))
         return [_assign(kept, ast.Call(name(title), [], []), body[0])]

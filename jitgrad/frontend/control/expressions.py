@@ -1,11 +1,11 @@
 """Expressions converted: what may ask a traced value whether it is true, calls, and writes.
 
-    a if c else b      jg__.choose(c, lambda: a, lambda: b)
-    a and b, a or b    jg__.every(a, lambda: b), jg__.some(a, lambda: b)
-    not a              jg__.negate(a)
-    a < b < c          jg__.chain(("<", "<"), a, lambda: b, lambda: c)
-    f(x)               jg__.callee(f)(x)
-    x[k] = v           jg__.touch(x)[k] = v
+a if c else b      jg__.choose(c, lambda: a, lambda: b)
+a and b, a or b    jg__.every(a, lambda: b), jg__.some(a, lambda: b)
+not a              jg__.negate(a)
+a < b < c          jg__.chain(("<", "<"), a, lambda: b, lambda: c)
+f(x)               jg__.callee(f)(x)
+x[k] = v           jg__.touch(x)[k] = v
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class Expressions(ast.NodeTransformer):
     ):
         self.unsure, self.nested, self.hoist = unsure, nested, hoist
         self.class_name, self.self_name = owner
-        self.texts = ""  # what becomes of f-strings here: "text" in a `print`, "message" in a `raise`
+        self.texts = (
+            ""  # what becomes of f-strings here: "text" in a `print`, "message" in a `raise`
+        )
         self.inside = 0  # of lambdas and comprehensions, where nothing can be hoisted to
 
     def later(self, expression: ast.expr) -> ast.expr | None:

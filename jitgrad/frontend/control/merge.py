@@ -1,8 +1,8 @@
 """Two values of one variable, as two branches leave it, become one.
 
-`Join.values(a, b)` walks two nests together. What is the same stays; where numbers or Tensors differ,
-the pair is noted, and stands for a result of the region that is then made. `Disagreement` says what
-cannot be one value, with both types.
+`Join.values(a, b)` walks two nests together. What is the same stays; where numbers or Tensors
+differ, the pair is noted, and stands for a result of the region that is then made. `Disagreement`
+says what cannot be one value, with both types.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class Join:
     def numbers(self, a: Any, b: Any, what: str) -> Any:
         if not isinstance(a, Tensor) and not isinstance(b, Tensor) and same(a, b):
             return a
-        if isinstance(a, Tensor) and isinstance(b, Tensor) and a._node is not None:
-            if a._node is b._node and type(a) is type(b):
-                return a
+        both = isinstance(a, Tensor) and isinstance(b, Tensor) and a._node is not None
+        if both and a._node is b._node and type(a) is type(b):
+            return a
         type_, weak = common(a, b, what)
         return self.pair(of_type(a, type_), of_type(b, type_), weak, what)
 

@@ -1,11 +1,12 @@
 """Following one path where two cannot become one.
 
-A trace is made for arguments whose values are there. So where the branches of a condition give other
-shapes or types, raise, print, or call the function they are in, `decide` computes the condition for
-these arguments and the trace goes that way alone. The condition becomes part of what the compiled
-variant asks for: other values take another variant, or make one. So every program has its meaning;
-the price is a variant for each path, and a limit says when that is no longer sensible. Inside of a
-compiled loop or a `vmap` there is no single value to decide by, and the disagreement is an error.
+A trace is made for arguments whose values are there. So where the branches of a condition give
+other shapes or types, raise, print, or call the function they are in, `decide` computes the
+condition for these arguments and the trace goes that way alone. The condition becomes part of what
+the compiled variant asks for: other values take another variant, or make one. So every program has
+its meaning; the price is a variant for each path, and a limit says when that is no longer sensible.
+Inside of a compiled loop or a `vmap` there is no single value to decide by, and the disagreement is
+an error.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def text_of(reason: Disagreement | Blocked) -> str:
     """The reason in a few words."""
     if isinstance(reason, Blocked):
         return reason.reason
-    return f"{_name(reason.what)} is {reason.kinds[0]} in one branch and {reason.kinds[1]} in the other"
+    a, b = reason.kinds
+    return f"{_name(reason.what)} is {a} in one branch and {b} in the other"
 
 
 def _name(what: str) -> str:

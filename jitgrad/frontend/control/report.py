@@ -40,7 +40,9 @@ def report(traced: Traced) -> str:
             lines.append(f"    {where.source}")
     if traced.conditions is not None:
         asked = zip(traced.conditions.outputs, traced.decided, strict=True)
-        lines += [f"this variant holds while {_said(traced, node)} is {held}" for node, held in asked]
+        lines += [
+            f"this variant holds while {_said(traced, node)} is {held}" for node, held in asked
+        ]
     return "\n".join(lines) if lines else "no control flow depends on data"
 
 

@@ -201,7 +201,7 @@ class Roll:
 
     def adapt(self, outcome: Outcome) -> bool:
         """Make room for what the turn changed; whether there was anything new."""
-        asked, signal = outcome.signal
+        _, signal = outcome.signal
         changed = False
         for key, (place, _) in outcome.places.items():
             if key not in self.places:

@@ -195,7 +195,26 @@ def outward(*names: str) -> None:
 
 
 __all__ = [
-    "BREAK", "CONTINUE", "Return", "Variables", "augmented", "bound", "branch", "callee", "chain",
-    "choose", "contains", "every", "for_loop", "negate", "some", "message", "outward", "text", "then", "touch", "value",
+    "BREAK",
+    "CONTINUE",
+    "Return",
+    "Variables",
+    "augmented",
+    "bound",
+    "branch",
+    "callee",
+    "chain",
+    "choose",
+    "contains",
+    "every",
+    "for_loop",
+    "message",
+    "negate",
+    "outward",
+    "some",
+    "text",
+    "then",
+    "touch",
+    "value",
     "while_loop",
 ]  # fmt: skip

@@ -168,7 +168,9 @@ class Liveness:
         last = self.block(s.finalbody, live, exits)
         always = read(s.finalbody) | live
         out = Exits(exits.leave | always, exits.loop | always, exits.again | always)
-        handlers = [self.block(h.body, last, out) | read([h.type] if h.type else []) for h in s.handlers]
+        handlers = [
+            self.block(h.body, last, out) | read([h.type] if h.type else []) for h in s.handlers
+        ]
         caught = NONE.union(*handlers)
         other = self.block(s.orelse, last, out)
         out = Exits(out.leave | caught, out.loop, out.again)
@@ -213,9 +215,9 @@ class Assignment:
             if isinstance(name, ast.Name)
         }
         for node in walk_scope(given):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Load, ast.Del)):
-                if node.id in self.local and node.id not in sure and node.id not in inner:
-                    self.unsure.add(id(node))
+            read_here = isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Load, ast.Del))
+            if read_here and node.id in self.local and node.id not in sure | inner:
+                self.unsure.add(id(node))
 
     def statement(self, s: ast.stmt, sure: Names) -> Names | None:
         if isinstance(s, (ast.Return, ast.Raise, ast.Break, ast.Continue)):
@@ -253,15 +255,19 @@ class Assignment:
         return self.simple(s, sure)
 
     def simple(self, s: ast.stmt, sure: Names) -> Names:
-        if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name):  # noqa: SIM102
-            if s.target.id in self.local and s.target.id not in sure:
-                self.unsure.add(id(s.target))
+        self.reads_target(s, sure)
         self.reads([s], sure)
         if isinstance(s, ast.Delete):
             return sure - {t.id for t in s.targets if isinstance(t, ast.Name)}
         if isinstance(s, ast.AnnAssign) and s.value is None:
             return sure
         return sure | bound([s])
+
+    def reads_target(self, s: ast.stmt, sure: Names) -> None:
+        """``x += 1`` reads x, though it is a target."""
+        target = s.target if isinstance(s, ast.AugAssign) else None
+        if isinstance(target, ast.Name) and target.id in self.local and target.id not in sure:
+            self.unsure.add(id(target))
 
     def trying(self, s: ast.Try, sure: Names) -> Names | None:
         inside = self.block(s.body, sure)

@@ -1,4 +1,4 @@
-"""Text with traced values in it: f-strings and `print`, shown when the compiled function has run."""
+"""Text with traced values in it: f-strings and `print`, shown once it has run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def message(*parts: Any) -> str:
     """An f-string of an exception. If it is raised, it is for these arguments: it has values."""
     trace = state.trace
     known = [
-        (_value(p[0]), *p[1:]) if isinstance(p, tuple) and is_traced(p[0]) and not trace.trials else p
+        (_value(p[0]), *p[1:])
+        if isinstance(p, tuple) and is_traced(p[0]) and not trace.trials
+        else p
         for p in parts
     ]
     return str(text(*known))
@@ -84,7 +86,11 @@ class Print:
 
 
 def _frozen(x: Any) -> Any:
-    return Tensor._wrap(x._data.copy(), x._type) if isinstance(x, Tensor) and x._data is not None else x
+    return (
+        Tensor._wrap(x._data.copy(), x._type)
+        if isinstance(x, Tensor) and x._data is not None
+        else x
+    )
 
 
 class Parts(list):
@@ -92,12 +98,18 @@ class Parts(list):
 
 
 def _spread(value: Any) -> Any:
-    return Parts([Parts(p) if isinstance(p, tuple) else p for p in value.parts]) if isinstance(value, Text) else value
+    return (
+        Parts([Parts(p) if isinstance(p, tuple) else p for p in value.parts])
+        if isinstance(value, Text)
+        else value
+    )
 
 
 def _joined(value: Any) -> Any:
     if isinstance(value, Parts):
-        return "".join([p if isinstance(p, str) else _formatted(_joined(p[0]), *p[1:]) for p in value])
+        return "".join(
+            [p if isinstance(p, str) else _formatted(_joined(p[0]), *p[1:]) for p in value]
+        )
     return value
 
 

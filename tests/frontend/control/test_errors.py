@@ -93,7 +93,9 @@ def test_a_variable_that_may_be_unbound_and_is_used() -> None:
         "  because only one branch of a condition that depends on data binds it",
         "  instead: bind 'z' before the condition",
     ]
-    with pytest.raises(UnboundLocalError, match="cannot access local variable 'z'|before assignment"):
+    with pytest.raises(
+        UnboundLocalError, match="cannot access local variable 'z'|before assignment"
+    ):
         ms.jit(f)(-x)
     assert ms.jit(f)(x).item() == 2.0
 
@@ -140,8 +142,8 @@ def test_too_many_decisions() -> None:
         assert raised(LimitError, f, Tensor(50.0))[:3] == [
             "one call decides more than 10 conditions by their values",
             "    while x > 0:",
-            "  because its branches cannot be one compiled region: a list is [f32[], f32[]] before an"
-            " iteration of a loop and [f32[], f32[], f32[]] after it",
+            "  because its branches cannot be one compiled region: a list is [f32[], f32[]] before"
+            " an iteration of a loop and [f32[], f32[], f32[]] after it",
         ]
 
 
@@ -251,7 +253,10 @@ def test_real_exceptions_with_real_values() -> None:
         return x * 2.0
 
     assert f(x).item() == 4.0
-    for value, kind, text in ((4.5, ValueError, "4.5 is too large"), (-7.0, AssertionError, "-7.0")):
+    for value, kind, text in (
+        (4.5, ValueError, "4.5 is too large"),
+        (-7.0, AssertionError, "-7.0"),
+    ):
         with pytest.raises(kind, match=text):
             f(Tensor(value))
     assert f(x).item() == 4.0

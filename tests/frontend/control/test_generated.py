@@ -76,7 +76,9 @@ class Writer:
             self.lines.append(f"{pad}{self.one_of(*SCALARS)} = {self.value(indices)}")
         elif kind == "augment":
             name = self.one_of(*SCALARS)
-            self.lines.append(f"{pad}{name} = {name} + 0.2 * {self.value(indices, 1)}")
+            self.lines.append(
+                f"{pad}{name} {self.one_of('+=', '-=')} {self.value(indices, 1)} * 0.2"
+            )
         elif kind == "write":
             at = self.one_of(0, 1, 2, 3, *indices)
             self.lines.append(f"{pad}v[{at}] = ops.tanh({self.value(indices)})")
@@ -117,8 +119,8 @@ def programs(draw):
     writer = Writer(draw)
     writer.block("    ", 3, (), False)
     source = "\n".join(
-        ["def program(a, x):", "    a, b, c, v = a * 1.0, a * 0.5, x.sum() * 0.1, x * 1.0", *writer.lines,
-         "    return a + b * c + (v * v).sum()", ""]
+        ["def program(a, x):", "    a, b = a * 1.0, a * 0.5", "    c, v = x.sum() * 0.1, x * 1.0",
+         *writer.lines, "    return a + b * c + (v * v).sum()", ""]
     )  # fmt: skip
     path = f"<generated {next(serial)}>"
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)

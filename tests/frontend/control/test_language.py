@@ -48,7 +48,7 @@ def ternaries(x):
 
 def boolean_operators(x):
     y = x
-    if x > 0 and x < 2 or not x > -1:
+    if (x > 0 and x < 2) or not x > -1:
         y = y * 10.0
     flag = x > 0 and True
     return y + (1.0 if flag else 2.0)
