@@ -17,6 +17,13 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """The address of another kernel, by its source."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The words into which a kernel writes that an index does not exist."""
 
@@ -38,7 +45,7 @@ class Moving:
     chunk: int = 0
 
 
-Pointer = Buffer | Part | Library | Status | Moving
+Pointer = Buffer | Part | Library | Entry | Status | Moving
 
 
 @dataclass(frozen=True, slots=True)

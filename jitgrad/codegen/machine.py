@@ -253,6 +253,15 @@ def _tapes() -> dict[str, Any]:
         return intrinsic(typer)
 
     @intrinsic
+    def address_of(typing, pointer):
+        """The address of an array."""
+
+        def emit(context, builder, signature, args):
+            return builder.ptrtoint(args[0], word)
+
+        return types.int64(pointer), emit
+
+    @intrinsic
     def grow_tape(typing, tape, nbytes):
         """Make room; 0 if there is no memory left."""
 
@@ -274,7 +283,7 @@ def _tapes() -> dict[str, Any]:
 
     pointees = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
     made = {f"{d}_tape": data(d, getattr(types, name)) for d, name in pointees.items()}
-    return {**made, "grow_tape": grow_tape}
+    return {**made, "address_of": address_of, "grow_tape": grow_tape}
 
 
 def _gemm(dtype: str) -> Any:

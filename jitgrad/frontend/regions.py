@@ -98,7 +98,7 @@ class _Side:
 
     def value(self, key: int) -> Node:
         """What a Tensor from outside holds after the branch."""
-        found = self.written.get(key) or self.before.get(key)
+        found = self.written.get(key, self.before.get(key))
         return found if found is not None else self.trace.captures[key][1]
 
 
@@ -316,13 +316,13 @@ class _Loop:
             self.body_of(body, test)
             values = self.trace.values
             entry = dict(zip(self.keys, self.stand_ins[self.own : len(self.carry)]))
-            more = [k for k, n in values.items() if (entry.get(k) or self.before.get(k)) is not n]
-            more = [k for k in more if k not in entry]
+            more = [k for k, n in values.items() if k not in entry and self.before.get(k) is not n]
             if not more:
                 break
             self.trace.forget(start)
             self.keys += more
-            self.carry += [self.before.get(k) or self.trace.captures[k][1] for k in more]
+            captures = self.trace.captures
+            self.carry += [self.before[k] if k in self.before else captures[k][1] for k in more]
         self.writes = self.trace.resolve([self.trace.values[k] for k in self.keys])
         self.trace.forget(start)
         self.trace.values = dict(self.before)

@@ -68,7 +68,7 @@ def while_loop(
     24.0
     """
     nest = _Nest(init_val)
-    if not nest.tensors:
+    if state.trace is None or not nest.tensors:
         value = init_val
         while bool(cond_func(value)):
             value = loop_func(value)

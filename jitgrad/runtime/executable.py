@@ -12,7 +12,7 @@ from jitgrad import config
 from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
-from jitgrad.codegen.launch import Launch, Library, Part, Pointer, Status, Strip
+from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status, Strip
 from jitgrad.codegen.structured import fits
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
@@ -152,6 +152,8 @@ class Executable:
         constants = len(self.plan.constants)
         if isinstance(pointer, Library):
             return ABSOLUTE, blas.address(pointer.name)
+        if isinstance(pointer, Entry):
+            return ABSOLUTE, loader.address(pointer.source)
         if isinstance(pointer, Status):
             return STATUS, 0
         if isinstance(pointer, Part):

@@ -8,7 +8,8 @@ from typing import Any
 
 from jitgrad.codegen.structured import indexed, scalars
 from jitgrad.codegen.structured.loops import write_loop
-from jitgrad.codegen.structured.order import in_place, is_large, root, scheduled, targets
+from jitgrad.codegen.structured.order import in_place, is_large, scheduled, step_alias, targets
+from jitgrad.codegen.structured.steps import is_small, prepared, write_step
 from jitgrad.codegen.structured.writer import (
     Elements,
     Memory,
@@ -17,7 +18,7 @@ from jitgrad.codegen.structured.writer import (
     Writer,
 )
 from jitgrad.ir.node import Graph, Node, constant_op, input_op, project_op, splat
-from jitgrad.ir.types import int64
+from jitgrad.ir.types import TupleType, int64
 from jitgrad.passes.access import keeps_order
 
 
@@ -67,12 +68,13 @@ class Body:
     """Writes one graph: `values` are those of its inputs, then of all of its nodes."""
 
     def __init__(self, w: Writer, graph: Graph, values: Mapping[Node, Value]):
-        self.w, self.graph = w, graph
+        self.w, self.graph = w, prepared(graph)
         self.values: dict[Node, Value] = dict(values)
+        self.claims: set[tuple[Node, str, str]] = set()
         self.parts: dict[Node, Sequence[Value | None]] = {}  # results of regions
         self.places: dict[tuple[Node, int], Any] = {}  # where a region's result is wanted
-        self.indexed = indexed_inputs(graph)
-        self.order, self.copies = scheduled(graph, self.indexed)
+        self.indexed = indexed_inputs(self.graph)
+        self.order, self.copies = scheduled(self.graph, self.indexed)
 
     def write(self) -> list[Value]:
         """The lines of all nodes; returns the outputs."""
@@ -89,6 +91,12 @@ class Body:
                 self.values[node] = value
         elif node.op.kind == "region":
             self.parts[node] = self.region(node)
+            if not isinstance(node.type, TupleType):
+                (self.values[node],) = self.parts[node]  # type: ignore[assignment]
+        elif node.op.kind == "call" and not self.is_inline(node):
+            self.parts[node] = self.step(node)
+            if not isinstance(node.type, TupleType):
+                (self.values[node],) = self.parts[node]  # type: ignore[assignment]
         else:
             self.values[node] = self.compute(node)
 
@@ -104,6 +112,8 @@ class Body:
             return indexed.READS[node.op.name](self.w, node, operands, where)
         if node.op.kind == "view" and isinstance(operands[0], Memory) and keeps_order(node):
             return replace(operands[0], type=node.type)
+        if node.op.kind == "view" and is_large(node):
+            return operands[0]  # a step reads it as what it is a view of
         if scalars.is_pick(node):
             return scalars.picked(self.w, node, self.w.in_memory(operands[0]))
         rule = scalars.rule_for(node)
@@ -134,11 +144,21 @@ class Body:
         if place is not None:
             self.w.copy(place, value)
             return place
-        if isinstance(value, Memory) and value.private and (writer, operand) not in self.copies:
+        if self.can_own(writer, operand):
+            assert isinstance(value, Memory)
+            self.claims.add((writer, value.base, value.offset))
             return value
         memory = self.w.new_memory(operand.type)
         self.w.copy(memory, value)
         return memory
+
+    def can_own(self, writer: Node, operand: Node) -> bool:
+        """Whether a writer may overwrite an operand where it is: once, if nobody reads it later."""
+        value = self.values[operand]
+        if not isinstance(value, Memory) or not value.private:
+            return False
+        claimed = (writer, value.base, value.offset) in self.claims
+        return not claimed and (writer, operand) not in self.copies
 
     # --- regions ---
 
@@ -147,7 +167,24 @@ class Body:
             return write_loop(self, node)
         if "orelse" in node.attrs:
             return self.branch(node)
-        raise Unsupported(node.op.name)
+        if is_small(node):
+            inside = node.attrs["body"]
+            given = {x: self.values[i] for x, i in zip(inside.inputs, node.inputs, strict=True)}
+            return Body(self.w, inside, given).write()
+        return self.step(node)
+
+    def is_inline(self, node: Node) -> bool:
+        """Whether a call is written out here, rather than made."""
+        if node.op.name in indexed.WRITES or node.op.name in indexed.READS:
+            return indexed.is_direct(node)
+        return scalars.rule_for(node) is not None
+
+    def step(self, node: Node) -> list[Value]:
+        where = self.graph.locs.get(node)
+        alias = {i: j for i, j in step_alias(node).items() if self.can_own(node, node.inputs[j])}
+        homes = {i: self.owned(node, node.inputs[j]) for i, j in alias.items()}
+        homes |= {i: m for (n, i), m in self.places.items() if n is node and i not in homes}
+        return write_step(self.w, node, self.values, homes, alias, where)
 
     def branch(self, node: Node) -> list[Value | None]:
         """``if``: results are variables that both sides set, or memory that both sides leave."""
@@ -183,6 +220,3 @@ def assign(w: Writer, home: Value | None, result: Value) -> None:
     elif isinstance(home, Elements):
         for name, text in zip(home.texts, w.elements(result), strict=True):
             w.line(f"{name} = {text}")
-
-
-__all__ = ["Body", "assign", "root"]

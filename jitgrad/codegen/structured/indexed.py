@@ -138,6 +138,19 @@ def dynamic_update_slice(
     return Memory(target.base, target.offset, node.type, private=True)
 
 
+def is_direct(node: Node) -> bool:
+    """Whether an access is written out, element by element, or a mere change of address."""
+    if node.op.name in WRITES:
+        return all(x.type.size <= SMALL for x in node.inputs[1:])
+    if node.type.size <= SMALL:
+        return True
+    if "sizes" not in node.attrs:
+        return node.inputs[1].type.size == 1
+    sizes, x = node.attrs["sizes"], node.inputs[0]
+    long = [d for d, n in enumerate(sizes) if n != 1]
+    return all(sizes[d] == x.shape[d] for d in range(long[0] + 1, len(sizes)))
+
+
 # Ops that read an array at computed places, and those that write into their first operand.
 READS: dict[str, Rule] = {"take": take, "dynamic_slice": dynamic_slice}
 WRITES: dict[str, Rule] = {"scatter": scatter, "dynamic_update_slice": dynamic_update_slice}

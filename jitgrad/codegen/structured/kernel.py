@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jitgrad.codegen.launch import Launch, Status
+from jitgrad.codegen.launch import Launch, Pointer, Status
 from jitgrad.codegen.structured.body import Body, indexed_inputs
 from jitgrad.codegen.structured.order import is_large
 from jitgrad.codegen.structured.scalars import is_pick, rule_for
+from jitgrad.codegen.structured.steps import prepared
 from jitgrad.codegen.structured.writer import (
     INDENT,
     SMALL,
@@ -39,6 +40,7 @@ class Structured:
     dims: tuple[int, ...]
     scratch: tuple[int, ...]
     faults: tuple[Fault, ...]
+    others: tuple[Pointer, ...]
     work: int
 
 
@@ -51,14 +53,14 @@ def structured(step: Step) -> list[Launch]:
     """The launch of a region."""
     assert step.node is not None
     made = lowered(step.node)
-    pointers = (*step.reads, *step.writes, *step.scratch, Status())
+    pointers = (*step.reads, *step.writes, *step.scratch, Status(), *made.others)
     return [Launch(made.source, pointers, made.dims, 1, made.work, faults=made.faults)]
 
 
 @functools.lru_cache(maxsize=512)
 def lowered(node: Node) -> Structured:
     """The kernel of a `gathered` region; Unsupported if it is too much for one."""
-    graph: Graph = node.attrs["body"]
+    graph = prepared(node.attrs["body"])
     w, head = Writer(), []
     names = [f"a{i}" for i in range(len(graph.inputs))]
     names += [f"r{i}" for i in range(len(graph.outputs))]
@@ -81,7 +83,7 @@ def lowered(node: Node) -> Structured:
             w.copy(home, result)
     source = _source(head, len(names), w)
     dims, scratch = tuple(w.parameters.values), tuple(w.scratch)
-    return Structured(source, dims, scratch, tuple(w.faults), WORK)
+    return Structured(source, dims, scratch, tuple(w.faults), tuple(w.others), WORK)
 
 
 def _opened(w: Writer, graph: Graph, names: list[str]) -> dict[Node, Value]:
@@ -120,11 +122,18 @@ def fits(node: Node) -> bool:
     return True
 
 
+def _opened_as(pointer: str, at: int) -> str:
+    return f"table_at(ptrs[{at}])" if pointer == "table" else f"{pointer}(ptrs, {at})"
+
+
 def _source(head: list[str], count: int, w: Writer) -> str:
     lines = list(head)
     for i, (name, pointer) in enumerate(w.scratch_names):
-        lines.append(f"{name} = {pointer}(ptrs, {count + i})")
-    lines.append(f"status = i64_ptr(ptrs, {count + len(w.scratch_names)})")
+        at = count + i
+        lines.append(f"{name} = {_opened_as(pointer, at)}")
+    count += len(w.scratch_names)
+    lines.append(f"status = i64_ptr(ptrs, {count})")
+    lines += [f"{name} = ptrs[{count + 1 + i}]" for i, name in enumerate(w.others.values())]
     text = "\n".join(w.lines)
     used = set(re.findall(r"\w+", text))
     lines = [line for line in lines if line.split(" ")[0] in used]

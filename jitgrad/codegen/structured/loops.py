@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from jitgrad.codegen.structured.order import is_large, root
+from jitgrad.codegen.structured.order import is_large
+from jitgrad.codegen.structured.steps import prepared
 from jitgrad.codegen.structured.writer import (
     Elements,
     Memory,
@@ -43,7 +44,7 @@ class _Growing:
 class _Loop:
     def __init__(self, outer: Any, node: Node):
         self.outer, self.w, self.node, self.attrs = outer, outer.w, node, node.attrs
-        self.body: Graph = node.attrs["body"]
+        self.body: Graph = prepared(node.attrs["body"])
         self.test: Graph | None = node.attrs["test"]
         self.given: Parts[Node] = parts(node.attrs, node.inputs)
         self.own: Parts[Node] = inner(node.attrs, self.body.inputs)
@@ -211,9 +212,7 @@ class _Loop:
             if isinstance(home, Elements):
                 pairs = zip(home.texts, w.elements(result), strict=True)
                 moves += [(name, text) for name, text in pairs if name != text]
-            elif root(self.body.outputs[i], self.body) != 1 + i:
-                assert isinstance(home, Memory)
-                carry[i] = home
+            elif isinstance(home, Memory) and not home.same_place(result):
                 moves.append((home, self.kept(result, carry, i)))
         taken = {name for name, _ in moves if isinstance(name, str)}
         moves = [(name, w.let(text, "z") if text in taken else text) for name, text in moves]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
-from jitgrad.codegen.structured.indexed import READS, WRITES
+from jitgrad.codegen.structured.indexed import READS, WRITES, is_direct
 from jitgrad.codegen.structured.writer import SMALL
-from jitgrad.ir.node import Graph, Node, project_op
+from jitgrad.ir.node import Graph, Node, input_op, project_op
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.access import keeps_order
+from jitgrad.passes.plan import Buffer, Step, may_alias
 from jitgrad.primitives.flow import parts
 
 
@@ -20,7 +22,9 @@ def is_large(node: Node) -> bool:
 def overwritten(node: Node) -> tuple[Node, ...]:
     """The operands in whose memory a node leaves its results, if it may."""
     if node.op.name in WRITES:
-        return (node.inputs[0],)
+        return (node.inputs[0],) if is_direct(node) else ()
+    if "domain" in node.attrs:
+        return tuple([node.inputs[j] for j in step_alias(node).values()])
     if "carried" in node.attrs:
         return parts(node.attrs, node.inputs).carry
     if "orelse" in node.attrs:
@@ -40,7 +44,7 @@ def targets(node: Node) -> tuple[Node | None, ...]:
 
 def in_place(node: Node) -> bool:
     """Whether a value is the result of writing into another."""
-    return node.op.name in WRITES or (
+    return (node.op.name in WRITES and is_direct(node)) or (
         node.op is project_op and node.inputs[0].op.kind == "region" and is_large(node)
     )
 
@@ -57,11 +61,16 @@ def root(node: Node, graph: Graph) -> int | None:
 
 def _before(node: Node) -> Node | None:
     """The value whose memory a value takes over."""
-    if keeps_order(node) or node.op.name in WRITES:
+    if keeps_order(node) or (node.op.name in WRITES and is_direct(node)):
         return node.inputs[0]
-    if node.op is not project_op or node.inputs[0].op.kind != "region":
+    region, index = (node, 0) if node.op.kind == "region" else (node, -1)
+    if node.op is project_op:
+        region, index = node.inputs[0], node.attrs["index"]
+    if region.op.kind != "region" or index < 0:
         return None
-    region, index = node.inputs[0], node.attrs["index"]
+    if "domain" in region.attrs:
+        place = step_alias(region).get(index)
+        return None if place is None else region.inputs[place]
     if "carried" in region.attrs:
         carry = parts(region.attrs, region.inputs).carry
         return carry[index] if index < len(carry) else None
@@ -70,9 +79,39 @@ def _before(node: Node) -> Node | None:
 
 def viewed(node: Node) -> Node:
     """What a value is a view of: the same memory, or a part of it."""
-    while keeps_order(node) or (is_large(node) and node.op.name in READS):
+    while (is_large(node) and (node.op.kind == "view" or _is_part(node))) or keeps_order(node):
         node = node.inputs[0]
     return node
+
+
+def _is_part(node: Node) -> bool:
+    return node.op.name in READS and is_direct(node)
+
+
+def views_of(node: Node) -> Node:
+    """What must be in memory for a step to read a value."""
+    while node.op.kind == "view":
+        node = node.inputs[0]
+    return node
+
+
+@functools.lru_cache(maxsize=1024)
+def step_alias(node: Node) -> Mapping[int, int]:
+    """Which results of a fused region are written over which operands: those of its own type that
+    it reads element by element, if they may be overwritten at all.
+    """
+    if "domain" not in node.attrs:
+        return {}
+    reads = tuple(Buffer(i.type.nbytes) for i in node.inputs)
+    step = Step(node, reads, ())
+    found: dict[int, int] = {}
+    for i, output in enumerate(node.attrs["body"].outputs):
+        for j, x in enumerate(node.inputs):
+            fits = x.type is output.type and is_large(x) and x.op is input_op
+            if fits and j not in found.values() and may_alias(step, i, reads[j]):
+                found[i] = j
+                break
+    return found
 
 
 def scheduled(graph: Graph, indexed: Mapping[Node, bool]) -> tuple[list[Node], set[tuple]]:

@@ -10,9 +10,10 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from jitgrad.codegen.launch import Pointer
 from jitgrad.codegen.loops import Parameters
 from jitgrad.codegen.scalar import working
-from jitgrad.ir.types import DType, TensorType, float16
+from jitgrad.ir.types import DType, TensorType, float16, uint8
 from jitgrad.locate import Location
 
 SMALL = 16
@@ -46,6 +47,11 @@ class Memory:
         terms = [t for t in (self.offset, index) if t and t != "0"]
         return f"{self.base}[{' + '.join(terms) or '0'}]"
 
+    def same_place(self, other: object) -> bool:
+        """Whether a value lies here."""
+        here = (self.base, self.offset)
+        return isinstance(other, Memory) and (other.base, other.offset) == here
+
 
 @dataclass(frozen=True, slots=True)
 class Tape:
@@ -77,6 +83,7 @@ class Writer:
         self.faults: list[Fault] = []
         self.scratch: list[int] = []
         self.scratch_names: list[tuple[str, str]] = []  # name, kind of pointer
+        self.others: dict[Pointer, str] = {}  # addresses of kernels and library routines
         self.counts: dict[str, int] = {}
 
     def name(self, stem: str) -> str:
@@ -145,6 +152,30 @@ class Writer:
         self.scratch_names.append((name, f"{type.dtype.code}_ptr"))
         return Memory(name, "", type, private=True)
 
+    def new_bytes(self, count: int) -> Memory:
+        """Working memory of a step."""
+        return self.new_memory(TensorType(uint8, (count,)))
+
+    def new_table(self, words: int) -> str:
+        """Working memory for addresses."""
+        name = self.name("q")
+        self.scratch.append(8 * max(words, 1))
+        self.scratch_names.append((name, "table"))
+        return name
+
+    def pointer(self, to: Pointer, stem: str) -> str:
+        """The name of an address that is known before the kernel runs."""
+        if to not in self.others:
+            self.others[to] = self.name(stem)
+        return self.others[to]
+
+    def constants(self, values: Sequence[int]) -> int:
+        """Where integers stand among the kernel's, one after the other."""
+        first = len(self.parameters.values)
+        for value in values:
+            self.number(value, "d")
+        return first
+
     def new_tape(self, item: TensorType) -> Tape:
         """A tape that lives in this kernel only."""
         name = self.name("t")
@@ -159,7 +190,7 @@ class Writer:
                 self.store(target, str(i), text)
             return
         assert isinstance(value, Memory)
-        if (value.base, value.offset) == (target.base, target.offset):
+        if target.same_place(value):
             return
         e = self.name("e")
         with self.block(f"for {e} in range({self.number(target.type.size)}):"):

@@ -1,0 +1,99 @@
+"""Steps of a loop's body that are kernels of their own: products, and arithmetic on large arrays.
+
+They are lowered as in any plan, and called by address from within the loop.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status
+from jitgrad.codegen.structured.order import is_large, views_of
+from jitgrad.codegen.structured.scalars import rule_for
+from jitgrad.codegen.structured.writer import Memory, Unsupported, Value, Writer
+from jitgrad.ir.node import Graph, Node
+from jitgrad.ir.types import TensorType, TupleType
+from jitgrad.locate import Location
+from jitgrad.passes.fuse import fuse
+from jitgrad.passes.plan import Buffer, Step
+
+
+@functools.lru_cache(maxsize=1024)
+def prepared(graph: Graph) -> Graph:
+    """The graph with its arithmetic on large arrays fused."""
+    large = any(n.op.kind in ("elementwise", "reduce") and _is_big(n) for n in graph.nodes)
+    return fuse(graph) if large else graph
+
+
+def _is_big(node: Node) -> bool:
+    return is_large(node) or any(is_large(i) for i in node.inputs)
+
+
+def is_small(region: Node) -> bool:
+    """Whether a fused region is arithmetic on scalars and small arrays."""
+    inside = [n for n in region.attrs["body"].nodes if n.op.kind != "leaf"]
+    return all(rule_for(n) is not None for n in inside)
+
+
+def write_step(
+    w: Writer,
+    node: Node,
+    values: dict[Node, Value],
+    homes: dict[int, Memory],
+    alias: dict[int, int],
+    where: Location | None,
+) -> list[Value]:
+    """The lines that call a node's kernels; returns its results, in memory.
+
+    `homes` is where some of them go; `alias[i] = j`: result i is written over operand j.
+    """
+    from jitgrad.codegen.calls import launches, scratch
+
+    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+    if not all(isinstance(t, TensorType) for t in types):
+        raise Unsupported(f"{node.op.name} : {node.type}")
+    memory: dict[Buffer, Memory] = {}
+
+    def buffer(value: Memory) -> Buffer:
+        made = Buffer(value.type.nbytes)
+        memory[made] = value
+        return made
+
+    reads = [w.in_memory(values[views_of(i)]) for i in node.inputs]
+    results = [homes.get(i) or w.new_memory(t) for i, t in enumerate(types)]
+    read = tuple(buffer(m) for m in reads)
+    written = tuple(read[alias[i]] if i in alias else buffer(m) for i, m in enumerate(results))
+    working = tuple(buffer(w.new_bytes(n)) for n in scratch(node))
+    for entry in launches(Step(node, read, written, working, alias)):
+        if not isinstance(entry, Launch):
+            raise Unsupported("a strip inside of a loop")
+        _call(w, entry, memory, where)
+    return list(results)
+
+
+def _call(w: Writer, launch: Launch, memory: dict[Buffer, Memory], where: Location | None) -> None:
+    """One call: its pointers in a table, its integers among ours."""
+    table = w.new_table(len(launch.pointers))
+    for i, pointer in enumerate(launch.pointers):
+        w.line(f"{table}[{i}] = {_address(w, pointer, memory)}")
+    first = w.constants(launch.dims)
+    extent = w.number(launch.extent)
+    entry = w.pointer(Entry(launch.source), "f")
+    w.line(f"call_kernel({entry}, {table}, offset_table(dims, {first}), 0, {extent})")
+    if any(isinstance(p, Status) for p in launch.pointers):
+        with w.block("if status[0] != 0:"):
+            w.fault("index", where, "status[1]")
+
+
+def _address(w: Writer, pointer: Pointer, memory: dict[Buffer, Memory]) -> str:
+    if isinstance(pointer, Library):
+        return w.pointer(pointer, "f")
+    if isinstance(pointer, Status):
+        return "address_of(status)"
+    extra = ""
+    if isinstance(pointer, Part):
+        extra, pointer = w.number(pointer.offset), pointer.buffer
+    value = memory[pointer]  # type: ignore[index]
+    size = value.type.dtype.size
+    offset = f"({value.offset}) * {size}" if value.offset else ""
+    return " + ".join(t for t in (f"address_of({value.base})", offset, extra) if t)
