@@ -11,7 +11,7 @@ import linecache
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import jitgrad as ms
@@ -164,6 +164,7 @@ def test_conversion(made) -> None:
     try:
         check(program, interpreted)
     except Exception as error:
+        assume("may be one of two is written in place" not in str(error))  # as it should be
         raise AssertionError(source) from error
 
 
@@ -175,4 +176,5 @@ def test_compiled(made) -> None:
     try:
         check(program, ms.jit)
     except Exception as error:
+        assume("may be one of two is written in place" not in str(error))  # as it should be
         raise AssertionError(source) from error
