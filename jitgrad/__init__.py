@@ -18,6 +18,7 @@ from jitgrad.api.grad import get_grad, grad, value_and_grad
 from jitgrad.api.jit import jit
 from jitgrad.api.mutable import mutable
 from jitgrad.api.operation import GradOperation
+from jitgrad.api.recompute import recompute
 from jitgrad.api.transforms import jacfwd, jacrev, jvp, vjp, vmap
 from jitgrad.autograd import enable_grad, no_grad
 from jitgrad.frontend.random import get_seed, set_seed
@@ -111,6 +112,7 @@ __all__ = [
     "mutable",
     "no_grad",
     "ops",
+    "recompute",
     "set_context",
     "set_seed",
     "single",

@@ -48,6 +48,8 @@ def lower_to_llvm(
     flags.no_cfunc_wrapper = True
     flags.no_compile = True
     flags.error_model = "numpy"
+    # Our variables keep their types, so they need no renaming; LLVM does that, in linear time.
+    flags.enable_ssa = False
     library = _keeping_library()(target.codegen(), function.__name__)
     compiled = compiler.compile_extra(
         typing,

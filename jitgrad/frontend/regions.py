@@ -28,7 +28,7 @@ from jitgrad.passes.ranges import LIMIT
 from jitgrad.primitives.elementwise import add, floordiv, maximum, mul, neg, sub
 from jitgrad.primitives.flow import COUNT, item_type, too_long
 from jitgrad.primitives.index import take
-from jitgrad.primitives.shape import cast
+from jitgrad.primitives.shape import cast, concat, reshape
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -111,8 +111,6 @@ def truth(value: Tensor) -> Tensor:
             instead="say which: (x > 0).all() or (x > 0).any()",
         )
     if value.ndim:
-        from jitgrad.primitives.shape import reshape
-
         value = apply(reshape, value, shape=())
     return value if value.dtype is bool_ else apply(cast, value, dtype=bool_)
 
@@ -242,11 +240,20 @@ def scan(
     return made.finish(length=length, reverse=reverse, checkpoint=checkpoint)
 
 
+def once_more(function: Function, operands: Values) -> tuple[Tensor, ...]:
+    """``function(*operands)``, which a reverse computes again rather than keep records of it."""
+    if state.trace is None or not operands:
+        return tuple(function(*operands))
+    rows = [apply(reshape, x, shape=(1, *x.shape)) for x in operands]
+    made = _Loop(state.trace, (), rows, ())
+    made.trace_body(lambda k, *values: ((), function(*values)), None)
+    _, results = made.finish(length=1, recompute=True)
+    return tuple([apply(reshape, y, shape=y.shape[1:]) for y in results])
+
+
 def _scan_eagerly(
     body: Callable, carry: Values, xs: Values, length: int, reverse: bool, names: Sequence[str]
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    from jitgrad.primitives.shape import concat, reshape
-
     rows = []
     for i in reversed(range(length)) if reverse else range(length):
         at = constant(np.asarray(i))
@@ -353,6 +360,7 @@ class _Loop:
         reverse: bool = False,
         limit: int = 0,
         checkpoint: int | str | None = None,
+        recompute: bool = False,
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The loop, and its results."""
         trace = self.trace
@@ -377,6 +385,7 @@ class _Loop:
             test=test,
             reverse=reverse,
             limit=limit,
+            recompute=recompute,
         )
         if checkpoint:
             results = checkpointed(loop_op, operands, attrs, checkpoint)

@@ -21,7 +21,7 @@ def _free() -> object:
 
 def own(arena: np.ndarray, nbytes: int) -> None:
     """Clear the descriptors at the beginning of an arena; what they come to point to is freed when
-    the arena is dropped.
+    the arena is dropped. It must be a view, whose memory the descriptors can outlive it in.
     """
     descriptors = arena[:nbytes].view(np.int64)
     descriptors[:] = 0

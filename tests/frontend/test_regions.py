@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
 import jitgrad as ms
 from jitgrad import Tensor, config, ops
 from jitgrad.api.jit import Compiled
+from jitgrad.codegen import machine
 from jitgrad.errors import BranchError, CarryError, ConditionError, LimitError
 from jitgrad.frontend import regions
 from jitgrad.frontend.graphcall import compiled, interpreted
@@ -15,6 +18,7 @@ from jitgrad.frontend.trace import Argument, trace
 from jitgrad.ir.text import parse
 from jitgrad.ir.verify import verify
 from jitgrad.passes.pipeline import optimize
+from jitgrad.runtime import tapes
 from tests.frontend import region_programs
 
 CALLS = list(region_programs.calls())
@@ -293,3 +297,59 @@ def test_compile_time_does_not_depend_on_the_trip_count():
         return [k.source for k in lowered.kernels]
 
     assert sources(10) == sources(100_000)
+
+
+def test_recompute():
+    f = ms.recompute(lambda x, y: {"z": ops.sin(ops.exp(x) * y).sum()})
+    plain = lambda x, y: ops.sin(ops.exp(x) * y).sum()  # noqa: E731
+    given = tensors((VECTOR, VECTOR * 0.5))
+    found = ms.jit(ms.grad(lambda x, y: f(x, y)["z"], (0, 1)))(*given)
+    assert_close(found, ms.grad(plain, (0, 1))(*given))
+
+
+def test_recompute_keeps_nothing():
+    def loss(x):
+        return (ms.recompute(lambda x: ops.sin(ops.exp(x)))(x) * x).sum()
+
+    given = tensors((np.linspace(0.0, 1.0, 40),))
+    traced = trace(lambda xs: ms.grad(loss)(*xs), [Argument("x", given[0]._type)], "f")
+    forward = [n for n in optimize(traced.graph).nodes if "carried" in n.attrs]
+    assert all(len(n.inputs) <= 2 for n in forward)
+    assert_close(ms.jit(ms.grad(loss))(*given), ms.grad(loss)(*given))
+
+
+VECTOR = np.linspace(0.1, 0.9, 5)
+
+
+def test_an_index_error_names_the_line():
+    def f(v):
+        return regions.while_loop(
+            lambda i, s: s < 9.0, lambda i, s: [i + 1, s + v[i]], [Tensor(0), v[0] * 0.0]
+        )
+
+    with pytest.raises(IndexError, match=r"test_regions.py:\d+: index 20 is out of bounds"):
+        traced(f, np.full(20, 0.1))
+
+
+def test_tapes_are_freed_with_their_arena():
+    """And kept between calls until then."""
+    freed = []
+    release = tapes.release
+
+    def watched(descriptors):
+        freed.append([int(w) for w in descriptors[1::8] if w])
+        release(descriptors)
+
+    arena = np.zeros(256, np.uint8)[:]
+    tapes.release, before = watched, tapes.release
+    try:
+        tapes.own(arena, 64)
+        words = arena[:64].view(np.int64)
+        grow = machine.namespace_python()["grow_tape"]
+        assert grow(words, 4096) == 1
+        assert words[1] == 4096
+        del words, arena
+        gc.collect()
+    finally:
+        tapes.release = before
+    assert freed == [[4096]]
