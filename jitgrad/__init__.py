@@ -13,7 +13,6 @@ from typing import Any
 
 from jitgrad import api, autograd, context, ops
 from jitgrad.api.context import GRAPH_MODE, PYNATIVE_MODE, get_context, set_context
-from jitgrad.api.explain import explain
 from jitgrad.api.grad import get_grad, grad, value_and_grad
 from jitgrad.api.jit import jit
 from jitgrad.api.mutable import mutable
@@ -89,7 +88,6 @@ __all__ = [
     "context",
     "double",
     "enable_grad",
-    "explain",
     "float16",
     "float32",
     "float64",
