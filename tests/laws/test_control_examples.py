@@ -5,6 +5,8 @@ agree with finite differences.
 from __future__ import annotations
 
 import importlib.util
+import re
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -124,6 +126,33 @@ def test_gradients(name: str) -> None:
     np.testing.assert_allclose(along, (moved[0] - moved[1]) / (2 * h), rtol=tolerance, atol=1e-7)
     for g, want in zip(tree.flatten(got_slopes)[0], tree.flatten(slopes)[0], strict=True):
         np.testing.assert_allclose(g.asnumpy(), want.asnumpy(), rtol=1e-5, atol=1e-6)
+
+
+PRINTS = {
+    "beam_search": r"words \[2, 6, 4, 1, 7, .*\] log probability -\d\.\d+\nraise first \(.*\)",
+    "bisection": r"tension 102\.6689, by span 14\.2173, by length -12\.6833",
+    "edit_distance": r"distance 5\.887; used \[3\.03, 0\.03, 1\.97\]",
+    "gauss_seidel": r"middle 0\.3906, by edge \[0\.212, 0\.287, 0\.212, 0\.287\]",
+    "kalman": r"variance of acceleration 0\.58 \(0\.50\), of the sensor 0\.040 \(0\.040\)",
+    "lstm": r"loss 0\.0\d\d, (9\d|100)% right",
+    "newton": r"root 2\.094551, by a -0\.187660, by b -0\.089594",
+    "particle_filter": r"drift 0\.\d\d \(0\.30\), resampled \d+ times, surprise .*",
+    "ray_marching": r"(.{24}\n){12}brighter towards \[-0\.0197, 0\.0204, 0\.0083\]",
+    "rk45": r"angle -0\.61637 after 3805 steps, by angle 1\.10380, by speed 0\.92931",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRINTS)
+def test_programs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As they are, compiled."""
+    before = ms.get_context("mode")
+    try:
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    finally:
+        ms.set_context(mode=before)
+    printed = capsys.readouterr().out.rstrip()
+    assert re.fullmatch(PRINTS[name], printed), printed
 
 
 def test_no_example_is_forgotten() -> None:
