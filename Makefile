@@ -39,10 +39,8 @@ layers: $(READY)-dev ## check that nothing imports upwards (import-linter)
 
 check: lint types layers test ## everything that continuous integration checks
 
-bench: $(READY)-test ## run the benchmarks, or some: make bench ARGS="benchmarks/NAME.py"
-	@for file in $(or $(ARGS),$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
-		echo "== $$file"; $(PY) "$$file" || exit 1; \
-	done
+bench: $(READY)-report ## run the benchmarks, or some: make bench ARGS="benchmarks/NAME.py"
+	@$(PY) -m benchmarks $(ARGS)
 
 golden: $(READY)-test ## rewrite the golden files of tests/golden; read the diff before committing
 	@$(PY) -m pytest -q --update-golden tests $(ARGS) || [ $$? -eq 5 ]

@@ -82,3 +82,12 @@ def autograd(arrays: Arrays) -> Run:
         return np.sum(np.tanh(x * w + b) / (1 + np.exp(-x)) + np.float32(0.1) * x * x)
 
     return peers.autograd_gradient(loss, (0, 1, 2), arrays)
+
+
+def pytensor(arrays: Arrays) -> Run:
+    from pytensor import tensor as pt
+
+    def loss(x, w, b):
+        return (pt.tanh(x * w + b) * pt.sigmoid(x) + 0.1 * x * x).sum()
+
+    return peers.pytensor_gradient(loss, (0, 1, 2), arrays)

@@ -1,4 +1,4 @@
-"""A filter of 32 taps over 500 signals of 2,000 float32 samples, fitted to a target: both gradients."""
+"""A filter of 32 taps over 500 signals of 2,000 float32 samples, fitted to a target."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MASK = np.tril(np.ones((D, D)), -1)
 
 
 def data() -> Arrays:
-    """Weights (K,), means (K, D), logarithms of the diagonal and the rest (K, D + BELOW), points."""
+    """Weights (K,), means (K, D), log diagonals and the rest (K, D + BELOW), points (N, D)."""
     rng = np.random.default_rng(0)
     factors = 0.3 * rng.standard_normal((K, D + BELOW))
     return [rng.standard_normal(K), rng.standard_normal((K, D)), factors,
@@ -147,8 +147,10 @@ def hand_kernel() -> Any:
                 for p in range(block):
                     row[p] = row[p] / sums[p] if p < count else 0.0
             for k in range(K):
-                galphas[k] += backward(c[k], y[k], inner[k], gmeans[k], gfactors[k, :D],
-                                       gfactors[k, D:], diagonal[k], factors[k, D:], gc)  # fmt: skip
+                galphas[k] += backward(
+                    c[k], y[k], inner[k], gmeans[k], gfactors[k, :D], gfactors[k, D:],
+                    diagonal[k], factors[k, D:], gc,
+                )  # fmt: skip
         return total + finish(alphas, factors, diagonal, galphas, gfactors, points.shape[1])
 
     @njit

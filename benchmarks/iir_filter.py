@@ -1,4 +1,4 @@
-"""A recursive filter of second order over 10,000 signals of 64 float64 samples, and its gradient."""
+"""A recursive filter of second order over 10,000 signals of 64 float64 samples."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def data() -> Arrays:
 def program(ms: Any, arrays: Arrays) -> Run:
     def objective(centres, points):
         d = points[:, None, :] - centres[None, :, :]
-        return (d * d).sum(-1).min(-1).sum()
+        return ms.ops.amin((d * d).sum(-1), -1).sum()
 
     return peers.program_gradient(ms, objective, (0,), arrays)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def data() -> Arrays:
     """Weights (in, out) and biases of each layer, a batch, its labels."""
     rng = np.random.default_rng(0)
     found = []
-    for n, m in zip(SIZES, SIZES[1:]):
+    for n, m in itertools.pairwise(SIZES):
         found += [(rng.standard_normal((n, m)) / np.sqrt(n)).astype(np.float32)]
         found += [np.zeros(m, np.float32)]
     x = rng.standard_normal((BATCH, SIZES[0])).astype(np.float32)
@@ -27,7 +28,7 @@ def data() -> Arrays:
 def program(ms: Any, arrays: Arrays) -> Run:
     nn = ms.nn
     *state, x, y = arrays
-    layers = [nn.Dense(n, m) for n, m in zip(SIZES, SIZES[1:])]
+    layers = [nn.Dense(n, m) for n, m in itertools.pairwise(SIZES)]
     net = nn.SequentialCell(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
     for layer, weight, bias in zip(layers, state[::2], state[1::2]):
         layer.weight.set_data(ms.Tensor(np.ascontiguousarray(weight.T)))
@@ -198,7 +199,7 @@ def torch(arrays: Arrays) -> Run:
 
     *state, x, y = arrays
     layers = [torch.nn.Linear(n, m, dtype=getattr(torch, x.dtype.name))
-              for n, m in zip(SIZES, SIZES[1:])]  # fmt: skip
+              for n, m in itertools.pairwise(SIZES)]  # fmt: skip
     with torch.no_grad():
         for layer, weight, bias in zip(layers, state[::2], state[1::2]):
             layer.weight.copy_(torch.from_numpy(weight).T)

@@ -1,4 +1,4 @@
-"""100 steps of 10,000 van der Pol oscillators in float64: a loss of where they end, and its gradient."""
+"""100 steps of 10,000 van der Pol oscillators in float64, a loss of the ends, and its gradient."""
 
 from __future__ import annotations
 

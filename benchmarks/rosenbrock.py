@@ -53,3 +53,7 @@ def torch(arrays: Arrays) -> Run:
 
 def autograd(arrays: Arrays) -> Run:
     return peers.autograd_gradient(rosenbrock, (0,), arrays)
+
+
+def pytensor(arrays: Arrays) -> Run:
+    return peers.pytensor_gradient(rosenbrock, (0,), arrays)

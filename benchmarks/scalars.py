@@ -46,3 +46,7 @@ def torch(arrays: Arrays) -> Run:
 
 def autograd(arrays: Arrays) -> Run:
     return peers.autograd_gradient(product, (0, 1), [float(a) for a in arrays])
+
+
+def pytensor(arrays: Arrays) -> Run:
+    return peers.pytensor_gradient(product, (0, 1), arrays)

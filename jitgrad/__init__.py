@@ -36,6 +36,8 @@ from jitgrad.ir.types import (
     uint32,
     uint64,
 )
+from jitgrad.runtime.stats import empty_cache, memory_stats
+from jitgrad.runtime.threads import get_num_threads, set_num_threads
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 __version__ = "0.1.0"
@@ -57,6 +59,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"{__name__}.train"), name)
     if name == "compare":
         return importlib.import_module(f"{__name__}.tools.compare").compare
+    if name == "explain":
+        return importlib.import_module(f"{__name__}.tools.explain").explain
     if name == "stop_gradient":
         return ops.stop_gradient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -87,6 +91,7 @@ __all__ = [
     "bool_",
     "context",
     "double",
+    "empty_cache",
     "enable_grad",
     "float16",
     "float32",
@@ -94,6 +99,7 @@ __all__ = [
     "float_",
     "get_context",
     "get_grad",
+    "get_num_threads",
     "get_seed",
     "grad",
     "half",
@@ -107,11 +113,13 @@ __all__ = [
     "jit",
     "jvp",
     "long",
+    "memory_stats",
     "mutable",
     "no_grad",
     "ops",
     "recompute",
     "set_context",
+    "set_num_threads",
     "set_seed",
     "single",
     "tensor",

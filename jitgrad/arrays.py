@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +24,8 @@ def dtype_asked(of: Any) -> DType:
 def to_array(data: Any, wanted: DType | None) -> np.ndarray:
     """A fresh C-contiguous array of one of our dtypes."""
     python_floats = type(data) is float
-    if isinstance(data, np.ma.MaskedArray):
+    # NumPy imports `numpy.ma` when it is named: without it there are no such arrays.
+    if "numpy.ma" in sys.modules and isinstance(data, np.ma.MaskedArray):
         raise fail(
             DTypeError,
             "Tensor got a masked array",

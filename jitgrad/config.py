@@ -29,6 +29,12 @@ def _flag(text: str) -> bool:
     return text.strip().lower() not in ("", "0", "false", "no", "off")
 
 
+def _precision(text: str) -> str:
+    if text not in ("accurate", "fast"):
+        raise ValueError("it is accurate or fast")
+    return text
+
+
 SETTINGS: dict[str, Setting] = {
     "debug": Setting(
         "JITGRAD_DEBUG",
@@ -39,7 +45,16 @@ SETTINGS: dict[str, Setting] = {
     "dump": Setting("JITGRAD_DUMP", str, "", "folder that receives every stage as a file"),
     "verify": Setting("JITGRAD_VERIFY", _flag, False, "verify the graph after every pass"),
     "jit": Setting("JITGRAD_JIT", _flag, True, "0 runs generated kernels as plain Python"),
-    "threads": Setting("JITGRAD_NUM_THREADS", int, 1, "threads of a matrix product"),
+    "math": Setting(
+        "JITGRAD_MATH",
+        _precision,
+        "accurate",
+        "fast allows functions 8 ulp of error instead of 2, where that gains time",
+    ),
+    "threads": Setting(
+        "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"
+    ),
+    "kept": Setting("JITGRAD_KEPT_MEMORY", int, 1024, "MB of large results' memory that is kept"),
     "loop_limit": Setting(
         "JITGRAD_LOOP_LIMIT", int, 0, "iterations after which a while loop is an error; 0: no limit"
     ),
@@ -54,6 +69,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
+    "cache_size": Setting("JITGRAD_CACHE_SIZE", int, 512, "megabytes on disk; 0 is no limit"),
 }
 
 
@@ -70,6 +86,11 @@ def _read(setting: Setting) -> Any:
 _values: dict[str, Any] = {name: _read(setting) for name, setting in SETTINGS.items()}
 
 
+def code() -> tuple[bool, str]:
+    """The settings that decide what code is generated."""
+    return _values["jit"], _values["math"]
+
+
 def get(name: str) -> Any:
     """The value of a setting by its name in `SETTINGS`."""
     return _values[name]
@@ -81,6 +102,8 @@ def override(**values: Any) -> Iterator[None]:
     unknown = values.keys() - SETTINGS.keys()
     if unknown:
         raise KeyError(f"no such setting: {', '.join(sorted(unknown))}; have {list(SETTINGS)}")
+    if "math" in values:
+        _precision(values["math"])
     before = {name: _values[name] for name in values}
     _values.update(values)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 BETWEEN = (os.path.dirname(os.path.abspath(np.__file__)) + os.sep, "<frozen")
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A line of a user's file. Printed as ``model.py:12``; `path` keeps the whole name."""
 
     path: str

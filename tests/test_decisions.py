@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jitgrad.codegen import native
+from jitgrad.codegen import native, target
 from jitgrad.codegen.compile import function, names
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "decisions"
@@ -42,7 +42,7 @@ define void @caller(ptr %p, ptr %d, i64 %lo, i64 %hi) {{
 )
 def test_0003_sums_vectorize_only_if_they_may_be_reordered(step: str, vectorizes: bool) -> None:
     kernel = function(SUM.format(step=step), names())
-    text, inner = native.lower_to_llvm(kernel, ("P", "P", "i", "i"), "v")
+    text, inner = target.lower_to_llvm(kernel, ("P", "P", "i", "i"), "v")
     module = str(native.optimized(text + CALLER.format(inner=inner), inner))
     assert bool(re.search(r"<\d+ x float>", module)) == vectorizes
 

@@ -34,7 +34,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "SCRATCH": "op -> bytes of scratch memory of such a call",
     },
     "codegen/canonical/": "hand-written kernels, one for each op named; here names are only text",
-    "codegen/machine.py": {"_atomics": "the name of a machine instruction"},
+    "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
     "codegen/products.py": {
         "GEOMETRY": "convolutions and where their operands stand",
         "_geometry": NO_OP,

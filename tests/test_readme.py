@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main as benchmarks
 from jitgrad import locate
 from jitgrad.__main__ import main
 
@@ -48,11 +49,15 @@ def source(what: str) -> str:
 def output(what: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What a command prints."""
     command, *arguments = shlex.split(what)
-    assert command == "jitgrad", f"only jitgrad's own commands can be shown, not {command}"
+    run = main
+    if arguments[:2] == ["-m", "benchmarks"]:
+        run, arguments = benchmarks, arguments[2:]
+    else:
+        assert command == "jitgrad", f"only jitgrad's own commands can be shown, not {command}"
     capsys.readouterr()
-    assert main(arguments) == 0, capsys.readouterr().err
+    assert run(arguments) == 0, capsys.readouterr().err
     printed = capsys.readouterr().out.rstrip()
-    if "--markdown" in arguments:
+    if {"--markdown", "--table"} & {*arguments}:
         return printed + "\n"
     return f"```\n$ {what}\n{printed}\n```\n"
 

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import peers, workload
-from benchmarks.harness.workload import ROOT, Workload
+from benchmarks.harness.workload import OURS, ROOT, Workload
+
+STARTED_TWICE = ("jitgrad", "jax", "torch.compile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,14 @@ class Figures:
     """What was measured of a candidate; times of calls in milliseconds, of starts in seconds."""
 
     threads: int
+    version: str = ""
     imports: float = 0.0
     cold: float = 0.0  # building and first call, in a fresh process with empty caches
-    warm: float = 0.0  # the same with the caches that the cold process left
+    warm: float = 0.0  # the same with the caches that a cold process left; 0 if not measured
     median: float = 0.0
     p10: float = 0.0
     least: float = 0.0
-    memory: float = 0.0  # MB that the warm process grew by, at most, over its inputs
+    memory: float = 0.0  # MB that the process grew by, at most, after the inputs were there
     error: float = float("nan")  # largest difference from the reference
     agrees: bool | None = None
     failed: str = ""
@@ -66,16 +69,22 @@ class Result:
 
     def best_peer(self) -> str | None:
         """The fastest of the frameworks."""
-        ours = ("jitgrad", "hand")
         found = {
             name: f.least
             for name, f in self.candidates.items()
-            if name.partition(" ")[0] not in ours and f.threads == 1 and not f.failed
+            if name.partition(" ")[0] not in OURS and f.threads == 1 and not f.failed
         }
         return min(found, key=lambda n: found[n]) if found else None
 
     def as_json(self) -> dict[str, Any]:
+        """What is written to a file."""
         return asdict(self)
+
+
+def from_json(facts: dict[str, Any]) -> Result:
+    """The result that `as_json` wrote."""
+    candidates = {n: Figures(**f) for n, f in facts["candidates"].items()}
+    return Result(**{**facts, "candidates": candidates})
 
 
 class WorkerFailed(Exception):
@@ -170,15 +179,40 @@ def measure(name: str, wanted: list[tuple[str, int]], effort: Effort) -> Result:
     module = workload.load(name)
     facts: Workload = module.WORKLOAD
     there, absent = peers.available([c for c, _ in wanted], module)
-    with scratch() as folder:
+    with scratch() as folder, ExitStack() as stack:
         target, by = _reference(name, folder)
         result = Result(facts.title, facts.label, facts.tolerance, by, absent=absent)
-        runs = [(c, t) for c, t in wanted if c in there]
-        for candidate, threads in runs:
+        workers: dict[str, Worker] = {}
+        for candidate, threads in [(c, t) for c, t in wanted if c in there]:
             shown = candidate if threads == 1 else f"{candidate} ×{threads}"
-            result.candidates[shown] = _starts(name, candidate, threads, folder, target, facts)
-        _steady(name, runs, result, folder, effort)
+            figures = result.candidates[shown] = Figures(threads)
+            try:
+                worker = _started(name, candidate, figures, folder)
+            except WorkerFailed as failure:
+                figures.failed = str(failure)
+                continue
+            stack.callback(worker.close)
+            workers[shown] = worker
+            if target is not None:
+                figures.error = difference(target, _arrays(worker.results))
+                figures.agrees = figures.error <= facts.tolerance
+        _take_turns(workers, result, effort)
     return result
+
+
+def _started(name: str, candidate: str, figures: Figures, folder: Path) -> Worker:
+    """A candidate's process. Those whose starts are compared are started cold, then warm."""
+    if candidate in STARTED_TWICE and figures.threads == 1:
+        cold = Worker(name, candidate, figures.threads, folder)
+        cold.close()
+        figures.cold = cold.start["first"]
+    worker = Worker(name, candidate, figures.threads, folder)
+    figures.imports, figures.version = worker.start["imports"], worker.start["version"]
+    if candidate in STARTED_TWICE:
+        figures.warm = worker.start["first"]
+    else:
+        figures.cold = worker.start["first"]
+    return worker
 
 
 def _reference(name: str, folder: Path) -> tuple[list[np.ndarray] | None, str]:
@@ -196,30 +230,6 @@ def _arrays(file: Path) -> list[np.ndarray]:
         return [np.asarray(found[k], np.float64) for k in found.files]
 
 
-def _starts(
-    name: str,
-    candidate: str,
-    threads: int,
-    folder: Path,
-    target: list[np.ndarray] | None,
-    facts: Workload,
-) -> Figures:
-    """The cold start, and whether its results agree with the reference."""
-    figures = Figures(threads)
-    shutil.rmtree(folder / "caches" / candidate, ignore_errors=True)
-    try:
-        worker = Worker(name, candidate, threads, folder)
-    except WorkerFailed as failure:
-        figures.failed = str(failure)
-        return figures
-    worker.close()
-    figures.cold, figures.imports = worker.start["first"], worker.start["imports"]
-    if target is not None:
-        figures.error = difference(target, _arrays(worker.results))
-        figures.agrees = figures.error <= facts.tolerance
-    return figures
-
-
 def difference(a: list[np.ndarray], b: list[np.ndarray]) -> float:
     """The largest difference relative to the largest magnitude, over all arrays."""
     if [x.size for x in a] != [x.size for x in b]:
@@ -230,26 +240,14 @@ def difference(a: list[np.ndarray], b: list[np.ndarray]) -> float:
     )
 
 
-def _steady(
-    name: str, runs: list[tuple[str, int]], result: Result, folder: Path, effort: Effort
-) -> None:
-    """Warm processes that take turns, in an order that is turned around each time."""
-    shown = dict(zip(result.candidates, runs))
-    with ExitStack() as stack:
-        workers: dict[str, Worker] = {}
-        for label, (candidate, threads) in shown.items():
-            if result.candidates[label].failed:
-                continue
-            worker = Worker(name, candidate, threads, folder)
-            stack.callback(worker.close)
-            result.candidates[label].warm = worker.start["first"]
-            workers[label] = worker
-        found: dict[str, list[float]] = {label: [] for label in workers}
-        for turn in range(effort.rounds):
-            for label in list(workers) if turn % 2 == 0 else list(workers)[::-1]:
-                answer = workers[label].ask(f"time {effort.seconds}")
-                found[label] += answer["samples"]
-                result.candidates[label].memory = answer["memory"]
+def _take_turns(workers: dict[str, Worker], result: Result, effort: Effort) -> None:
+    """Time each in turns; the order is turned around each time."""
+    found: dict[str, list[float]] = {label: [] for label in workers}
+    for turn in range(effort.rounds):
+        for label in list(workers) if turn % 2 == 0 else list(workers)[::-1]:
+            answer = workers[label].ask(f"time {effort.seconds}")
+            found[label] += answer["samples"]
+            result.candidates[label].memory = answer["memory"]
     for label, times in found.items():
         figures = result.candidates[label]
         figures.median = statistics.median(times) * 1e3

@@ -1,10 +1,10 @@
 """What the hand-written kernels use: Numba, and this project's vectorizing functions.
 
-Numba calls a scalar `exp` from libm, which no careful person would accept in a loop. The polynomials
-of `jitgrad.codegen.vecmath` can be called from any Numba function, so a person may use them too; all
-else in the hand-written kernels is theirs. As a person would, they write into arrays that are
-allocated once, allow the compiler to contract products and sums, and let it reorder their long sums
-(`add_reassoc_f32`): Numba's `fastmath=True` would do so inside of the polynomials as well.
+Numba calls a scalar `exp` from libm, which no careful person would accept in a loop. The
+polynomials of `jitgrad.codegen.vecmath` can be called from any Numba function, so a person may use
+them too; all else in the hand-written kernels is theirs. As a person would, they write into arrays
+that are allocated once, allow the compiler to contract products and sums, and let it reorder their
+long sums (`add_reassoc_f32`): Numba's `fastmath=True` would do so inside of the polynomials too.
 """
 
 from __future__ import annotations
@@ -26,9 +26,15 @@ sin_f64, cos_f64 = _names["sin_f64"], _names["cos_f64"]
 add_f32, add_f64 = _names["add_reassoc_f32"], _names["add_reassoc_f64"]
 
 
-def njit(function: Any) -> Any:
+def njit(function: Any, inline: str = "never") -> Any:
     """`numba.njit` as these kernels want it: divisions unchecked, products and sums contracted."""
-    return numba.njit(error_model="numpy", fastmath={"contract", "nsz"})(function)
+    how = {"error_model": "numpy", "fastmath": {"contract", "nsz"}}
+    return numba.njit(inline=inline, **how)(function)
+
+
+def inlined(function: Any) -> Any:
+    """The same for what is large and called in a loop, which LLVM would not inline by itself."""
+    return njit(function, "always")
 
 
 def polynomial(coefficients: tuple[float, ...]) -> Any:

@@ -58,6 +58,19 @@ def autograd_gradient(loss: Callable[..., Any], wrt: Sequence[int], arrays: Arra
     return lambda: gradient(*arrays)
 
 
+def pytensor_gradient(loss: Callable[..., Any], wrt: Sequence[int], arrays: Arrays) -> Run:
+    """`pytensor.function` of a loss and its `pytensor.grad`, on NumPy arrays."""
+    import pytensor
+    from pytensor.tensor import TensorType
+
+    given = [TensorType(a.dtype.name, (None,) * a.ndim)() for a in arrays]
+    value = loss(*given)
+    inputs = [pytensor.In(v, borrow=True) for v in given]
+    compiled = pytensor.function(inputs, [value, *pytensor.grad(value, [given[k] for k in wrt])])
+    compiled.trust_input = True
+    return lambda: compiled(*arrays)
+
+
 def program_gradient(ms: Any, loss: Callable[..., Any], wrt: Sequence[int], arrays: Arrays) -> Run:
     """`jit(value_and_grad(loss))` as MindSpore spells it; the value is waited for."""
     position = tuple(wrt) if len(wrt) > 1 else wrt[0]

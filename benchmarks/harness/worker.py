@@ -2,8 +2,8 @@
 
     python -m benchmarks.harness.worker WORKLOAD CANDIDATE THREADS FILE
 
-It answers in lines of JSON: first what the start cost, then for each `time SECONDS` the samples. The
-results of the first call go to FILE. The candidate `reference` computes them in float64.
+It answers in lines of JSON: first what the start cost, then for each `time SECONDS` the samples.
+The results of the first call go to FILE. The candidate `reference` computes them in float64.
 """
 
 from __future__ import annotations
@@ -25,36 +25,48 @@ SHORT = 2e-4  # a sample lasts at least this long, or the clock is what is measu
 
 
 def peak() -> float:
-    """The largest resident size so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The largest resident size so far, in MB.
+
+    `ru_maxrss` begins with that of the process that started this one, so Linux is asked elsewhere.
+    """
+    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def resident() -> float:
     """The resident size now, in MB; where the system does not say it, the largest so far."""
-    if not os.path.exists("/proc/self/statm"):
-        return peak()
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+    return _status("VmRSS") or peak()
 
 
-def import_framework(candidate: str, threads: int) -> None:
+def _status(field: str) -> float:
+    """A size of this process in MB, as Linux tells it; 0 elsewhere."""
+    if not os.path.exists("/proc/self/status"):
+        return 0.0
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        sizes = [line.split()[1] for line in file if line.startswith(f"{field}:")]
+    return int(sizes[0]) / 1024 if sizes else 0.0
+
+
+def import_framework(candidate: str, threads: int) -> str:
+    """Import it and give it its threads; returns its version."""
     module: Any = importlib.import_module(CANDIDATES[candidate].module)
     if candidate.startswith("torch"):
         module.set_num_threads(threads)
     if candidate == "jitgrad" and hasattr(module, "set_num_threads"):
         module.set_num_threads(threads)
+    return str(getattr(module, "__version__", ""))
 
 
 def samples(run: Run, seconds: float) -> list[float]:
-    """Seconds of single calls, for so long, but at least twice."""
-    run()
+    """Seconds of single calls, for so long; one call is enough where it takes as long as that."""
     start = time.perf_counter()
     run()
     once = time.perf_counter() - start
+    if once > seconds:
+        return [once]
     repeat = max(1, int(SHORT / max(once, 1e-8)))
     found: list[float] = []
     end = time.perf_counter() + seconds
-    while len(found) < 2 or time.perf_counter() < end:
+    while not found or time.perf_counter() < end:
         start = time.perf_counter()
         for _ in range(repeat):
             run()
@@ -91,7 +103,7 @@ def main() -> None:
     if int(threads) == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     start = time.perf_counter()
-    import_framework(candidate, int(threads))
+    version = import_framework(candidate, int(threads))
     imported = time.perf_counter()
     arrays = workload.load(name).data()
     before, begun = resident(), time.perf_counter()
@@ -100,7 +112,7 @@ def main() -> None:
     first = time.perf_counter() - begun
     np.savez(file, *workload.flat(result))
     del result
-    say(imports=imported - start, first=first)
+    say(imports=imported - start, first=first, version=version)
     for line in sys.stdin:
         command, *rest = line.split()
         if command != "time":

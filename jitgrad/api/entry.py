@@ -7,6 +7,7 @@ from typing import Any
 
 from jitgrad import tree
 from jitgrad.api import shortest
+from jitgrad.api.reasons import Cost
 from jitgrad.errors import TraceError, fail
 from jitgrad.frontend import graphcall
 from jitgrad.frontend.guards import Guards
@@ -22,7 +23,11 @@ class Entry:
     """A traced and compiled variant.
 
     functional  Parameters that it reads are constants to the tape, as inside of `grad(f)`.
+    why, cost   of this trace; `jit` sets them.
     """
+
+    why: str
+    cost: Cost
 
     def __init__(
         self,

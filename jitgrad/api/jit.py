@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad import config, tree
+from jitgrad import config, journal, tree
+from jitgrad.api import reasons
 from jitgrad.api.entry import Entry
 from jitgrad.api.points import title
 from jitgrad.api.shortest import MISS
@@ -83,6 +84,7 @@ class Compiled:
             self._shown = owner  # it is what a Cell compiles of itself
         self._entries: dict[Any, list[Entry]] = {}
         self._fast: Callable[[tuple, dict], Any] | None = None
+        self._given: dict[str, str] | None = None  # the arguments traced last, described
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         fast = self._fast
@@ -111,7 +113,7 @@ class Compiled:
         leaves, structure = tree.flatten((args, kwargs))
         arrays = {i for i, x in enumerate(leaves) if isinstance(x, np.ndarray)}
         leaves = [_normal(x) if i in arrays else x for i, x in enumerate(leaves)]
-        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves), config.get("jit")
+        key = structure, tuple([_kind(x) for x in leaves]), _aliases(leaves), config.code()
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         entries = self._entries.get(key)
         if entries is None:
@@ -120,10 +122,7 @@ class Compiled:
                 del self._entries[next(iter(self._entries))]
         entry = next((e for e in entries if e.valid() and e.applies(tensors)), None)
         if entry is None:
-            if entries and config.get("debug") >= 1:
-                failed = entries[-1].guards.failed
-                print(f"jitgrad: {self.__name__} is traced again, changed: {failed}")
-            entry = self._trace(leaves, structure, args, kwargs)
+            entry = self._trace(leaves, structure, args, kwargs, entries)
             entries.insert(0, entry)
             del entries[VARIANTS:]
         if arrays and entry.written:  # NumPy arrays of the user's are not written to
@@ -145,11 +144,20 @@ class Compiled:
         return Lowered(erase(traced.graph), dict(traced.writes), arrays)
 
     def _trace(
-        self, leaves: list[Any], structure: tree.Structure, args: tuple, kwargs: dict
+        self,
+        leaves: list[Any],
+        structure: tree.Structure,
+        args: tuple,
+        kwargs: dict,
+        outdated: list[Entry],
     ) -> Entry:
         others = [x for x in leaves if not isinstance(x, Tensor) and type(x) not in PLAIN]
         guards = guards_of([self._function, *others])
         names = _names(self._shown, args, kwargs)
+        given = dict(zip(names, map(reasons.described, leaves), strict=True))
+        why, self._given = reasons.reason(outdated, given, self._given), given
+        reasons.announce(title(self._shown), self._shown, why)
+        clock = reasons.Clock()
         arguments = [
             Argument(name, x._type, x if isinstance(x, Parameter) else None)
             for name, x in zip(names, leaves, strict=True)
@@ -160,21 +168,28 @@ class Compiled:
         def call(stand_ins: list[Tensor]) -> Any:
             filled = [stand_ins[places[id(x)]] if isinstance(x, Tensor) else x for x in leaves]
             call_args, call_kwargs = tree.unflatten(structure, filled)
-            given = tree.flatten((call_args, call_kwargs))[0]
+            before = tree.flatten((call_args, call_kwargs))[0]
             result = converted(self._function)(*call_args, **call_kwargs)
-            left = tree.flatten((call_args, call_kwargs))[0]
-            if len(left) != len(given) or any(a is not b for a, b in zip(left, given)):
-                raise fail(
-                    LeakError,
-                    f"{title(self._shown)} changes a list or dict that it was given",
-                    why="a compiled function works on a copy, and its caller would not see it",
-                    instead="return what changed",
-                )
+            self._check_given(before, tree.flatten((call_args, call_kwargs))[0])
             return result
 
         values = [graphcall.contiguous(x) for x in leaves if isinstance(x, Tensor)]
         traced = trace(call, arguments, _graph_name(self._shown), values)
-        return Entry(traced, guards, self._make, leaves, structure, self._functional)
+        clock.traced()
+        entry = Entry(traced, guards, self._make, leaves, structure, self._functional)
+        entry.why, entry.cost = why, clock.cost()
+        journal.say(f"{title(self._shown)}: {len(traced.graph.nodes)} nodes, {entry.cost}")
+        return entry
+
+    def _check_given(self, before: list[Any], after: list[Any]) -> None:
+        """LeakError if the function changed a list or dict among its arguments."""
+        if len(after) != len(before) or any(a is not b for a, b in zip(after, before)):
+            raise fail(
+                LeakError,
+                f"{title(self._shown)} changes a list or dict that it was given",
+                why="a compiled function works on a copy, and its caller would not see it",
+                instead="return what changed",
+            )
 
     def __reduce__(self) -> tuple:
         """A copy is compiled anew."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from jitgrad import config, tree
 from jitgrad.frontend.guards import NAMESPACE, PLAIN
+from jitgrad.runtime.executable import Executable
 from jitgrad.state import epoch, state
 from jitgrad.tensor import Parameter, Tensor
 
@@ -39,19 +42,35 @@ class Writer:
             **NAMESPACE,
             "Tensor": Tensor,
             "MISS": MISS,
-            "new": object.__new__,
             "state": state,
-            "execute": entry.execute,
+            "ndarray": np.ndarray,
             "run": entry.run,
             "build": _build,
             "epoch": epoch,
             "guards": entry.guards,
             "settings": config._values,
             "native": config.get("jit"),
+            "math": config.get("math"),
         }
+        self.names["execute"], self.names["failed"] = self.native() or (self.wrapped, None)
         self.known: dict[int, str] = {}
         self.arrays: list[str] = []  # what `execute` is given
         self.body: list[str] = []
+
+    def native(self) -> tuple[Callable, Callable] | None:
+        """What returns a tuple of Tensors, and what says why if it returns anything else."""
+        executable = self.entry.execute
+        if not isinstance(executable, Executable):
+            return None
+        array = np.empty(0)
+        likes = [Tensor._wrap(array, type) for type in self.entry.types]
+        made = executable.caller(likes, array)
+        return None if made is None else (made, executable.explain)
+
+    def wrapped(self, *arrays: np.ndarray) -> tuple[Tensor, ...]:
+        """The same by way of Python, for arrays that are known to fit."""
+        results = self.entry.execute(*arrays)
+        return tuple([Tensor._wrap(a, t) for a, t in zip(results, self.entry.types)])
 
     def name(self, stem: str, value: Any) -> str:
         """A name that stands for a value."""
@@ -66,6 +85,9 @@ class Writer:
         positional, keywords = entry.structure.children
         if any(c.kind is not None for c in (*positional.children, *keywords.children)):
             return None  # nests
+        # What is written to, or kept by the tape, is a Tensor's own.
+        followed = any(c._trained for c in entry.traced.captures if isinstance(c, Parameter))
+        self.takes_arrays = self.names["failed"] is not None and not entry.written and not followed
         arguments = [f"a{i}" for i in range(len(entry.leaves))]
         conditions = [self.argument(*pair) for pair in zip(arguments, entry.leaves, strict=True)]
         conditions += self.same(arguments)
@@ -80,7 +102,8 @@ class Writer:
         lines += ["    try:"]
         for argument, key in zip(arguments[count:], keywords.keys, strict=True):
             lines += [f"        {argument} = kwargs[{key!r}]"]
-        conditions += ["epoch.value == guards.epoch and settings['jit'] is native"]
+        conditions += ["epoch.value == guards.epoch"]
+        conditions += ["settings['jit'] is native and settings['math'] == math"]
         conditions += [*self.captures(len(self.arrays)), *entry.guards.text(self.name)]
         joined = "\n            and ".join(filter(None, conditions))
         lines += [f"        if not ({joined}):", "            return MISS"]
@@ -92,15 +115,16 @@ class Writer:
     def argument(self, a: str, leaf: Any) -> str | None:
         """The condition on one argument; None for an argument of another kind."""
         if type(leaf) is Tensor:
-            self.arrays.append(f"{a}_data")
             apart = ""
             if self.entry.exclusive:
                 apart = f" and id({a}) not in {self.name('exclusive', self.entry.exclusive)}"
-            return (
-                f"type({a}) is Tensor and {a}._type is {self.name('type', leaf._type)}"
-                f" and {a}._grad_fn is None and ({a}_data := {a}._data) is not None"
-                f"{apart}"
-            )
+            type_ = self.name("type", leaf._type)
+            same = f"type({a}) is Tensor and {a}._type is {type_} and {a}._grad_fn is None{apart}"
+            if self.takes_arrays:  # native code checks their types
+                self.arrays.append(f"{a} if type({a}) is ndarray else {a}._data")
+                return f"(type({a}) is ndarray or {same})"
+            self.arrays.append(f"{a}_data")
+            return f"{same} and ({a}_data := {a}._data) is not None"
         if isinstance(leaf, Tensor):
             return None
         value = self.name("value", leaf)
@@ -139,20 +163,15 @@ class Writer:
         if self.followed:  # Parameters that train: the result is one node on the tape
             given = "".join(f"{t}, " for t in tensors)
             lines += ["    if state.grad:", f"        return run(({given}))"]
-        results = [f"r{k}" for k in range(len(entry.types))]
-        unpacked = f"{', '.join(results)}, = " if results else ""
-        lines.append(f"    {unpacked}execute({', '.join(self.arrays)})")
+        lines.append(f"    outcome = execute({', '.join(self.arrays)})")
+        if self.names["failed"] is not None:
+            lines += ["    if type(outcome) is not tuple:", "        failed(outcome)"]
+            lines += ["        return MISS"]
+        if entry.types:
+            lines.append(f"    {', '.join(f'y{k}' for k in range(len(entry.types)))}, = outcome")
         for place in sorted(entry.written):
             captured = entry.traced.captures[place - len(tensors)]
             lines.append(f"    {self.name('captured', captured)}._version += 1")
-        for k, type in enumerate(entry.types):  # Tensor._wrap, without the calls
-            lines += [
-                f"    y{k} = new(Tensor)",
-                f"    y{k}._data = r{k}",
-                f"    y{k}._type = {self.name('type', type)}",
-                f"    y{k}._node = y{k}._grad_fn = y{k}.grad = None",
-                f"    y{k}._index = y{k}._version = 0",
-            ]
         leaves = iter(entry.traced.results)
         return [*lines, f"    return {self.result(entry.traced.structure, leaves)}"]
 

@@ -8,7 +8,6 @@ neither Numba nor Python to run. Numba is imported when something has to be comp
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen import machine, native
+from jitgrad.codegen import machine, native, target
 from jitgrad.codegen.vecmath import intrinsics
 
 _lock = threading.RLock()
@@ -35,6 +34,8 @@ define {result} @{symbol}({parameters}) {attributes} {{
 
 def symbol_of(source: str) -> str:
     """The name of a kernel's function: its content."""
+    import hashlib
+
     return "jg_" + hashlib.sha256(source.encode()).hexdigest()[:24]
 
 
@@ -82,7 +83,7 @@ def optimized_module(
     i int64. The function to call is `symbol_of(source)`.
     """
     with _lock:
-        module, inner = native.lower_to_llvm(function(source, names(), name), signature, result)
+        module, inner = target.lower_to_llvm(function(source, names(), name), signature, result)
         given = ", ".join(f"{PARAMETERS[letter]} %x{k}" for k, letter in enumerate(signature))
         wrapper = WRAPPER.format(
             result="void" if result == "v" else "i64",

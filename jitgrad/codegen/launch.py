@@ -52,8 +52,9 @@ Pointer = Buffer | Part | Library | Entry | Status | Moving
 class Launch:
     """One kernel call: its source, the memory it gets, its integers, and its range [0, extent).
 
-    `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region;
-    `faults` what a region's kernel can report.
+    `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region.
+    Parts of the range may run at once; `grain` is the smallest part that pays. `faults` is what a
+    region's kernel can report.
     """
 
     source: str
@@ -62,6 +63,7 @@ class Launch:
     extent: int
     work: int
     kernel: Kernel | None = None
+    grain: int = 1
     faults: tuple[Any, ...] = ()
 
 

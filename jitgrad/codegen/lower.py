@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from jitgrad.codegen.loops import (
     Array,
@@ -59,6 +59,8 @@ class Lowering(Body):
         self.dims: list[Dimension] = []
         self.outer = 0  # loops outside of the reduction
         self.rounds: dict[int, int] = {}  # of loops that are written out, where we are
+        self.loading: Mapping[Node, int] = {}  # values that this pass loads from results
+        self.keeping: Sequence[tuple[Node, int]] = ()  # values that it stores there
         self.arrange()
 
     # --- levels and addresses ---
@@ -86,6 +88,7 @@ class Lowering(Body):
         """Values on the whole domain that are needed for some outputs; those of rows are known."""
         wanted = self.wanted(outputs)
         known = {n: None for n in wanted if not list(self.operands(n)) or not self.is_full(n)}
+        known |= dict.fromkeys(self.loading)
         inside = topological(outputs, stop=known)
         return [n for n in inside if self.is_full(n)]
 
@@ -150,7 +153,11 @@ class Lowering(Body):
         """The statement that makes a value and the loop it belongs in; None if it needs none."""
         if splat(node) is not None or self.repeats(node):
             return None
-        if node in self.addresses:
+        if node in self.loading:
+            home = self.loading[node]
+            name, depth = self.name("v"), max(floor, self.store_at[home].depth())
+            made: Statement = Load(name, self.outputs[home].name, self.store_at[home], node.dtype)
+        elif node in self.addresses:
             base, at = self.addresses[node][0], self.load_at[node].at(self.rounds)
             name = self.name("v")
             depth = max(floor, at.depth())
@@ -158,7 +165,7 @@ class Lowering(Body):
                 return None
             if base.op is input_op:
                 array = self.inputs[self.body.inputs.index(base)].name
-                made: Statement = Load(name, array, at, node.dtype)
+                made = Load(name, array, at, node.dtype)
             else:
                 made = Running(name, at, node.dtype)
         else:

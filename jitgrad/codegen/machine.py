@@ -1,5 +1,5 @@
-"""What generated code needs of the machine beside arithmetic: memory and calls by address, halves,
-and BLAS. Numba is imported when the namespace for Numba is asked for, not before.
+"""What kernels need of the machine beside arithmetic: halves, tapes, calls of kernels and BLAS.
+Numba is imported when the namespace for Numba is asked for, not before.
 """
 
 from __future__ import annotations
@@ -16,170 +16,11 @@ from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 def namespace_numba() -> dict[str, Any]:
     """All of them, as Numba intrinsics."""
     return {
-        **_memory(),
-        **_atomics(),
-        **_calls(),
         **_halves(),
         **_tapes(),
         "gemm_f32": _gemm("f32"),
         "gemm_f64": _gemm("f64"),
     }
-
-
-def _memory() -> dict[str, Any]:
-    """Words and tables of words (int64) at addresses."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    word, table = ir.IntType(64), types.CPointer(types.int64)
-
-    @intrinsic
-    def word_at(typing, address):
-        """The 8 bytes at an address."""
-
-        def emit(context, builder, signature, args):
-            return builder.load(builder.inttoptr(args[0], word.as_pointer()), typ=word)
-
-        return types.int64(types.int64), emit
-
-    @intrinsic
-    def offset_table(typing, pointer, words):
-        """A table of int64 that starts `words` entries later."""
-
-        def emit(context, builder, signature, args):
-            return builder.gep(args[0], [args[1]], source_etype=word)
-
-        return table(table, types.int64), emit
-
-    @intrinsic
-    def table_at(typing, address):
-        """A table of int64 at an address."""
-
-        def emit(context, builder, signature, args):
-            return builder.inttoptr(args[0], word.as_pointer())
-
-        return table(types.int64), emit
-
-    @intrinsic
-    def word_of(typing, pointer):
-        """The address of a table."""
-
-        def emit(context, builder, signature, args):
-            return builder.ptrtoint(args[0], word)
-
-        return types.int64(table), emit
-
-    @intrinsic
-    def stack_table(typing, words):
-        """A table of int64 on the stack."""
-
-        def emit(context, builder, signature, args):
-            return builder.alloca(word, args[0])
-
-        return table(types.int64), emit
-
-    found = (word_at, offset_table, table_at, word_of, stack_table)
-    return {f.__name__: f for f in found}
-
-
-def _atomics() -> dict[str, Any]:
-    """Words of a table that several threads read and write, in one order for all of them."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    word, table = ir.IntType(64), types.CPointer(types.int64)
-    order = "seq_cst"
-
-    def place(builder: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]], source_etype=word)
-
-    @intrinsic
-    def atomic_load(typing, pointer, k):
-        """Word k."""
-
-        def emit(context, builder, signature, args):
-            return builder.load_atomic(place(builder, args), order, 8, typ=word)
-
-        return types.int64(table, types.int64), emit
-
-    @intrinsic
-    def atomic_store(typing, pointer, k, value):
-        """Set word k."""
-
-        def emit(context, builder, signature, args):
-            builder.store_atomic(args[2], place(builder, args), order, 8)
-            return context.get_dummy_value()
-
-        return types.void(table, types.int64, types.int64), emit
-
-    @intrinsic
-    def atomic_add(typing, pointer, k, value):
-        """Add to word k; what it was."""
-
-        def emit(context, builder, signature, args):
-            return builder.atomic_rmw("add", place(builder, args), args[2], order)
-
-        return types.int64(table, types.int64, types.int64), emit
-
-    @intrinsic
-    def atomic_swap(typing, pointer, k, old, new):
-        """Set word k to `new` if it is `old`; what it was."""
-
-        def emit(context, builder, signature, args):
-            found = builder.cmpxchg(place(builder, args), args[2], args[3], order, order)
-            return builder.extract_value(found, 0)
-
-        return types.int64(table, types.int64, types.int64, types.int64), emit
-
-    found = (atomic_load, atomic_store, atomic_add, atomic_swap)
-    return {f.__name__: f for f in found}
-
-
-def _calls() -> dict[str, Any]:
-    """Calls of functions at addresses."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    word, table = ir.IntType(64), types.CPointer(types.int64)
-
-    @intrinsic
-    def call_kernel(typing, address, ptrs, dims, lo, hi):
-        """Call void(ptrs, dims, lo, hi) at an address."""
-
-        def emit(context, builder, signature, args):
-            ptr = ir.PointerType()
-            kind = ir.FunctionType(ir.VoidType(), [ptr, ptr, word, word])
-            callee = builder.inttoptr(args[0], kind.as_pointer())
-            builder.call(callee, args[1:])
-            return context.get_dummy_value()
-
-        return types.void(types.int64, table, table, types.int64, types.int64), emit
-
-    @intrinsic
-    def call_word(typing, address, argument):
-        """Call a C function of one word that returns a word, at an address."""
-
-        def emit(context, builder, signature, args):
-            kind = ir.FunctionType(word, [word])
-            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-
-        return types.int64(types.int64, types.int64), emit
-
-    @intrinsic
-    def call_words(typing, address, first, second):
-        """Call a C function of two words that returns a word, at an address."""
-
-        def emit(context, builder, signature, args):
-            kind = ir.FunctionType(word, [word, word])
-            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-
-        return types.int64(types.int64, types.int64, types.int64), emit
-
-    found = (call_kernel, call_word, call_words)
-    return {f.__name__: f for f in found}
 
 
 def _halves() -> dict[str, Any]:
@@ -237,15 +78,18 @@ def _tapes() -> dict[str, Any]:
     from numba.core import types
     from numba.extending import intrinsic
 
-    word = ir.IntType(64)
+    word, table = ir.IntType(64), types.CPointer(types.int64)
 
     def data(dtype: str, pointee: Any) -> Any:
         result = types.CPointer(pointee)
 
         def typer(typing, tape):
             def emit(context, builder, signature, args):
-                address = builder.load(args[0], typ=word)
-                return builder.inttoptr(address, context.get_value_type(result))
+                # Not an integer made a pointer: those are taken for arrays that share no memory,
+                # but one tape may be opened twice.
+                pointer = context.get_value_type(result)
+                where = builder.bitcast(args[0], pointer.as_pointer())
+                return builder.load(where, typ=pointer)
 
             return result(tape), emit
 
@@ -260,6 +104,45 @@ def _tapes() -> dict[str, Any]:
             return builder.ptrtoint(args[0], word)
 
         return types.int64(pointer), emit
+
+    @intrinsic
+    def table_at(typing, address):
+        """A table of int64 at an address."""
+
+        def emit(context, builder, signature, args):
+            return builder.inttoptr(args[0], word.as_pointer())
+
+        return table(types.int64), emit
+
+    @intrinsic
+    def call_kernel(typing, address, ptrs, dims, first, hi):
+        """Call void(ptrs, dims + first, 0, hi) at an address."""
+
+        def emit(context, builder, signature, args):
+            ptr = ir.PointerType()
+            kind = ir.FunctionType(ir.VoidType(), [ptr, ptr, word, word])
+            callee = builder.inttoptr(args[0], kind.as_pointer())
+            integers = builder.gep(args[2], [args[3]], source_etype=word)
+            builder.call(callee, [args[1], integers, word(0), args[4]])
+            return context.get_dummy_value()
+
+        words = (types.int64, table, table, types.int64, types.int64)
+        return types.void(*words), emit
+
+    @intrinsic
+    def free_tape(typing, tape):
+        """Give back what a tape has."""
+
+        def emit(context, builder, signature, args):
+            ptr = ir.PointerType()
+            kind = ir.FunctionType(ir.VoidType(), [ptr])
+            free = builder.module.globals.get("free")
+            free = free or ir.Function(builder.module, kind, "free")
+            builder.call(free, [builder.inttoptr(builder.load(args[0], typ=word), ptr)])
+            builder.store(word(0), args[0])
+            return context.get_dummy_value()
+
+        return types.void(tape), emit
 
     @intrinsic
     def grow_tape(typing, tape, nbytes):
@@ -283,7 +166,8 @@ def _tapes() -> dict[str, Any]:
 
     pointees = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
     made = {f"{d}_tape": data(d, getattr(types, name)) for d, name in pointees.items()}
-    return {**made, "address_of": address_of, "grow_tape": grow_tape}
+    found = (address_of, table_at, call_kernel, free_tape, grow_tape)
+    return {**made, **{f.__name__: f for f in found}}
 
 
 def _gemm(dtype: str) -> Any:
@@ -331,7 +215,7 @@ def _gemm(dtype: str) -> Any:
 
 @functools.cache
 def namespace_python() -> dict[str, Any]:
-    """Counterparts for un-jitted kernels; calls by address have none."""
+    """Counterparts for un-jitted kernels; BLAS has none."""
 
     def unpack_f16(bits: Any) -> Any:
         return np.uint16(bits).view(np.float16).astype(np.float32)
@@ -352,6 +236,7 @@ def _plain_tapes() -> dict[str, Any]:
     import ctypes
 
     libc = ctypes.CDLL(None)
+    libc.free.argtypes, libc.free.restype = [ctypes.c_void_p], None
     libc.realloc.argtypes, libc.realloc.restype = (
         [ctypes.c_void_p, ctypes.c_size_t],
         ctypes.c_void_p,
@@ -363,6 +248,10 @@ def _plain_tapes() -> dict[str, Any]:
             tape[0], tape[1] = address, nbytes
         return int(bool(address))
 
+    def free_tape(tape: Any) -> None:
+        libc.free(int(tape[0]) or None)
+        tape[0] = 0
+
     def data(name: str) -> Any:
         def at(tape: Any) -> Any:
             raw = (ctypes.c_uint8 * int(tape[1])).from_address(int(tape[0])) if tape[0] else b""
@@ -371,7 +260,8 @@ def _plain_tapes() -> dict[str, Any]:
         return at
 
     names = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
-    return {**{f"{d}_tape": data(name) for d, name in names.items()}, "grow_tape": grow_tape}
+    calls = {"grow_tape": grow_tape, "free_tape": free_tape}
+    return {**{f"{d}_tape": data(name) for d, name in names.items()}, **calls}
 
 
 def _half(x: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 
+from jitgrad.codegen.keep import Keeper, Kept
 from jitgrad.codegen.loops import Address, Blocks, For, Kernel, Let, Load, Statement, Store
 from jitgrad.codegen.lower import Lowering, block_of
 from jitgrad.codegen.scalar import accumulate, identity
@@ -133,26 +134,33 @@ def _rows(low: Lowering, row: list[Statement], passes: Passes) -> None:
     def append(_: int, made: Statement) -> None:
         row.append(made)
 
+    counted = [[n for n in reductions if phases[n] == p + 1] for p in range(last + 1)]
+    stored = [[i for i, o in outputs if low.is_full(o) and phases[o] == p] for p in range(last + 1)]
+    kept = Kept()
+    if low.kind == "row":
+        roots = [
+            [n.inputs[0] for n in counted[p]] + [low.body.outputs[i] for i in stored[p]]
+            for p in range(last + 1)
+        ]
+        kept = Keeper(low, roots, {i: p for p in range(last + 1) for i in stored[p]}).run()
     for phase in range(last + 1):
         ready = [n for n in wanted if not low.is_full(n) and phases[n] == phase]
         low.fill([n for n in ready if n.op.kind != "reduce"], level, append)
-        here = [n for n in reductions if phases[n] == phase + 1]
-        full = [i for i, o in outputs if low.is_full(o) and phases[o] == phase]
-        if here or full:
-            row += passes(low, here, full)
+        if counted[phase] or stored[phase]:
+            low.loading, low.keeping = kept.loads.get(phase, {}), kept.stores.get(phase, [])
+            row += passes(low, counted[phase], stored[phase])
     row += low.stores_of(i for i, o in outputs if not low.is_full(o))
 
 
 def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statement]:
-    """One pass over a row. Full values of earlier passes are made again, not kept."""
+    """One pass over a row. Of what earlier passes have made some is loaded, the rest made again."""
     made: list[Statement] = []
     for node in reductions:
         name = low.name("s")
         low.names[node], low.depth[name] = name, low.outer - 1
         made.append(_start(low, node, name))
-    inside = low.wanted_in_pass(
-        [n.inputs[0] for n in reductions] + [low.body.outputs[i] for i in full]
-    )
+    roots = [n.inputs[0] for n in reductions] + [low.body.outputs[i] for i in full]
+    inside = low.wanted_in_pass([*roots, *(node for node, _ in low.keeping)])
     loops, first = low.nest(low.outer, len(low.dims), part=None)
     known = dict(low.names)
 
@@ -169,6 +177,10 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
         for n in reductions
     ]
     body += low.stores_of(full)
+    body += [
+        Store(low.outputs[at].name, low.store_at[at], low.value(node), node.dtype)
+        for node, at in low.keeping
+    ]
     if first is not None:
         made.append(first)
     for node in inside:  # a later pass has to make them anew
@@ -215,7 +227,7 @@ def column_nest(low: Lowering) -> Kernel:
         i = target[node]
         total = low.name("s")
         low.depth[total] = inner
-        step = accumulate(node.op, total, low.value(node.inputs[0]), node.dtype, True)
+        step = accumulate(node.op, total, low.value(node.inputs[0]), node.dtype, False)
         at = low.store_at[i]
         loops[-1].body.append(Load(total, low.outputs[i].name, at, node.dtype))
         loops[-1].body.append(Store(low.outputs[i].name, at, step, node.dtype))

@@ -1,91 +1,69 @@
-"""Arrays of a kernel that LLVM knows to be different memory (imports Numba).
+"""Telling LLVM that the arrays of a kernel are different memory.
 
-`f32_ptr(ptrs, 2)` has a type of its own for each position: a pointer to numbers that no other
-array of the kernel shares. Loads and stores through it say so, and loops are vectorized without
-comparing addresses first. The planner keeps the promise: what is written over an operand is that
-operand's own array.
+A kernel takes its arrays from a table of addresses, so nothing says that they do not overlap, and
+loops would compare addresses before they dare to use vectors. The planner promises it: what is
+written over an operand is that operand's own array. Here the promise becomes metadata on every
+load and store through such an array.
 """
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.core.datamodel import models, register_default
-from numba.core.imputils import lower_builtin
-from numba.extending import intrinsic
+from llvmlite.ir import instructions
 
 
-class Place(types.CPointer):
-    """A pointer to the numbers of array `position`."""
-
-    def __init__(self, dtype: types.Type, position: int):
-        self.position = position
-        super().__init__(dtype)
-        self.name = f"{dtype}*{position}"
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        return self.dtype, self.addrspace, self.position
+def declare_distinct(module: ir.Module) -> None:
+    """Mark loads and stores through different arrays of a function as free of aliases."""
+    for function in module.functions:
+        arrays = _arrays(function)
+        if len(arrays) > 1:
+            _mark(module, function, arrays)
 
 
-register_default(Place)(models.PointerModel)
+def _instructions(function: Any) -> Any:
+    return (i for block in function.blocks for i in block.instructions)
 
 
-def _metadata(module: Any, position: int) -> tuple[Any, Any]:
-    """The scope of an array and the list of all others that the module knows."""
-    scopes = module.__dict__.setdefault("jitgrad_scopes", {})
-    if not scopes:
-        module.jitgrad_domain = module.add_metadata([ir.MetaDataString(module, "jitgrad")])
-    if position not in scopes:
-        name = ir.MetaDataString(module, f"array {position}")
-        scopes[position] = module.add_metadata([name, module.jitgrad_domain])
-    others = [scope for at, scope in sorted(scopes.items()) if at != position]
-    return module.add_metadata([scopes[position]]), module.add_metadata(others)
+def _arrays(function: Any) -> dict[Any, int]:
+    """Variables that hold an array's address, which comes from a number in the table."""
+    found: dict[Any, int] = {}
+    for i in _instructions(function):
+        if isinstance(i, instructions.StoreInstr) and _op(i.operands[0]) == "inttoptr":
+            found.setdefault(i.operands[1], len(found))
+    return found
 
 
-def _mark(builder: Any, instruction: Any, position: int) -> Any:
-    mine, others = _metadata(builder.module, position)
-    instruction.set_metadata("alias.scope", mine)
-    if others.operands:
-        instruction.set_metadata("noalias", others)
-    return instruction
+def _op(value: Any) -> str:
+    return getattr(value, "opname", "")
 
 
-@lower_builtin(operator.getitem, Place, types.Integer)
-def load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    """array[i]"""
-    place = signature.args[0]
-    at = cgutils.gep_inbounds(builder, args[0], args[1])
-    return _mark(builder, builder.load(at), place.position)
+def _array_of(pointer: Any, arrays: dict[Any, int]) -> int | None:
+    """Which array an element's address belongs to: address = variable[index]."""
+    if not isinstance(pointer, instructions.GEPInstr):
+        return None
+    base = pointer.pointer
+    if not isinstance(base, instructions.LoadInstr):
+        return None
+    return arrays.get(base.operands[0])
 
 
-@lower_builtin(operator.setitem, Place, types.Integer, types.Any)
-def store(context: Any, builder: Any, signature: Any, args: Any) -> None:
-    """array[i] = value"""
-    place, _, given = signature.args
-    value = context.cast(builder, args[2], given, place.dtype)
-    at = cgutils.gep_inbounds(builder, args[0], args[1])
-    _mark(builder, builder.store(value, at), place.position)
-
-
-def pointer(name: str, dtype: types.Type) -> Any:
-    """The intrinsic `name(ptrs, k)`: array k of a kernel's table, k being a literal."""
-    addresses = types.CPointer(types.int64)
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = builder.load(builder.gep(args[0], [args[1]]))
-        if isinstance(signature.return_type, Place):
-            _metadata(builder.module, signature.return_type.position)
-        return builder.inttoptr(address, context.get_value_type(signature.return_type))
-
-    def typer(context: Any, ptrs: Any, k: Any) -> Any:
-        if ptrs != addresses or not isinstance(k, types.Integer):
-            return None
-        made = Place(dtype, k.literal_value) if isinstance(k, types.Literal) else None
-        return (made or types.CPointer(dtype))(addresses, k), emit
-
-    typer.__name__ = typer.__qualname__ = name
-    return intrinsic(prefer_literal=True)(typer)
+def _mark(module: ir.Module, function: Any, arrays: dict[Any, int]) -> None:
+    domain = module.add_metadata([ir.MetaDataString(module, f"arrays of {function.name}")])
+    scopes = [
+        module.add_metadata([ir.MetaDataString(module, f"array {k}"), domain])
+        for k in range(len(arrays))
+    ]
+    mine = [module.add_metadata([scope]) for scope in scopes]
+    others = [module.add_metadata([s for s in scopes if s is not scope]) for scope in scopes]
+    for i in _instructions(function):
+        pointer = None
+        if isinstance(i, instructions.LoadInstr):
+            pointer = i.operands[0]
+        elif isinstance(i, instructions.StoreInstr):
+            pointer = i.operands[1]
+        array = _array_of(pointer, arrays)
+        if array is not None:
+            i.set_metadata("alias.scope", mine[array])
+            i.set_metadata("noalias", others[array])

@@ -12,6 +12,16 @@ from jitgrad.ir.node import Node
 from jitgrad.ir.types import DType, float32, float64
 from jitgrad.passes.plan import Step
 
+PRODUCT = """def kernel(ptrs, dims, lo, hi):
+    # row-major C = A B (+ C) is column-major C' = B' A' (+ C'); the range is rows or columns of C
+    m = dims[0] if dims[0] > 0 else hi - lo
+    n = dims[1] if dims[1] > 0 else hi - lo
+    a = ptrs[0] + lo * dims[7]
+    b = ptrs[1] + lo * dims[8]
+    c = ptrs[2] + lo * dims[9]
+    routine, k, ldc = ptrs[3], dims[2], dims[11]
+    gemm_{T}(routine, dims[4], dims[3], n, m, k, b, dims[6], a, dims[5], dims[10], c, ldc)
+"""
 GEMM = """def kernel(ptrs, dims, lo, hi):
     # row-major C = A B (+ C) is column-major C' = B' A' (+ C')
     routine = ptrs[3]
@@ -43,6 +53,7 @@ LOOPS = """def kernel(ptrs, dims, lo, hi):
                     )
 """
 SMALL = 16  # below this edge a plain loop beats the library's call
+EDGE = 512  # rows or columns of a product: each call packs the other operand again
 PANEL = 1 << 18  # bytes of columns of a convolution at a time: a part of the L2 cache
 
 
@@ -67,9 +78,19 @@ def gemm(
         return Launch(LOOPS.replace("{T}", dtype.code), operands, dims, batch, work)
     flags = [ord("T" if s else "N") for s in swapped]
     leading = [m if swapped[0] else k, k if swapped[1] else n]
+    routine = Library("sgemm" if dtype is float32 else "dgemm")
+    if batch == 1:  # its longer edge is the range
+        size = dtype.size
+        if m >= n:
+            left = size if swapped[0] else k * size
+            dims = (0, n, k, *flags, *leading, left, 0, n * size, int(accumulate), n)
+        else:
+            right = k * size if swapped[1] else size
+            dims = (m, 0, k, *flags, *leading, 0, right, size, int(accumulate), n)
+        text = PRODUCT.replace("{T}", dtype.code)
+        return Launch(text, (*operands, routine), dims, max(m, n), work, grain=EDGE)
     steps = [m * k * dtype.size, k * n * dtype.size, m * n * dtype.size]
     dims = (m, n, k, *flags, *leading, *steps, int(accumulate))
-    routine = Library("sgemm" if dtype is float32 else "dgemm")
     return Launch(GEMM.replace("{T}", dtype.code), (*operands, routine), dims, batch, work)
 
 

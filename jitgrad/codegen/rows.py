@@ -11,6 +11,8 @@ from jitgrad.ir.node import Node
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.plan import Step
 
+WIDE = 64  # elements of a row from which moving it takes much longer than reading its index
+
 
 def _node(step: Step) -> Node:
     assert step.node is not None
@@ -40,7 +42,9 @@ def scatter(step: Step) -> list[Launch]:
     pointers = (step.reads[1], step.reads[2], out, Status())
     dims = (idx.type.size, base.shape[0], row)
     extent = max(base.shape[0], 1)
-    return [copy(step.reads[0], out), Launch(text, pointers, dims, extent, updates.type.size)]
+    grain = extent if row < WIDE else -(-extent // 8)  # each part looks at all of the indices
+    work = updates.type.size
+    return [copy(step.reads[0], out), Launch(text, pointers, dims, extent, work, grain=grain)]
 
 
 def dynamic_slice(step: Step) -> list[Launch]:

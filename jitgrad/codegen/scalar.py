@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jitgrad import config
+from jitgrad.codegen.vecmath.table import NAMES
 from jitgrad.errors import IRError
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.op import Op
@@ -144,6 +146,8 @@ def _call(name: str, operands: list[str], dtype: DType) -> str:
         return INLINE[name].format(*operands, T=code)
     if name in GENERIC:
         return f"{name}({', '.join(operands)})"
+    if config.get("math") == "fast" and f"fast_{name}_{code}" in NAMES:
+        name = f"fast_{name}"
     return f"{name}_{code}({', '.join(operands)})"
 
 

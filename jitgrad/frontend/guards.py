@@ -30,6 +30,7 @@ from jitgrad.tensor import Parameter, Tensor
 
 MISSING = type("MISSING", (), {"__repr__": lambda self: "MISSING"})()
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
+SHORT = 40  # characters of a value in a message
 EXPLICIT = 8  # so many items of a container are compared one by one in the generated text
 OWN_TABLES = ("_params", "_cells", "_buffers")  # of a Cell: their changes bump
 OURS = ("_entry", "_jitgrad")  # compiled artefacts that are kept on their owner
@@ -56,6 +57,19 @@ class Check:
             return False
         return found is self.expected or _equal(found, self.expected)
 
+    def changed(self) -> str:
+        """What is different, in words: ``global 'k': 2 -> 3``."""
+        kind = self.kind.replace("cell", "closure variable").replace("keys", "container")
+        named = f" {self.key!r}" if isinstance(self.key, (str, int)) else ""
+        owner = "" if self.kind in ("global", "cell") else f" of a {type(self.holder).__name__}"
+        if self.kind in WHOLE:
+            return f"the contents{owner}"
+        try:
+            now = short(KINDS[self.kind][0](self.holder, self.key))
+        except Exception:
+            now = "gone"
+        return f"{kind}{named}{owner}: {short(self.expected)} -> {now}"
+
     def text(self, name: Callable[[str, Any], str]) -> str:
         """The same as an expression, by identity; `name(stem, value)` makes a value a name."""
         text = KINDS[self.kind][1]
@@ -67,6 +81,14 @@ class Check:
 
 def _equal(a: Any, b: Any) -> bool:
     return type(a) is type(b) and type(a) in PLAIN and repr(a) == repr(b)
+
+
+def short(value: Any) -> str:
+    """A value in a few words."""
+    if isinstance(value, (types.FunctionType, type)):
+        return getattr(value, "__qualname__", repr(value))
+    text = repr(value) if type(value) in (*PLAIN, tuple, list, dict) else ""
+    return text if 0 < len(text) <= SHORT else f"a {type(value).__name__}"
 
 
 def _attribute(holder: Any, key: str) -> Any:
@@ -253,12 +275,12 @@ class Scan:
             if defaults:
                 self.note("defaults", value, kind, defaults)
                 self.visit(defaults)
-        for cell in value.__closure__ or ():
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ()):
             try:
                 contents = cell.cell_contents
             except ValueError:  # empty so far
                 continue
-            self.note("cell", cell, None, contents)
+            self.note("cell", cell, name, contents)
             self.visit(contents)
         table = value.__globals__
         globals_read, attributes_read = _reads(value.__code__)

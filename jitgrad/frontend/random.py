@@ -66,12 +66,14 @@ def default_generator() -> Generator:
 class _Host:
     """NumPy's generator for what is drawn once on the host: the starting values of Parameters."""
 
-    generator = np.random.default_rng(0)
+    generator: np.random.Generator | None = None
     seed: int | None = None
 
 
 def host_generator() -> np.random.Generator:
     """The NumPy generator of the initializers, seeded by `set_seed`."""
+    if _Host.generator is None:
+        _Host.generator = np.random.default_rng(0)
     return _Host.generator
 
 

@@ -250,14 +250,16 @@ def topological(outputs: Iterable[Node], stop: Mapping[Node, Any] | None = None)
         node = stack[-1]
         if node not in done:
             inputs = () if stop is not None and node in stop else node.inputs
-            pending = [i for i in inputs if i not in done]
-            if pending:
-                pending.reverse()
-                stack += pending
-                continue
-            done.add(node)
-            order.append(node)
-        stack.pop()
+            for i in inputs:
+                if i not in done:
+                    stack += [i for i in reversed(inputs) if i not in done]
+                    break
+            else:
+                done.add(node)
+                order.append(node)
+                stack.pop()
+        else:
+            stack.pop()
     return order
 
 
@@ -318,29 +320,39 @@ Rewrite = Callable[[Node, tuple[Node, ...]], Node]
 
 def with_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
     """The node itself on other inputs."""
-    if node.inputs == inputs:  # nodes are equal if they are one
+    if node.inputs is inputs or node.inputs == inputs:  # nodes are equal if they are one
         return node
     return builder.make(node.op, inputs, node.attrs)
 
 
 def rebuild(graph: Graph, rewrite: Rewrite) -> Graph:
     """Map every node, given its already mapped inputs, and carry locations along."""
-    mapped: dict[Node, Node] = {}
-    locs = dict(graph.locs)
+    changed: dict[Node, Node] = {}  # most passes leave most nodes alone
+    locs: dict[Node, Location] = {}
+    known = graph.locs
     here: Location | None = None
 
     def note(node: Node) -> None:
-        if here is not None:
+        if here is not None and node not in known:
             locs.setdefault(node, here)
 
     with builder.recording(note):
         for node in graph.nodes:
             if node.op is input_op:
-                mapped[node] = node
                 continue
-            here = graph.locs.get(node)
-            mapped[node] = rewrite(node, tuple([mapped[i] for i in node.inputs]))
-    return graph.replace([mapped[o] for o in graph.outputs], locs)
+            inputs = node.inputs
+            if changed:
+                for i in inputs:
+                    if i in changed:
+                        inputs = tuple([changed.get(i, i) for i in inputs])
+                        break
+            here = known.get(node)
+            new = rewrite(node, inputs)
+            if new is not node:
+                changed[node] = new
+    if not changed:
+        return graph
+    return graph.replace([changed.get(o, o) for o in graph.outputs], {**known, **locs})
 
 
 def substitute(outputs: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import ArgumentError, BoundsError, ShapeError, fail
+from jitgrad.frontend.dispatch import apply
 from jitgrad.ir.types import float32, int64
 from jitgrad.ops import activation as a
 from jitgrad.ops import compare as c
@@ -18,6 +19,7 @@ from jitgrad.ops.gathering import gather, gather_elements, indices_of
 from jitgrad.ops.promote import align, cast, describe, floating, known, one_of, splat, tensor
 from jitgrad.ops.shaping import reshaped
 from jitgrad.primitives.declare import FLOAT
+from jitgrad.primitives.shape import iota
 from jitgrad.tensor import Tensor
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -226,8 +228,7 @@ def _nll(name, inputs, target, weight, ignore_index, reduction, smoothing) -> Te
     weight = _class_weights(name, x, weight)
     counted = c.ne(target, ignore_index)
     safe = _checked_classes(name, c.where(counted, target, 0), x.shape[axis])
-    place = reshaped(name, safe, (*safe.shape[:axis], 1, *safe.shape[axis:]))
-    picked = reshaped(name, gather_elements(x, axis, place), target.shape)
+    picked = _of_classes(name, x, safe, axis)
     share = None if weight is None else gather(weight, safe, 0)
     zero = splat(0, picked._type)
     loss = c.where(counted, e.neg(picked if share is None else e.mul(picked, share)), zero)
@@ -243,6 +244,19 @@ def _nll(name, inputs, target, weight, ignore_index, reduction, smoothing) -> Te
         return reduce_loss(name, loss, reduction)
     total = cast(counted, x.dtype) if share is None else c.where(counted, share, zero)
     return e.div(r.sum(loss), r.sum(total))
+
+
+def _of_classes(name: str, x: Tensor, classes: Tensor, axis: int) -> Tensor:
+    """The element of each row that belongs to its class. In a trace it is found by comparing, in
+    the loop that makes the rows anyway, after one check that all classes exist.
+    """
+    place = reshaped(name, classes, (*classes.shape[:axis], 1, *classes.shape[axis:]))
+    if known(classes) is not None:
+        return reshaped(name, gather_elements(x, axis, place), classes.shape)
+    row = apply(iota, shape=(x.shape[axis],), axis=0, dtype=classes.dtype)
+    place = gather(row, place, 0)
+    steps = apply(iota, shape=x.shape, axis=axis, dtype=classes.dtype)
+    return r.sum(c.where(c.eq(place, steps), x, 0), axis)
 
 
 def _checked_classes(name: str, target: Tensor, classes: int) -> Tensor:

@@ -9,6 +9,7 @@ the whole pass is linear.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from jitgrad.ir.node import Graph, Node
@@ -32,6 +33,7 @@ class Group:
     operands: set[Node] = field(default_factory=set)
     results: int = 0  # nodes that are stored in any case
     work: int = 0
+    first_reader: float = math.inf  # the first stage in which something outside reads it
     merged_into: Group | None = None
 
     def root(self) -> Group:
@@ -82,7 +84,6 @@ class Fuser:
         self.graph = graph
         self.groups: dict[Node, Group] = {}
         self.stages: dict[Node, int] = {}  # of nodes that run on their own
-        self.copied: dict[Node, int] = {}  # views, and from which stage on a copy can be read
         self.recent: dict[tuple[int, tuple[int, ...]], Group] = {}
         self.results = {stored(o) for o in graph.outputs}
         for node in graph.nodes:
@@ -117,7 +118,9 @@ class Fuser:
             return self.groups[node].root().stage + 1
         if node in self.stages:
             return self.stages[node] + 1
-        return self.copied.get(node, 0)
+        if node.op.kind == "view":  # a copy of it
+            return self.available(stored(node.inputs[0])) + 1
+        return 0
 
     def place_all(self) -> None:
         for node in self.graph.nodes:
@@ -125,10 +128,27 @@ class Fuser:
                 self.place_elementwise(node)
             elif node.op.kind == "reduce":
                 self.place_reduction(node)
-            elif node.op.kind == "view":
-                self.copied[node] = self.available(stored(node.inputs[0])) + 1
-            elif node.op.kind != "leaf":
-                self.stages[node] = max((self.available(stored(i)) for i in node.inputs), default=0)
+            elif node.op.kind not in ("view", "leaf"):
+                operands = [stored(i) for i in node.inputs]
+                self.stages[node] = max(map(self.available, operands), default=0)
+                self.note_reads(operands, self.stages[node])
+
+    def note_reads(self, nodes: Iterable[Node], stage: int) -> None:
+        """Remember when values are read from outside of their groups: they cannot come later."""
+        for node in nodes:
+            while node.op.kind == "view":
+                node = node.inputs[0]
+            if node in self.groups:
+                group = self.groups[node].root()
+                group.first_reader = min(group.first_reader, stage)
+
+    def put_off(self, nodes: Iterable[Node], stage: int) -> None:
+        """Let the groups of some values wait for a stage, if nothing needs them before."""
+        for node in nodes:
+            group = self.groups[node].root()
+            if group.stage < stage < group.first_reader:
+                group.stage = stage
+                self.recent[(stage, group.domain)] = group
 
     def row_link(self, operand: Node) -> Node | None:
         """The row value that `operand` repeats along the reduced axes of its own group."""
@@ -152,6 +172,8 @@ class Fuser:
                 stored_operands.append(base)
         stage = max((self.available(s) for s in stored_operands), default=0)
         stage = max([stage, *(self.groups[n].root().stage for n, _ in links)])
+        self.note_reads(stored_operands, stage)
+        self.put_off([n for n, _ in links], stage)
         now = [(n, repeated) for n, repeated in links if self.groups[n].root().stage == stage]
         bases = stored_operands + [n for n, _ in links if self.groups[n].root().stage < stage]
         group = self.common_group(node, now, bases)
@@ -183,20 +205,32 @@ class Fuser:
                 fits = fits and node.shape == producer.shape
             if not fits:
                 return None
-        if not self.has_room(roots, bases, node):
+        if self.is_better_apart(node, main, links) or not self.has_room(roots, bases, node):
             return None
         for other in roots:
             if other is not main:
                 self.merge(main, other)
         return main
 
+    def is_better_apart(self, node: Node, main: Group, links: list[tuple[Node, bool]]) -> bool:
+        """Whether a value that is only needed reduced over other axes than its group's is larger
+        than what another kernel would have to read for it.
+        """
+        wanted = self.wanted.get(node)
+        if not wanted or main.axes in (None, wanted) or node.shape != main.domain:
+            return False
+        return sum(n.type.size for n, _ in links if n not in self.results) < node.type.size
+
     def has_room(self, groups: list[Group], bases: list[Node], node: Node) -> bool:
         """Whether the groups together with one more node are still one kernel of a sane size."""
         operands = set(bases).union(*(g.operands for g in groups))
         results = sum(g.results for g in groups) + (node in self.results)
         total = sum(g.work for g in groups) + work(node)
-        axes = next((g.axes for g in groups if g.axes), self.wanted.get(node))
-        total *= copies(groups[0].domain, axes)
+        main = next((g for g in groups if g.axes), groups[0])
+        axes = main.axes or self.wanted.get(node)
+        if node.op.kind == "reduce":
+            axes = node.attrs["axes"]
+        total *= copies(main.domain, axes)
         fits = len(operands) <= MOST_OPERANDS and total <= MOST_WORK
         return fits and results <= MOST_RESULTS
 
@@ -220,6 +254,7 @@ class Fuser:
         main.operands |= other.operands
         main.results += other.results
         main.work += other.work
+        main.first_reader = min(main.first_reader, other.first_reader)
         main.axes = main.axes or (other.axes if main.domain == other.domain else None)
         other.merged_into = main
 
@@ -268,6 +303,7 @@ class Fuser:
         return group
 
     def join(self, group: Group, node: Node, bases: list[Node]) -> None:
+        self.note_reads(bases, group.stage)
         group.nodes.append(node)
         group.operands.update(bases)
         group.results += node in self.results

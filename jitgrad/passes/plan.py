@@ -29,7 +29,6 @@ class Buffer:
     at: int = -1
     first: int = -1  # the step that writes it
     last: int = -1  # the last step that reads it
-    tape: bool = False  # a tape's descriptor: keeps its place at the beginning of the arena
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +55,7 @@ class Plan:
     outputs: list[Buffer]
     constants: list[np.ndarray]
     arena: int  # bytes
-    tapes: int = 0  # bytes at the beginning of the arena that are descriptors of tapes
+    tapes: list[Buffer] = field(default_factory=list)  # descriptors of what kernels allocate
 
     def __str__(self) -> str:
         lines = [f"plan @{self.graph.name}: {len(self.steps)} steps, arena {self.arena} bytes"]
@@ -89,7 +88,7 @@ class Planner:
         }
         self.constants: list[np.ndarray] = []
         self.steps: list[Step] = []
-        self.tapes = 0
+        self.tapes: list[Buffer] = []
 
     # --- buffers and steps ---
 
@@ -112,11 +111,9 @@ class Planner:
             types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
             reads = tuple(self.buffer(i) for i in node.inputs)
             now = len(self.steps)
-            writes = tuple(Buffer(t.nbytes, first=now, tape=isinstance(t, TapeType)) for t in types)
-            scratch = tuple(
-                Buffer(TapeType.nbytes if n < 0 else n, first=now, last=now, tape=n < 0)
-                for n in self.scratch(node)
-            )
+            writes = tuple(Buffer(t.nbytes, first=now) for t in types)
+            scratch = tuple(Buffer(n, first=now, last=now) for n in self.scratch(node))
+            self.tapes += [b for b, t in zip(writes, types) if isinstance(t, TapeType)]
             self.values[node] = writes
             for read in reads:
                 read.last = len(self.steps)
@@ -209,16 +206,13 @@ class Planner:
     def allocate(self) -> int:
         """First fit by liveness; returns the size of the arena."""
         arena = Arena()
-        for step in self.steps:
-            for buffer in (*step.writes, *step.scratch):
-                if buffer.tape:
-                    buffer.at = arena.take(buffer.nbytes)
-        self.tapes = arena.size
+        for tape in self.tapes:
+            tape.last = len(self.steps)  # when it is freed
         shared: dict[Buffer, Buffer] = {}
         end: dict[int, list[Buffer]] = {}
         for position, step in enumerate(self.steps):
             for index, buffer in enumerate((*step.writes, *step.scratch)):
-                if buffer.home != "arena" or buffer.tape:
+                if buffer.home != "arena":
                     continue
                 if index in step.alias and step.reads[step.alias[index]].home == "arena":
                     old = step.reads[step.alias[index]]

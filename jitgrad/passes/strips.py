@@ -25,11 +25,11 @@ from jitgrad.ir.node import (
 from jitgrad.ir.op import op
 from jitgrad.ir.types import TupleType
 from jitgrad.locate import Location
-from jitgrad.passes.axes import Axis, Classes
 from jitgrad.passes.tiles import (
     SUMMED,
     Tiling,
     ends_sums,
+    read_apart,
     results,
     split_sums,
     stored_axis,
@@ -38,6 +38,10 @@ from jitgrad.passes.tiles import (
 
 SHORTEST = 32  # indices of an axis that is cut
 WORTH = 1 << 17  # bytes that would else go through memory
+
+
+Axis = tuple[Node, int]
+Loop = tuple[Node, int]  # a step and which of its loops
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +68,33 @@ def _swapped(value: Node) -> Node:
 
 def _extent(value: Node, axis: int) -> int:
     return value.shape[axis] if axis >= 0 else 0
+
+
+class Classes:
+    """Sets of loops that are one loop, by union and find; of each step one loop at most."""
+
+    def __init__(self) -> None:
+        self.parent: dict[Loop, Loop] = {}
+        self.members: dict[Loop, dict[Node, int]] = {}
+
+    def find(self, loop: Loop) -> Loop:
+        """The loop that stands for the class of this one."""
+        while loop in self.parent:
+            loop = self.parent[loop]
+        return loop
+
+    def join(self, one: Loop, other: Loop) -> None:
+        """Two loops are one from now on, if no step would be cut twice."""
+        a, b = self.find(one), self.find(other)
+        if a == b:
+            return
+        large, small = self.members.setdefault(a, dict([a])), self.members.setdefault(b, dict([b]))
+        if len(small) > len(large):
+            a, b, large, small = b, a, small, large
+        if any(large.get(step, at) != at for step, at in small.items()):
+            return
+        large |= small
+        self.parent[b] = a
 
 
 class Cutter:
@@ -98,36 +129,39 @@ class Cutter:
                 yield self.results[step][index], axis
 
     def find_classes(self) -> Classes:
-        classes = Classes(self.graph)
+        """Loops that cut the same axis of a value go together, the largest values first; but never
+        two loops of one step.
+        """
+        touching: dict[Axis, list[Loop]] = {}
         for step in self.steps:
             for tiling in self.options[step]:
-                loop = (step, -1 - tiling.loop)
-                for axis in self.axes(step, tiling):
-                    classes.join(axis, loop)
+                for value, axis in self.axes(step, tiling):
+                    place = _swapped(value), stored_axis(value)(axis)
+                    touching.setdefault(place, []).append((step, tiling.loop))
+        classes = Classes()
+        for _, loops in sorted(touching.items(), key=lambda t: -t[0][0].type.nbytes):
+            for loop in loops[1:]:
+                classes.join(loops[0], loop)
         return classes
 
-    def choose(self) -> dict[Node, tuple[Axis, Tiling]]:
+    def choose(self) -> dict[Node, tuple[Loop, Tiling]]:
         """For every step the class of axes, and its loop, by which most data stays together."""
-        scores: Counter[Axis] = Counter()
+        scores: Counter[Loop] = Counter()
         for step in self.steps:
             for tiling in self.options[step]:
                 weight = 1 if SUMMED in tiling.results else 2
-                name = self.classes.find((step, -1 - tiling.loop))
+                name = self.classes.find((step, tiling.loop))
                 for value, _ in self.axes(step, tiling):
                     scores[name] += weight * value.type.nbytes
-        chosen: dict[Node, tuple[Axis, Tiling]] = {}
+        chosen: dict[Node, tuple[Loop, Tiling]] = {}
         for step in self.steps:
-            found: dict[Axis, list[Tiling]] = {}
-            for tiling in self.options[step]:
-                found.setdefault(self.classes.find((step, -1 - tiling.loop)), []).append(tiling)
             fitting = [
-                (scores[name], name, several[0])
-                for name, several in found.items()
-                if len(several) == 1 and self.length(step, several[0]) >= SHORTEST
+                (self.classes.find((step, tiling.loop)), tiling)
+                for tiling in self.options[step]
+                if self.length(step, tiling) >= SHORTEST
             ]
             if fitting:
-                _, name, tiling = max(fitting, key=lambda f: f[0])
-                chosen[step] = (name, tiling)
+                chosen[step] = max(fitting, key=lambda f: scores[f[0]])
         return chosen
 
     def length(self, step: Node, tiling: Tiling) -> int:
@@ -149,7 +183,7 @@ class Cutter:
             if _swapped(v) is value
         }
         same = name == mine and axes == {made.results[index]} and SUMMED not in axes
-        return same and (step.op.kind == "region" or axes == {0})
+        return same and ("domain" in step.attrs or axes == {0})
 
     def find_stages(self) -> dict[Node, int]:
         """Steps of a stage can run together: what leads from one to another is linked."""
@@ -169,14 +203,14 @@ class Cutter:
             ready[node] = stage[node] + 1
         for step in reversed(self.steps):  # what only one later stage reads can wait for it
             readers = self.all_readers(step)
-            later = {stage[r] for _, r in readers if _is_step(r)}
-            if len(later) == 1 and all(self.linked(v, r) for v, r in readers):
+            later = {-1 if r is None else stage.get(r, -1) for _, r in readers}
+            if len(later) == 1 and all(r is not None and self.linked(v, r) for v, r in readers):
                 stage[step] = later.pop()
         return stage
 
-    def all_readers(self, step: Node) -> list[tuple[Node, Node]]:
-        """(value, reader) of all uses of a step's results; a graph's output is read by itself."""
-        found: list[tuple[Node, Node]] = []
+    def all_readers(self, step: Node) -> list[tuple[Node, Node | None]]:
+        """(value, reader) of all uses of a step's results; None reads the graph's outputs."""
+        found: list[tuple[Node, Node | None]] = []
         for value in self.results[step].values():
             for reader in self.readers.get(value, ()):
                 if reader.op is project_op:
@@ -184,12 +218,12 @@ class Cutter:
                 through = self.readers.get(reader, []) if _swapped(reader) is value else [reader]
                 found += [(value, r) for r in through] or [(value, reader)]
             if value in self.outputs:
-                found.append((value, value))
+                found.append((value, None))
         return found
 
     def groups(self) -> list[Group]:
         """The strips: at least two steps, and enough data between them."""
-        found: dict[tuple[Axis, int], Group] = {}
+        found: dict[tuple[Loop, int], Group] = {}
         for step in self.steps:
             if step in self.chosen:
                 key = (self.chosen[step][0], self.stage[step])
@@ -204,19 +238,34 @@ class Cutter:
                         group.saved += value.type.nbytes
         return [g for g in found.values() if len(g.steps) > 1 and g.saved >= WORTH]
 
+    def late(self, groups: list[Group]) -> set[Node]:
+        """Steps that go on computing with sums that are complete after the last tile only."""
+        steps = [s for g in groups for s in g.steps if SUMMED in self.chosen[s][1].results]
+        return {s for s in steps if ends_sums(s)}
+
 
 def strips(graph: Graph) -> Graph:
     """Group the steps of a fused graph into `strip` regions where that keeps data in the cache."""
     cutter = Cutter(graph)
     groups = cutter.groups()
-    late = {
-        s for g in groups for s in g.steps if SUMMED in cutter.chosen[s][1].results and ends_sums(s)
-    }
-    if late:
+    mixed = {s for s in cutter.steps if "domain" in s.attrs and read_apart(s) is not s}
+    if mixed:
+        cutter = Cutter(_read_apart(graph, mixed))
+        groups = cutter.groups()
+    graph = cutter.graph
+    while late := cutter.late(groups):
         graph = _split(graph, late)
         cutter = Cutter(graph)
         groups = cutter.groups()
     return _emit(cutter, groups) if groups else graph
+
+
+def _read_apart(graph: Graph, mixed: set[Node]) -> Graph:
+    def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = with_inputs(node, inputs)
+        return read_apart(made) if node in mixed else made
+
+    return rebuild(graph, rewrite)
 
 
 def _split(graph: Graph, late: set[Node]) -> Graph:

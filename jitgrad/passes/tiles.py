@@ -32,7 +32,7 @@ class Tiling:
 
 def _axis_of(places: list[Index | Affine], loop: int, shape: tuple[int, ...]) -> int | None:
     """The axis along which an operand is sliced as the loop proceeds; None if its reads move
-    differently from each other.
+    differently from each other, or backwards.
     """
     found: set[int] = set()
     speeds: set[int] = set()
@@ -47,7 +47,7 @@ def _axis_of(places: list[Index | Affine], loop: int, shape: tuple[int, ...]) ->
         found.add(moving[0] if pure else MOVING if moving else WHOLE)
     if found == {WHOLE}:
         return WHOLE
-    if len(found) > 1 or len(speeds) > 1:
+    if len(found) > 1 or len(speeds) > 1 or min(speeds) < 0:
         return None
     return found.pop()
 
@@ -74,7 +74,7 @@ def region_tilings(node: Node) -> list[Tiling]:
 
 def ends_sums(node: Node) -> bool:
     """Whether a region goes on computing with what it has reduced."""
-    if node.op.kind != "region":
+    if "domain" not in node.attrs:
         return False
     body = Body(node.attrs["body"], node.attrs["domain"], node.attrs["axes"])
     return any(not body.is_full(o) and o.op.kind != "reduce" for o in body.body.outputs)
@@ -120,6 +120,32 @@ def results(node: Node) -> list[Node]:
     if isinstance(node.type, TupleType):
         return [project(node, i) for i in range(len(node.type.items))]
     return [node]
+
+
+def read_apart(node: Node) -> Node:
+    """A region with one input for each way in which an operand is read: as rows and as columns,
+    say. Then both can be cut, each in its way.
+    """
+    body: Graph = node.attrs["body"]
+    level = Body(body, node.attrs["domain"], node.attrs["axes"])
+    ways: dict[Node, dict[tuple, list[Node]]] = {}
+    for read, (base, place) in level.reads().items():
+        if base.op is input_op:
+            at = (place,) if isinstance(place, Affine) else place
+            way = tuple(a.coefficients for a in at)
+            ways.setdefault(base, {}).setdefault(way, []).append(read)
+    names, operands, mapping = list(body.inputs), list(node.inputs), {}
+    for base, found in ways.items():
+        for way in list(found)[1:]:
+            name = input_node(f"a{len(names)}", base.type)
+            operands.append(node.inputs[body.inputs.index(base)])
+            names.append(name)
+            reads = found[way]
+            mapping.update(zip(reads, substitute(reads, {base: name}), strict=True))
+    if not mapping:
+        return node
+    made = Graph("body", names, substitute(body.outputs, mapping))
+    return builder.make(node.op, tuple(operands), {**node.attrs, "body": made})
 
 
 def _moves(place: Index | Affine, loop: int) -> bool:

@@ -154,7 +154,13 @@ def add_all(terms: Sequence[Any]) -> Any:
 def _elementwise_type(
     name: str, policies: tuple[Policy, ...], result: DType | None
 ) -> Callable[[tuple[Type, ...], Attrs], Type]:
+    uniform = policies[0] if len(set(policies)) == 1 and result is None else None
+
     def infer(types: tuple[Type, ...], attrs: Attrs) -> Type:
+        if uniform is not None and types.count(types[0]) == len(policies) == len(types):
+            only = types[0]  # nearly all calls are like this
+            if isinstance(only, TensorType) and accepts(uniform, only.dtype):
+                return only
         if len(types) != len(policies):
             raise fail(DTypeError, f"{name} takes {len(policies)} operands, got {len(types)}")
         first = types[0]

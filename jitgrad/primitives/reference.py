@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy import special
 
 
 def _squares32(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -18,10 +19,16 @@ def _squares32(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
     return (x * x + z) >> half
 
 
-def _same(function):
-    """Keep float16 and float32 what they are (scipy's float32 loops already do)."""
+def _special(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of `scipy.special`, imported when it is called: most programs never need it.
 
-    def call(x):
+    It keeps float16 what it is; SciPy's loops keep float32 and float64.
+    """
+
+    def call(x: np.ndarray) -> np.ndarray:
+        from scipy import special
+
+        function = getattr(special, name)
         x = np.asarray(x)
         if x.dtype == np.float16:
             return function(x.astype(np.float32)).astype(np.float16)
@@ -65,12 +72,12 @@ NAMESPACE = {
     "asinh": np.arcsinh,
     "acosh": np.arccosh,
     "atanh": np.arctanh,
-    "sigmoid": _same(special.expit),
-    "erf": _same(special.erf),
-    "erfc": _same(special.erfc),
-    "erfinv": _same(special.erfinv),
-    "lgamma": _same(special.gammaln),
-    "digamma": _same(special.digamma),
+    "sigmoid": _special("expit"),
+    "erf": _special("erf"),
+    "erfc": _special("erfc"),
+    "erfinv": _special("erfinv"),
+    "lgamma": _special("gammaln"),
+    "digamma": _special("digamma"),
     "pow": np.power,
     "floordiv": np.floor_divide,
     "mod": np.remainder,

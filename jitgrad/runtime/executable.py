@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,22 +14,14 @@ from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
 from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status, Strip
-from jitgrad.codegen.structured import fits
-from jitgrad.errors import BoundsError, fail
+from jitgrad.codegen.structured import fits, releases
+from jitgrad.errors import BoundsError, IRError, fail
 from jitgrad.ir.node import Graph
-from jitgrad.passes.fuse import fuse
-from jitgrad.passes.gather import gather
-from jitgrad.passes.lanes import lanes_last
-from jitgrad.passes.orient import orient
+from jitgrad.passes.kernels import into_kernels
 from jitgrad.passes.pipeline import dump, optimize
-from jitgrad.passes.plan import ALIGNMENT, Buffer, Plan, plan
-from jitgrad.passes.strips import strips
-from jitgrad.passes.widen import widen
-from jitgrad.runtime import blas, executor, faults, loader, plain, tapes
-from jitgrad.runtime.table import ABSOLUTE, LOCAL, STATUS, Entries, Table, flattened, work
-
-_empty = np.empty
-HEAVY = 1 << 14  # elements of work from which releasing the GIL pays
+from jitgrad.passes.plan import Buffer, Plan, plan
+from jitgrad.runtime import blas, executor, faults, loader, memory, plain
+from jitgrad.runtime.table import ABSOLUTE, ARENA, LOCAL, STATUS, Entries, Table, flattened, room
 
 
 class Executable:
@@ -41,44 +34,69 @@ class Executable:
         self.graph = graph
         dump("trace", graph)
         self.optimized = optimize(graph)
-        whole = lanes_last(orient(widen(self.optimized)))
-        self.fused = strips(fuse(gather(optimize(whole), fits)))
+        self.fused = into_kernels(self.optimized, fits)
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch | Strip]] = [
             (position, entry)
             for position, step in enumerate(self.plan.steps)
             for entry in launches(step)
         ]
+        self.launches += releases(self.plan)
         self.flattened = flattened(self.launches)  # by number
-        cut = [entry for _, entry in self.launches if isinstance(entry, Strip)]
-        self.arena = self.plan.arena + max((strip.local for strip in cut), default=0)
+        self.local = max((room(entry) for _, entry in self.launches), default=0)
         self._show()
         outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
         self.outputs = [(o.shape, o.dtype.numpy) for o in outputs]
-        self.run = self._run_plain
-        if config.get("jit"):
-            self.run = executor.native_function(self.table(self.launches))
-        self.spare: list[np.ndarray] = []
-        self.has_arena, self.constants = self.arena > 0, tuple(self.plan.constants)
+        self.large = any(o.type.nbytes >= memory.LARGE for o in outputs)
+        self.native = config.get("jit")
+        self.run = self.function(self.launches) if self.native else self._run_plain
 
-    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        results = [_empty(shape, dtype) for shape, dtype in self.outputs]
-        if self.has_arena:
-            try:
-                arena = self.spare.pop()
-            except IndexError:  # the first call, or other threads have them all
-                arena = self._new_arena()
-            status = self.run(*arrays, *results, *self.constants, arena)
-            self.spare.append(arena)
+    def __call__(self, *arrays: np.ndarray) -> Sequence[np.ndarray]:
+        if self.large or not self.native:
+            results = self._results()
+            outcome = self.run(*arrays, *results)
         else:
-            status = self.run(*arrays, *results, *self.constants)
-        if status:
-            self._report(status)
+            outcome = results = self.run(*arrays)
+        if type(outcome) is not tuple:
+            return self._again(outcome, arrays)
         return results
+
+    def _results(self) -> list[np.ndarray]:
+        sizes = [buffer.nbytes for buffer in self.plan.outputs]
+        return [
+            memory.result(*output, nbytes) if nbytes >= memory.LARGE else np.empty(*output)
+            for output, nbytes in zip(self.outputs, sizes, strict=True)
+        ]
+
+    def caller(self, likes: Sequence[Any], array: np.ndarray) -> Callable[..., Any] | None:
+        """A function of the inputs' arrays for the shortest call, or None where there is none.
+
+        It returns a tuple of objects like the given ones, whose slot that holds `array` holds a
+        result instead; for arrays that do not fit, and for an index out of bounds, anything else.
+        """
+        if self.large or not self.native:
+            return None
+        return self.function(self.launches, executor.Around(likes, array) if likes else None)
+
+    def _again(self, outcome: Any, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Raise what the outcome of a call means; or call once more with arrays of the same values
+        that are as native code wants them.
+        """
+        self.explain(outcome)
+        mended = []
+        for x, array in zip(self.graph.inputs, arrays, strict=True):
+            if array.shape != x.shape or array.dtype != x.dtype.numpy:
+                got = f"{array.dtype}{list(array.shape)}"
+                raise IRError(f"@{self.graph.name} input %{x.attrs['name']} is {x.type}, got {got}")
+            if not array.flags.c_contiguous or not array.flags.aligned:
+                raise IRError(
+                    f"@{self.graph.name} input %{x.attrs['name']} is not contiguous and aligned"
+                )
+            mended.append(np.ndarray(x.shape, x.dtype.numpy, array))
+        return self(*mended)
 
     def _show(self) -> None:
         """Write the late stages where JITGRAD_DUMP and JITGRAD_DEBUG want them."""
-        dump("fuse", self.fused)
         dump("plan", f"{self.plan}\n", "txt")
         for number, (_, launch) in enumerate(self.flattened):
             dump(f"kernel_{number}", launch.source, "cpu.py")
@@ -93,16 +111,11 @@ class Executable:
             if level >= 6:
                 print(assembly(source), file=sys.stderr)
 
-    def _new_arena(self) -> np.ndarray:
-        raw = np.empty(self.arena + ALIGNMENT, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT
-        arena = raw[start : start + self.arena]
-        if self.plan.tapes:
-            tapes.own(arena, self.plan.tapes)
-        return arena
-
-    def _report(self, status: bytes) -> None:
-        number, value = np.frombuffer(status, np.int64).tolist()
+    def explain(self, outcome: Any) -> None:
+        """Raise BoundsError if that is what the outcome of a run means."""
+        if not isinstance(outcome, bytes):
+            return
+        number, value = np.frombuffer(outcome, np.int64).tolist()
         position, launch = self.flattened[number - 1]
         node = self.plan.steps[position].node
         where = self.fused.locs.get(node) if node is not None else None
@@ -121,35 +134,42 @@ class Executable:
             where=where,
         )
 
-    def _run_plain(self, *arrays: np.ndarray) -> bytes:
-        """The plan as plain Python, over the same arrays."""
-        return plain.run(self.plan, self.launches, self.memory(arrays))
+    def _run_plain(self, *arrays: np.ndarray) -> Any:
+        """The plan as plain Python, over the arrays of inputs and outputs."""
+        arena = np.empty(self.plan.arena + self.local, np.uint8)
+        return plain.run(self.plan, self.launches, self.finder(arrays, arena)) or ()
 
-    def memory(self, arrays: Sequence[np.ndarray]) -> plain.Memory:
-        """The bytes from a pointer on, in what `run` is given."""
-        flat = [array.reshape(-1).view(np.uint8) for array in arrays]
+    def finder(self, arrays: Sequence[np.ndarray], arena: np.ndarray) -> plain.Memory:
+        """The bytes from a pointer on, in arrays of inputs and outputs and an arena."""
+        bases = [*arrays, arena[self.plan.arena :], arena]
+        flat = [array.reshape(-1).view(np.uint8) for array in bases]
+        constants = [array.flatten().view(np.uint8) for array in self.plan.constants]
 
-        def memory(pointer: Pointer) -> np.ndarray:
+        def find(pointer: Pointer) -> np.ndarray:
+            whole = pointer.buffer if isinstance(pointer, Part) else pointer
+            if isinstance(whole, Buffer) and whole.home == "constant":
+                return constants[whole.at][pointer.offset if isinstance(pointer, Part) else 0 :]
             base, offset = self.locate(pointer)
-            return flat[-1][self.plan.arena + offset :] if base == LOCAL else flat[base][offset:]
+            return flat[base][offset:]
 
-        return memory
+        return find
 
     # --- the executor's table ---
 
-    def table(self, entries: Entries) -> np.ndarray:
-        """The words by which native code runs entries of this plan."""
-        made = Table(entries, self.locate, loader.address)
-        heavy = sum(work(entry) for _, entry in entries) >= HEAVY
-        header = executor.header(made.count, made.most, self.plan.arena, heavy)
-        return np.array(made.complete(header), np.int64)
+    def function(self, entries: Entries, around: executor.Around | None = None) -> Any:
+        """A native function that runs entries of this plan."""
+        inputs = [(x.shape, np.dtype(x.dtype.numpy)) for x in self.graph.inputs]
+        outputs = [(shape, np.dtype(dtype)) for shape, dtype in self.outputs]
+        if self.large:
+            inputs, outputs = inputs + outputs, []
+        room = self.plan.arena, self.local
+        words = executor.table(Table(entries, self.locate), room, inputs, outputs, around)
+        return executor.native_function(words, (self.plan.constants, inputs, outputs, around))
 
     def locate(self, pointer: Pointer) -> tuple[int, int]:
-        """(base, byte offset) of a pointer: bases are inputs, outputs, constants, arena; and
-        those that `jitgrad.runtime.table` names.
+        """(base, byte offset) of a pointer: bases are inputs, outputs, and those that
+        `jitgrad.runtime.table` names.
         """
-        inputs, outputs = len(self.plan.inputs), len(self.outputs)
-        constants = len(self.plan.constants)
         if isinstance(pointer, Library):
             return ABSOLUTE, blas.address(pointer.name)
         if isinstance(pointer, Entry):
@@ -160,18 +180,20 @@ class Executable:
             base, offset = self.locate(pointer.buffer)
             return base, offset + pointer.offset
         assert isinstance(pointer, Buffer)  # Moving pointers are moved first
-        start = {"input": 0, "output": inputs, "constant": inputs + outputs}
+        if pointer.home == "constant":
+            return ABSOLUTE, self.plan.constants[pointer.at].ctypes.data
         if pointer.home in ("arena", "local"):
-            base = inputs + outputs + constants if pointer.home == "arena" else LOCAL
-            return base, pointer.at
-        return start[pointer.home] + pointer.at, 0
+            return ARENA if pointer.home == "arena" else LOCAL, pointer.at
+        return pointer.at + (len(self.plan.inputs) if pointer.home == "output" else 0), 0
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(graph: Graph, updates: tuple[tuple[int, int], ...], jit: bool) -> Executable:
+def _compiled(
+    graph: Graph, updates: tuple[tuple[int, int], ...], code: tuple[bool, str]
+) -> Executable:
     return Executable(graph, dict(updates))
 
 
 def compile_graph(graph: Graph, updates: Mapping[int, int] | None = None) -> Executable:
     """The executable of a graph; `updates` maps an output to the input array it overwrites."""
-    return _compiled(graph, tuple(sorted((updates or {}).items())), config.get("jit"))
+    return _compiled(graph, tuple(sorted((updates or {}).items())), config.code())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
-import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
-from jitgrad import config
+from jitgrad import journal
 from jitgrad.runtime import cache
 
 _lock = threading.RLock()
@@ -20,6 +20,8 @@ if hasattr(os, "register_at_fork"):  # a child of a process that is compiling ca
     )
 _addresses: dict[str, int] = {}
 compiled = 0  # kernels compiled by this process
+fetched = 0  # kernels that it found in the disk cache
+seconds = 0.0  # that both took it
 
 
 @functools.cache
@@ -30,39 +32,60 @@ def _engine() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine()
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    # Never freed: threads of the pool, and daemons, run its code until the process is gone.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+    return engine
 
 
-def address(
-    source: str,
-    name: str = "kernel",
-    signature: Sequence[str] = ("P", "P", "i", "i"),
-    result: str = "v",
-) -> int:
-    """The address of the compiled function of a source."""
+def address(source: str) -> int:
+    """The address of the compiled kernel of a source."""
+    from jitgrad.codegen.compile import compile_source
+
+    return _address(source, compile_source)
+
+
+def routine(source: str) -> int:
+    """The address of a compiled function in the language of `jitgrad.codegen.words`."""
+
+    def compile_words(source: str) -> tuple[str, bytes]:
+        from jitgrad.codegen import words  # llvmlite's part that writes LLVM is not needed to load
+
+        return words.compile_words(source)
+
+    return _address(source, compile_words)
+
+
+def _address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
     with _lock:
         known = _addresses.get(source)
         if known is not None:
             return known
-        found = cache.load(source)
-        if found is None:
-            found = _compile(source, name, signature, result)
-        _addresses[source] = _link(*found)
-        return _addresses[source]
+        return _new_address(source, compiler)
 
 
-def _compile(source: str, name: str, signature: Sequence[str], result: str) -> tuple[str, bytes]:
-    global compiled
-    from jitgrad.codegen.compile import compile_source
-
+def _new_address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
+    global fetched, seconds
     start = time.perf_counter()
-    symbol, code = compile_source(source, name, signature, result)
+    found = cache.load(source)
+    if found is None:
+        found = _compile(source, compiler)
+    else:
+        fetched += 1
+    _addresses[source] = _link(*found)
+    seconds += time.perf_counter() - start
+    return _addresses[source]
+
+
+def _compile(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> tuple[str, bytes]:
+    global compiled
+    start = time.perf_counter()
+    symbol, code = compiler(source)
     cache.store(source, symbol, code)
     compiled += 1
-    if config.get("debug") >= 1:
-        took = (time.perf_counter() - start) * 1e3
-        lines = source.count("\n")
-        print(f"jitgrad: compiled {symbol} ({lines} lines) in {took:.0f} ms", file=sys.stderr)
+    took = (time.perf_counter() - start) * 1e3
+    lines = source.count("\n")
+    journal.say(f"compiled {symbol} ({lines} lines) in {took:.0f} ms")
     return symbol, code
 
 

@@ -13,7 +13,6 @@ from jitgrad.codegen.launch import Launch, Moving, Part
 from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.pipeline import optimize
 from jitgrad.passes.plan import Buffer
-from jitgrad.runtime import executor
 from jitgrad.runtime.executable import Executable, compile_graph
 from jitgrad.runtime.table import parts
 
@@ -116,14 +115,12 @@ class Lowered:
         """
         executable = self.executable
         given = [np.array(a) for a in arrays or self.arrays]
-        given += [np.empty(shape, dtype) for shape, dtype in executable.outputs]
-        given += [*self.plan.constants, np.zeros(executable.arena, np.uint8)]
-        if not executable.arena:
-            given.pop()
+        if executable.large:
+            given += [np.empty(shape, dtype) for shape, dtype in executable.outputs]
         times: list[float] = []
         for position, entry in executable.launches:
             for part in parts(entry):
-                run = executor.native_function(executable.table([(position, part)]))
+                run = executable.function([(position, part)])
                 best = float("inf")
                 for _ in range(repeat):
                     start = time.perf_counter()

@@ -1,30 +1,46 @@
 """A plan as a table of int64 words, which native code runs.
 
-    the header:      entries, most pointers of a launch, bytes of the arena before "local" memory,
-                     then addresses: see `jitgrad.runtime.executor`
+    the header:      see `jitgrad.runtime.executor`
     for each entry:  its words, chunks, tiles, launches of start, body and tail, where body and
-                     tail begin in it, bytes of "local" memory, whether threads may share it
+                     tail begin in it, bytes of "local" memory, whether threads share it, the
+                     range of a tile
     in each entry, for each launch: kernel address, number of the launch, position of its dims,
-                     extent, step, pointers
+                     extent, pointers
     in each launch, for each pointer: base, byte offset, bytes a tile, bytes a chunk
-    then all dims
+    then all dims, and what is known of the arrays
 
 Every entry is a strip: a single launch has its range cut into tiles of `step`, each of them a
 chunk. Where they are cut depends on the launch alone, so that its results do not depend on who
-runs what.
+runs what: also one thread alone goes part by part.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from jitgrad.codegen.launch import Launch, Moving, Part, Pointer, Strip
+from jitgrad.codegen.launch import Launch, Library, Moving, Part, Pointer, Strip
+from jitgrad.codegen.loops import Blocks, For, Let, Statement
+from jitgrad.errors import IRError
+from jitgrad.passes.plan import ALIGNMENT
+from jitgrad.runtime import loader
 
-ENTRY, LAUNCH, POINTER = 10, 6, 4  # words of each before what it contains
-# What bases stand for: the arrays of the call from 0 on, and before them
-STATUS, ABSOLUTE, LOCAL = -3, -2, -1
-SPECIAL = 3
+ENTRY, LAUNCH, POINTER = 11, 5, 4  # words of each before what it contains
+# What bases stand for: inputs and outputs from 0 on, and before them
+STATUS, ABSOLUTE, LOCAL, ARENA = -4, -3, -2, -1
+SPECIAL = 4
+
+# Measured on two cores: a kernel that only moves data which the caller's core has in its cache
+# gains from 2**18 elements on, one that computes tanh from 2**12 on.
+HEAVY = 1 << 14  # cost from which releasing Python's lock pays
+PARALLEL = 1 << 18  # cost from which sharing an entry pays
+STEP, FUNCTION = 0.5, 16  # cost of an operation, and of a function such as tanh, in elements moved
+PRODUCT = 4  # multiplications of a library at the cost of an element
+CALL = re.compile(r"\b(\w+)_f(?:32|64)\(")
+CHEAP = re.compile(r"^(to|fma|abs|copysign|maximum|minimum|select|sqrt|\w+_reassoc)$")
+PARTS = 64  # of a range, at most: enough to share evenly among threads that are not alike
+LINE = 64  # elements: whole vectors, and no cache line in two parts
 
 Locate = Callable[[Pointer], tuple[int, int]]
 Entries = Sequence[tuple[int, Launch | Strip]]
@@ -39,6 +55,33 @@ def _all(entry: Launch | Strip) -> tuple[Launch, ...]:
     return (entry,) if isinstance(entry, Launch) else (*entry.start, *entry.body)
 
 
+def is_product(launch: Launch) -> bool:
+    """Whether a launch calls a library over its range."""
+    return any(isinstance(pointer, Library) for pointer in launch.pointers)
+
+
+def cost(entry: Launch | Strip) -> int:
+    """About how long an entry takes, in elements that are read, scaled and written."""
+    if isinstance(entry, Launch):
+        if is_product(entry):
+            return entry.work // PRODUCT
+        return int(entry.work * (weight(entry.kernel.body) if entry.kernel is not None else 1))
+    whole = entry.tiles * sum(cost(launch) for launch in entry.body)
+    return whole + entry.chunks * sum(cost(launch) for launch in entry.start)
+
+
+def weight(body: Sequence[Statement]) -> float:
+    """What a kernel computes for an element, in multiples of moving it."""
+    total = 1.0
+    for statement in body:
+        if isinstance(statement, (For, Blocks)):
+            total += weight(statement.body) - 1
+        elif isinstance(statement, Let):
+            slow = [name for name in CALL.findall(statement.text) if not CHEAP.search(name)]
+            total += FUNCTION * len(slow) + STEP
+    return total
+
+
 def parts(entry: Launch | Strip) -> Iterator[Launch | Strip]:
     """Entries of the same range with a single launch of an entry each, as they are numbered."""
     if isinstance(entry, Launch):
@@ -50,12 +93,26 @@ def parts(entry: Launch | Strip) -> Iterator[Launch | Strip]:
         yield replace(entry, start=(), body=(launch,), tail=entry.tail[k : k + 1])
 
 
-def work(entry: Launch | Strip) -> int:
-    """About how many elementary operations an entry makes."""
-    if isinstance(entry, Launch):
-        return entry.work
-    whole = entry.tiles * sum(launch.work for launch in entry.body)
-    return whole + entry.chunks * sum(launch.work for launch in entry.start)
+def room(entry: Launch | Strip) -> int:
+    """Bytes of "local" memory of each thread, so that the next thread's is aligned as well."""
+    return -(-entry.local // ALIGNMENT) * ALIGNMENT if isinstance(entry, Strip) else 0
+
+
+def part(launch: Launch) -> int:
+    """How much of a launch's range makes a part; it depends on nothing but the launch."""
+    parts = min(2 * cost(launch) // PARALLEL, PARTS, launch.extent // launch.grain)
+    step = max(-(-launch.extent // max(parts, 1)), 1)
+    along = launch.kernel is not None and is_vector(launch.kernel.body)
+    return -(-step // LINE) * LINE if along or step > 4 * LINE else step
+
+
+def is_vector(body: Sequence[Statement]) -> bool:
+    """Whether the range is an innermost loop."""
+    for loop in body:
+        if isinstance(loop, For):
+            inner = any(isinstance(s, For) for s in loop.body)
+            return not inner if loop.part else is_vector(loop.body)
+    return False
 
 
 def unrolled(entry: Launch | Strip) -> Iterator[tuple[int, Launch]]:
@@ -87,53 +144,61 @@ def standing(launch: Launch, tile: int, chunk: int) -> Launch:
     return replace(launch, pointers=tuple(place(p) for p in launch.pointers))
 
 
-class Table:
-    """The words of entries. `locate` gives base and offset of a pointer, `address` of a source."""
+def _nowhere(pointer: Pointer) -> tuple[int, int]:
+    raise IRError(f"{pointer} is nowhere")
 
-    def __init__(self, entries: Entries, locate: Locate, address: Callable[[str], int]):
-        self.locate, self.address = locate, address
+
+class Table:
+    """The words of entries. `locate` gives base and offset of a pointer."""
+
+    def __init__(self, entries: Entries, locate: Locate = _nowhere):
+        self.locate = locate
         self.count = len(entries)
+        self.heavy = sum(cost(entry) for _, entry in entries) >= HEAVY
         self.dims: list[int] = []
         self.words: list[int] = []
         self.fixes: list[int] = []  # words that hold a position among the dims
         self.most = 1
+        self.shared = False  # whether there is an entry for several threads
         number = 0
         for _, entry in entries:
             self.words += self._entry(entry, number, len(self.words))
             number += len(_all(entry))
 
-    def complete(self, header: Sequence[int]) -> list[int]:
-        """Header, entries and dims."""
-        words = [*header, *self.words]
+    def complete(self, start: int) -> list[int]:
+        """Entries and dims, as they are `start` words from the beginning."""
         for place in self.fixes:
-            words[len(header) + place] += len(words)
-        return words + self.dims
+            self.words[place] += start + len(self.words)
+        return self.words + self.dims
 
     def _entry(self, entry: Launch | Strip, number: int, at: int) -> list[int]:
+        shared = cost(entry) >= PARALLEL
+        step = 0
         if isinstance(entry, Launch):
-            step = entry.extent
-            entry = Strip((), (entry,), (), 1, 1, 0)
-        else:
-            step = 0
+            step = part(entry) if shared else max(entry.extent, 1)
+            tiles = -(-entry.extent // step)
+            entry = Strip((), (entry,), (), tiles, tiles, 0)
+        shared = shared and entry.chunks > 1
+        self.shared = self.shared or shared
         words = [0] * ENTRY
         starts = []
-        for part in (entry.start, entry.body, entry.tail):
+        for launches in (entry.start, entry.body, entry.tail):
             starts.append(len(words))
-            first = number + (0 if part is entry.start else len(entry.start))
-            for offset, launch in enumerate(part):
-                words += self._launch(launch, first + offset, step, at + len(words))
+            first = number + (0 if launches is entry.start else len(entry.start))
+            for offset, launch in enumerate(launches):
+                words += self._launch(launch, first + offset, at + len(words))
         words[:ENTRY] = [
             len(words), entry.chunks, entry.tiles,
             len(entry.start), len(entry.body), len(entry.tail),
-            starts[1], starts[2], entry.local, 0,
+            starts[1], starts[2], room(entry), int(shared), step,
         ]  # fmt: skip
         return words
 
-    def _launch(self, launch: Launch, number: int, step: int, at: int) -> list[int]:
+    def _launch(self, launch: Launch, number: int, at: int) -> list[int]:
         self.fixes.append(at + 2)
         words = [
-            self.address(launch.source), number, len(self.dims),
-            launch.extent, step, len(launch.pointers),
+            loader.address(launch.source), number, len(self.dims),
+            launch.extent, len(launch.pointers),
         ]  # fmt: skip
         self.dims += launch.dims
         self.most = max(self.most, len(launch.pointers))

@@ -70,20 +70,16 @@ def by_launch(
     with config.override(jit=False):
         executable = Executable(graph, {})
     results = [np.empty(shape, dtype) for shape, dtype in executable.outputs]
-    constants = [c.copy() for c in executable.plan.constants]  # the simulator copies all back
-    bases = [*arrays, *results, *constants, executable._new_arena()]
-    if not executable.arena:
-        bases.pop()
-
-    memory = executable.memory(bases)
+    arena = np.empty(executable.plan.arena + executable.local, np.uint8)
+    finder = executable.finder([*arrays, *results], arena)
     for position, step in enumerate(executable.plan.steps):
         entries = [(at, entry) for at, entry in executable.launches if at == position]
         if step.node is not None and step.node.op.kind == "region":
             for _, entry in entries:
                 for _, launch in unrolled(entry):
-                    region(launch, memory)
+                    region(launch, finder)
         else:
-            assert not plain.run(executable.plan, entries, memory)
+            assert not plain.run(executable.plan, entries, finder)
     return results
 
 

@@ -123,3 +123,19 @@ def test_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     for program, types, wrt in CUT:
         fused = strips.strips(fuse(optimize(graph_of(program, types, wrt))))
         assert any(n.op.name == "strip" for n in fused.nodes), program
+
+
+def test_nothing_is_computed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that is a step's only one leaves the strip like any other."""
+    monkeypatch.setattr(strips, "WORTH", 1)
+    monkeypatch.setattr(strips, "SHORTEST", 2)
+    graph = graph_of(two_layers, "f64[7,3] f64[3,4] f64[4,2] f64[7,2]", (0, 1, 2))
+    before = fuse(optimize(graph))
+    after = strips.strips(before)
+    steps = [n for n in before.nodes if n.op.kind in ("region", "call")]
+    found = [n for n in after.nodes if n.op.kind in ("region", "call")]
+    for strip in [n for n in found if n.op.name == "strip"]:
+        found.remove(strip)
+        found += [n for n in strip.attrs["body"].nodes if n.op.kind in ("region", "call")]
+    sums = sum(n.op.name == "fused" for n in found) - sum(n.op.name == "fused" for n in steps)
+    assert len(found) - len(steps) == sums <= 2  # ends of sums, which follow the strip

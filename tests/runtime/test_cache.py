@@ -2,88 +2,33 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+import threading
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jitgrad import config
-from jitgrad.runtime import cache, loader
+from jitgrad.runtime import cache
 from jitgrad.runtime.cache import CacheWarning
-from jitgrad.runtime.executable import Executable
-from tests.programs import graph_of, softmax
-
-ROOT = Path(__file__).resolve().parents[2]
-SOURCE = """def kernel(ptrs, dims, lo, hi):
-    r0 = f32_ptr(ptrs, 0)
-    for i0 in range(lo, hi):
-        r0[i0] = f32(3.0)
-"""
-
-# Runs a program and prints how many kernels were compiled and whether Numba was imported.
-SOFTMAX = f"""
-import sys, warnings
-warnings.simplefilter("error")
-sys.path.insert(0, {str(ROOT)!r})
-import numpy as np
-from jitgrad.runtime import loader
-from jitgrad.runtime.executable import Executable
-from tests.programs import graph_of, softmax, square_loss
-
-x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
-(got,) = Executable(graph_of(softmax, "f32[8,5]"), {{}})(x)
-e = np.exp(x - x.max(1, keepdims=True))
-assert np.allclose(got, e / e.sum(1, keepdims=True), atol=1e-6)
-"""
-DENSE = """
-graph = graph_of(square_loss, "f32[8,20] f32[20,24] f32[24] f32[8,24]", (1, 2))
-arrays = [np.ones(i.shape, np.float32) for i in graph.inputs]
-assert np.isfinite(Executable(graph, {})(*arrays)[0])
-"""
-COUNT = """
-print(loader.compiled, "numba" in sys.modules)
-"""
-PROGRAM = SOFTMAX + COUNT
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """An empty cache for this test, in memory and on disk."""
-    path = tmp_path / "cache"
-    kept, cache._memory = cache._memory, {}
-    with config.override(cache_dir=str(path), cache=True):
-        yield path
-    cache._memory = kept
-
-
-def forget() -> None:
-    """What a new process knows: nothing."""
-    cache._memory.clear()
-
-
-def start(folder: Path | str, program: str = PROGRAM, **more: str) -> subprocess.Popen:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("JITGRAD_")}
-    environment |= {"JITGRAD_CACHE_DIR": str(folder), **more}
-    return subprocess.Popen(
-        [sys.executable, "-c", program],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def answer(process: subprocess.Popen) -> str:
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return out.strip()
-
+from tests.runtime.caching import (
+    COUNT,
+    DENSE,
+    PROGRAM,
+    ROOT,
+    SOFTMAX,
+    SOURCE,
+    answer,
+    forget,
+    posix,
+    run_softmax,
+    start,
+    whole,
+)
 
 # --- processes ------------------------------------------------------------------------------------
 
@@ -105,6 +50,7 @@ def test_six_processes_share_an_empty_folder(tmp_path: Path) -> None:
     assert answer(start(folder)) == "0 False"
 
 
+# Replaces what is written by something slower than any signal.
 WRITING = f"""
 import os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
@@ -128,11 +74,23 @@ def slowly(handle, mode):
 real, os.fdopen = os.fdopen, slowly
 cache.store("some source", "symbol", b"code" * 1000)
 """
+# Stores the same few entries for ever.
+STORING = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from jitgrad.runtime import cache
+print("storing", flush=True)
+while True:
+    for i in range(8):
+        cache.store(f"source {{i}}", f"symbol {{i}}", bytes([i]) * 200_000)
+"""
+needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill -9")
+@needs_kill
 def test_a_process_killed_while_it_writes(folder: Path) -> None:
     process = start(folder, WRITING)
+    assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
     process.kill()
     process.communicate()
@@ -146,13 +104,44 @@ def test_a_process_killed_while_it_writes(folder: Path) -> None:
     assert list(folder.iterdir()) == []  # what the killed process left is gone as well
 
 
+@needs_kill
+def test_processes_that_write_the_same_entries_are_killed(folder: Path) -> None:
+    """At any moment, again and again: whatever is there is whole."""
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        processes = [start(folder, STORING) for _ in range(2)]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "storing\n"
+        time.sleep(rng.uniform(0, 0.05))
+        for process in processes:
+            process.kill()
+            process.communicate()
+        forget()
+        for i in range(8):
+            found = cache.load(f"source {i}")
+            assert found in (None, (f"symbol {i}", bytes([i]) * 200_000))
+    cache.store("source 0", "symbol 0", b"new")
+    forget()
+    assert cache.load("source 0") == ("symbol 0", b"new")
+
+
+def test_threads_write_the_same_entry(folder: Path) -> None:
+    def write() -> None:
+        for _ in range(50):
+            cache.store(SOURCE, "symbol", b"code" * 1000)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    forget()
+    assert cache.load(SOURCE) == ("symbol", b"code" * 1000)
+    assert len(list(folder.iterdir())) == 1
+
+
 # --- files that are not what they should be -------------------------------------------------------
-
-
-def whole() -> bytes:
-    """The content of the only file."""
-    (path,) = cache.files()
-    return path.read_bytes()
 
 
 DAMAGE = {
@@ -180,6 +169,20 @@ def test_a_damaged_file_is_ignored(damage: str, folder: Path) -> None:
     assert cache.load(SOURCE) == ("symbol", b"code")  # written anew
 
 
+def test_a_file_cut_off_anywhere(folder: Path) -> None:
+    cache.store(SOURCE, "symbol", b"code")
+    (path,) = cache.files()
+    content = whole()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        forget()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CacheWarning)
+            assert cache.load(SOURCE) is None
+    path.write_bytes(content)
+    assert cache.load(SOURCE) == ("symbol", b"code")
+
+
 def test_a_file_of_another_source_is_not_taken_for_its_own(folder: Path) -> None:
     """Someone renamed it."""
     cache.store("another source", "other", b"other code")
@@ -193,10 +196,51 @@ def test_a_file_of_another_source_is_not_taken_for_its_own(folder: Path) -> None
 def test_a_directory_in_the_place_of_a_file(folder: Path) -> None:
     cache.store("some source", "symbol", b"code")
     (folder / f"{cache.key_of(SOURCE)}.jgo").mkdir()
-    assert cache.load(SOURCE) is None
+    with pytest.warns(CacheWarning, match="ignoring"):
+        assert cache.load(SOURCE) is None
     with pytest.warns(CacheWarning, match="not kept"):
         cache.store(SOURCE, "symbol", b"code")
     assert cache.load(SOURCE) == ("symbol", b"code")
+
+
+def stored_outside(folder: Path) -> tuple[Path, Path]:
+    """A good file, moved out of the folder, and where it was."""
+    cache.store(SOURCE, "symbol", b"code")
+    (path,) = cache.files()
+    outside = folder.parent / "outside"
+    path.rename(outside)
+    forget()
+    return outside, path
+
+
+@posix
+def test_a_link_in_the_place_of_a_file(folder: Path) -> None:
+    outside, path = stored_outside(folder)
+    path.symlink_to(outside)
+    with pytest.warns(CacheWarning, match="ignoring"):
+        assert cache.load(SOURCE) is None
+    cache.store(SOURCE, "symbol", b"new")
+    forget()
+    assert cache.load(SOURCE) == ("symbol", b"new")
+    assert outside.read_bytes().endswith(b"code")  # replaced is the link, not what it leads to
+
+
+@posix
+def test_a_pipe_in_the_place_of_a_file(folder: Path) -> None:
+    """To read it would wait for ever."""
+    _, path = stored_outside(folder)
+    os.mkfifo(path)
+    with pytest.warns(CacheWarning, match="ignoring"):
+        assert cache.load(SOURCE) is None
+
+
+@posix
+def test_a_file_that_others_can_write(folder: Path) -> None:
+    outside, path = stored_outside(folder)
+    outside.chmod(0o666)
+    outside.rename(path)
+    with pytest.warns(CacheWarning, match="ignoring"):
+        assert cache.load(SOURCE) is None
 
 
 def test_damaged_files_are_compiled_again(folder: Path) -> None:
@@ -210,77 +254,10 @@ def test_damaged_files_are_compiled_again(folder: Path) -> None:
     assert answer(start(folder)) == "0 False"
 
 
-# --- disks that do not take files -----------------------------------------------------------------
-
-
-def failing(code: int):
-    def fail(*args: object, **more: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    return fail
-
-
-def run_softmax() -> None:
-    """Compile and run something, whatever the linker already has."""
-    x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
-    loader_addresses, loader._addresses = loader._addresses, {}
-    try:
-        before = loader.compiled
-        (got,) = Executable(graph_of(softmax, "f32[4,3]"), {})(x)
-        assert loader.compiled > before
-    finally:
-        loader._addresses = loader_addresses
-    np.testing.assert_allclose(got.sum(1), 1, rtol=1e-6)
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
-@pytest.mark.parametrize("where", ["tempfile.mkstemp", "os.replace"])
-def test_a_disk_that_takes_no_files(
-    where: str, code: int, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(where, failing(code))
-    with pytest.warns(CacheWarning, match=f"not kept: .*{os.strerror(code)}"):
-        run_softmax()
-    assert list(folder.iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with config.override(cache_dir=str(tmp_path / "file" / "cache")):
-        kept, cache._memory = cache._memory, {}
-        try:
-            with pytest.warns(CacheWarning, match="no disk cache") as warned:
-                run_softmax()
-        finally:
-            cache._memory = kept
-    assert len([w for w in warned if "no disk cache" in str(w.message)]) == 1
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-@pytest.mark.parametrize("mode", [0o770, 0o777, 0o720, 0o702])
-def test_a_folder_that_others_can_write_is_refused(mode: int, folder: Path) -> None:
-    folder.mkdir()
-    folder.chmod(mode)
-    with pytest.warns(CacheWarning, match="writable by others"):
-        cache.store(SOURCE, "symbol", b"code")
-    assert list(folder.iterdir()) == []
-    forget()
-    assert cache.load(SOURCE) is None
-
-
-@pytest.mark.skipif(os.name != "posix", reason="owners of POSIX")
-def test_a_folder_of_someone_else_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder.mkdir(mode=0o700)
-    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
-    with pytest.warns(CacheWarning, match="belongs to someone else"):
-        cache.store(SOURCE, "symbol", b"code")
-    assert list(folder.iterdir()) == []
-
-
 # --- what a file's name depends on ----------------------------------------------------------------
 
 CHANGES = {
-    "Numba": ("importlib.metadata.version", lambda package: "99.0"),
+    "Numba": ("jitgrad.runtime.cache._numba_version", lambda: "99.0"),
     "the CPU": ("llvmlite.binding.get_host_cpu_name", lambda: "another"),
     "our code generator": ("jitgrad.runtime.cache._own_version", lambda: "another"),
 }

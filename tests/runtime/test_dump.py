@@ -15,7 +15,7 @@ from jitgrad import config
 from jitgrad.codegen.compile import function, plain_names
 from jitgrad.ir.node import Graph
 from jitgrad.ir.parse import parse
-from jitgrad.runtime import executable as module
+from jitgrad.runtime import loader
 from jitgrad.runtime.executable import Executable
 from tests.programs import graph_of, softmax, square_loss
 
@@ -145,7 +145,7 @@ def test_without_jit_kernels_run_as_plain_python(monkeypatch: pytest.MonkeyPatch
     def never(*arguments: object) -> None:
         raise AssertionError("compiled")
 
-    monkeypatch.setattr(module.loader, "address", never)
+    monkeypatch.setattr(loader, "address", never)
     x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
     with config.override(jit=False):
         (got,) = Executable(graph_of(softmax, "f32[8,5]"), {})(x)

@@ -17,12 +17,14 @@ import pytest
 from jitgrad.errors import BoundsError
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, Node
-from jitgrad.passes.plan import ALIGNMENT
 from jitgrad.primitives.elementwise import exp, sin, tanh
 from jitgrad.primitives.index import take
 from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.shape import reshape, transpose
-from jitgrad.runtime.executable import HEAVY, Executable, compile_graph
+from jitgrad.runtime import stats
+from jitgrad.runtime.executable import Executable, compile_graph
+from jitgrad.runtime.table import HEAVY, cost
+from jitgrad.runtime.threads import get_num_threads
 from tests.programs import graph_of, softmax
 
 
@@ -78,18 +80,18 @@ def test_no_inputs_and_no_results() -> None:
     from jitgrad.ir.node import full
     from tests.programs import type_of
 
-    assert Executable(Graph("nothing", [], []), {})() == []
+    assert Executable(Graph("nothing", [], []), {})() == ()
     (three,) = Executable(Graph("three", [], [full(3, type_of("f32[2]"))]), {})()
     assert list(three) == [3, 3]
 
 
-def test_the_arena_is_aligned_and_kept() -> None:
+def test_the_arena_is_kept() -> None:
+    stats.empty_cache()
     executable = Executable(graph_of(turning, "f32[7,5]"), {})
     for _ in range(3):
         executable(normal(7, 5))
-    (arena,) = executable.spare
-    assert arena.nbytes == executable.plan.arena
-    assert arena.ctypes.data % ALIGNMENT == 0
+    need = executable.plan.arena + executable.local * get_num_threads()
+    assert stats.memory_stats()["arena"] == need > 0
 
 
 def test_executables_are_kept_by_graph_and_updates() -> None:
@@ -145,12 +147,10 @@ def test_results_and_native_functions_outlive_the_executable() -> None:
     executable = Executable(graph, {})
     (result,) = executable(x)
     kept, run = result.copy(), executable.run
-    again, arena = np.empty_like(result), executable._new_arena()
     del executable
     gc.collect()
     np.testing.assert_array_equal(result, kept)
-    assert run(x, again, arena) == 0
-    np.testing.assert_array_equal(again, kept)
+    np.testing.assert_array_equal(run(x)[0], kept)
 
 
 # --- threads --------------------------------------------------------------------------------------
@@ -164,11 +164,11 @@ def heavy(x: Node) -> Node:
 def test_threads_share_an_executable() -> None:
     graph = graph_of(heavy, "f32[64,64]")
     executable = Executable(graph, {})
-    assert executable.plan.arena
-    assert sum(launch.work for _, launch in executable.launches) >= HEAVY
+    assert sum(cost(launch) for _, launch in executable.flattened) >= HEAVY
     arrays = [normal(64, 64, seed=i) for i in range(8)]
     expected = [executable(x)[0] for x in arrays]
     start = threading.Barrier(8)
+    stats.empty_cache()
 
     def work(i: int) -> bool:
         start.wait()
@@ -176,20 +176,8 @@ def test_threads_share_an_executable() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(8)))
-    assert 1 <= len(executable.spare) <= 8
-
-
-def test_the_pool_of_arenas_may_be_empty_when_looked_at() -> None:
-    """Another thread takes the last arena between the question and the answer."""
-
-    class Emptied(list):
-        def __bool__(self) -> bool:
-            return True
-
-    executable = Executable(graph_of(turning, "f32[7,5]"), {})
-    executable.spare = Emptied()
-    x = normal(7, 5)
-    assert_right(executable.graph, executable(x), [x])
+    need = executable.plan.arena + executable.local * get_num_threads()
+    assert stats.memory_stats()["arena"] == need  # one of them is kept
 
 
 def test_threads_compile_at_once() -> None:
@@ -317,7 +305,6 @@ def test_an_index_out_of_bounds_is_an_error_and_the_next_call_is_fine() -> None:
         with pytest.raises(BoundsError, match=r"take: (index \d+|an index) is out of bounds"):
             executable(x, np.array(bad))
         assert_right(graph, executable(x, good), [x, good])
-    assert len(executable.spare) == 1
 
 
 def test_an_index_out_of_bounds_in_one_thread_only() -> None:

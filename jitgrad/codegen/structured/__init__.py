@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from jitgrad.codegen.structured.kernel import fits, structured, structured_scratch
+from jitgrad.codegen.structured.kernel import fits, releases, structured, structured_scratch
 
-__all__ = ["fits", "structured", "structured_scratch"]
+__all__ = ["fits", "releases", "structured", "structured_scratch"]

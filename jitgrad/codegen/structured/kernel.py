@@ -25,16 +25,19 @@ from jitgrad.codegen.structured.writer import (
 )
 from jitgrad.ir.node import Graph, Node, input_node, project, project_op
 from jitgrad.ir.types import TapeType, TensorType, TupleType
-from jitgrad.passes.plan import Step
+from jitgrad.passes.plan import Plan, Step
 from jitgrad.primitives.control import gathered
 from jitgrad.primitives.flow import parts
 
+RELEASE = """def kernel(ptrs, dims, lo, hi):
+    free_tape(i64_ptr(ptrs, 0))
+"""
 WORK = 1 << 14  # of a loop: nobody knows; enough to let other Python threads run
 
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """A region's kernel. `scratch`: bytes of working memory, or TAPE for a tape's descriptor."""
+    """A region's kernel. `scratch`: bytes of working memory."""
 
     source: str
     dims: tuple[int, ...]
@@ -65,15 +68,19 @@ def lowered(node: Node) -> Structured:
     names = [f"a{i}" for i in range(len(graph.inputs))]
     names += [f"r{i}" for i in range(len(graph.outputs))]
     w.counts["r"] = len(graph.outputs)
+    every = zip(names, (*graph.inputs, *graph.outputs), strict=True)
+    w.passed = [name for name, x in every if isinstance(x.type, TapeType)]
     for i, (name, x) in enumerate(zip(names, (*graph.inputs, *graph.outputs), strict=True)):
         kind = "i64" if isinstance(x.type, TapeType) else x.dtype.code
         head.append(f"{name} = {kind}_ptr(ptrs, {i})")
     values = _opened(w, graph, names)
     homes: list[Memory | Tape] = []
+    fresh: list[str] = []  # tapes that are made here
     body = Body(w, graph, values)
     for name, o in zip(names[len(graph.inputs) :], graph.outputs, strict=True):
         if isinstance(o.type, TapeType):
             homes.append(Tape(name, o.type.item))
+            fresh.append(name)
         else:
             homes.append(Memory(name, "", o.type, private=True))
         if o.op is project_op:
@@ -81,7 +88,9 @@ def lowered(node: Node) -> Structured:
     for home, result in zip(homes, body.write(), strict=True):
         if isinstance(home, Memory):
             w.copy(home, result)
-    source = _source(head, len(names), w)
+    for tape in w.tapes:
+        w.line(f"free_tape({tape})")
+    source = _source(head, len(names), w, fresh)
     dims, scratch = tuple(w.parameters.values), tuple(w.scratch)
     return Structured(source, dims, scratch, tuple(w.faults), tuple(w.others), WORK)
 
@@ -126,7 +135,13 @@ def _opened_as(pointer: str, at: int) -> str:
     return f"table_at(ptrs[{at}])" if pointer == "table" else f"{pointer}(ptrs, {at})"
 
 
-def _source(head: list[str], count: int, w: Writer) -> str:
+def releases(plan: Plan) -> list[tuple[int, Launch]]:
+    """What frees the tapes of a plan, after its last step."""
+    last = len(plan.steps) - 1
+    return [(last, Launch(RELEASE, (tape,), (), 1, 1)) for tape in plan.tapes]
+
+
+def _source(head: list[str], count: int, w: Writer, fresh: list[str]) -> str:
     lines = list(head)
     for i, (name, pointer) in enumerate(w.scratch_names):
         at = count + i
@@ -138,5 +153,6 @@ def _source(head: list[str], count: int, w: Writer) -> str:
     used = set(re.findall(r"\w+", text))
     lines = [line for line in lines if line.split(" ")[0] in used]
     lines += [f"{p} = dims[{i}]" for i, p in enumerate(w.parameters.names) if p in used]
+    lines += [f"{tape}[{i}] = 0" for tape in (*fresh, *w.tapes) for i in range(3)]
     text = "\n".join([*(INDENT + line for line in lines), text])
     return f"def kernel(ptrs, dims, lo, hi):\n{text}\n"

@@ -79,7 +79,7 @@ def _call(w: Writer, launch: Launch, memory: dict[Buffer, Memory], where: Locati
     first = w.constants(launch.dims)
     extent = w.number(launch.extent)
     entry = w.pointer(Entry(launch.source), "f")
-    w.line(f"call_kernel({entry}, {table}, offset_table(dims, {first}), 0, {extent})")
+    w.line(f"call_kernel({entry}, {table}, dims, {first}, {extent})")
     if any(isinstance(p, Status) for p in launch.pointers):
         with w.block("if status[0] != 0:"):
             w.fault("index", where, "status[1]")

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from jitgrad.codegen.launch import Pointer
 from jitgrad.codegen.loops import Parameters
 from jitgrad.codegen.scalar import working
-from jitgrad.ir.types import DType, TensorType, float16, uint8
+from jitgrad.ir.types import DType, TapeType, TensorType, float16, uint8
 from jitgrad.locate import Location
 
 SMALL = 16
 INDENT = "    "
-TAPE = -1  # instead of a number of bytes: the descriptor of a tape
 
 
 class Unsupported(Exception):
@@ -83,6 +82,8 @@ class Writer:
         self.faults: list[Fault] = []
         self.scratch: list[int] = []
         self.scratch_names: list[tuple[str, str]] = []  # name, kind of pointer
+        self.tapes: list[str] = []  # that live in this kernel only
+        self.passed: list[str] = []  # that come in or go out
         self.others: dict[Pointer, str] = {}  # addresses of kernels and library routines
         self.counts: dict[str, int] = {}
 
@@ -179,7 +180,8 @@ class Writer:
     def new_tape(self, item: TensorType) -> Tape:
         """A tape that lives in this kernel only."""
         name = self.name("t")
-        self.scratch.append(TAPE)
+        self.scratch.append(TapeType.nbytes)
+        self.tapes.append(name)
         self.scratch_names.append((name, "i64_ptr"))
         return Tape(name, item)
 
@@ -219,6 +221,8 @@ class Writer:
         site = len(self.faults) - 1
         self.line("status[0] = 1")
         self.line(f"status[1] = {value} * 256 + {site}" if value != "0" else f"status[1] = {site}")
+        for tape in (*self.tapes, *self.passed):
+            self.line(f"free_tape({tape})")
         self.line("return")
 
 

@@ -145,10 +145,15 @@ def _inverse_erf(w: mp.mpf) -> mp.mpf:
     return y / x
 
 
+def erfcx(x: Any) -> Any:
+    """exp(x**2) erfc(x)."""
+    return mp.exp(x * x) * mp.erfc(x)
+
+
 def _erfcx(k: int) -> Function:
     def f(t: mp.mpf) -> mp.mpf:
         x = k * (1 + t) / (1 - t)
-        return (x + k) * mp.exp(x * x) * mp.erfc(x)
+        return (x + k) * erfcx(x)
 
     return f
 
@@ -166,7 +171,7 @@ def _digamma_tail(u: mp.mpf) -> mp.mpf:
 HALF_LN2 = mp.log(2) / 2 * mp.mpf("1.001")
 SHORT_LN2 = (mp.sqrt(2) - 1) ** 2 / (mp.sqrt(2) + 1) ** 2 * mp.mpf("1.001")  # the largest s**2
 LOG_LOW, LOG_HIGH = (mp.sqrt(0.5) - 1) * 1.001, (mp.sqrt(2) - 1) * 1.001
-QUARTER = (mp.pi / 4) ** 2 * mp.mpf("1.002")
+QUARTER = (mp.pi / 4) ** 2 * mp.mpf("1.02")
 ROOT = mp.findroot(mp.digamma, 1.46)
 exp_q = _powers(lambda k: 1 / mp.factorial(k + 2))
 cosh_c = _powers(lambda k: 1 / mp.factorial(2 * k + 2))
@@ -176,7 +181,9 @@ cos_c = _powers(lambda k: (-1) ** k / mp.factorial(2 * k + 4))
 log_p = near_zero(
     lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, [mp.mpf((-1) ** k) / (k + 3) for k in range(25)]
 )
-atanh_r = _powers(lambda k: mp.mpf(2) / (2 * k + 3))
+log_q = near_zero(
+    lambda f: mp.log1p(f) / f / mp.log(2), [(-1) ** k / mp.log(2) / (k + 1) for k in range(25)]
+)
 pow_r = _powers(lambda k: 2 / mp.log(2) / (2 * k + 5))
 atan_a = near_zero(
     lambda z: (mp.atan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
@@ -201,43 +208,44 @@ def tables(width: int) -> dict[str, Callable[[], tuple[list[float], float]]]:
     """Every table of polynomial coefficients in this package, by module and name."""
     single = width == 32
 
-    def fit(f: Function, d32: int, d64: int, a: Any, b: Any, weight: Function,
-            split: bool = False) -> Callable[[], tuple[list[float], float]]:  # fmt: skip
+    def fit(f: Function, d32: int, d64: int, a: Any, b: Any, weight: Function, split: bool = False,
+            bits: int = width) -> Callable[[], tuple[list[float], float]]:  # fmt: skip
         fixed = two_parts(f(mp.mpf(0)), width) if split else ()
-        return lambda: rounded(f, d32 if single else d64, a, b, width, weight, fixed)
+        return lambda: rounded(f, d32 if single else d64, a, b, bits, weight, fixed)
 
     k = 3 if single else 4
     start, end = (mp.mpf(0.74), 10.2) if single else (mp.mpf(0.84), 27.3)
     q = _erfcx(k)
-    small = mp.mpf(0.75 if single else 1.0)
+    turn, middle = mp.mpf(1.25 if single else 1.3), mp.mpf(2.5)
     lgamma = lambda t: mp.loggamma(2 + t).real / t if t else 1 - mp.euler  # noqa: E731
     digamma = lambda s: mp.digamma(s + 1.75) / (s + 1.75 - ROOT)  # noqa: E731
-    middle = mp.mpf(2.5 if single else 3.0)
     inverse = {
-        "middle": fit(lambda u: _inverse_erf(u + middle), 9, 22, -middle * (1 - 1e-10), middle,
-                      lambda u: 1 / _inverse_erf(u + middle), True),
+        "middle": fit(lambda u: _inverse_erf(u + mp.mpf(2.5)), 9, 22, -2.5 * (1 - 1e-10), 2.5,
+                      lambda u: 1 / _inverse_erf(u + mp.mpf(2.5)), True),
     }  # fmt: skip
     for name, shift, low, high in (
-        [("tail", 3.0, 5, 17)] if single else [("tail", 3.25, 6, 16), ("far", 5.0, 16, 37)]
+        [("tail", 3.0, 5, 17)] if single else [("tail", 3.0, 5, 14), ("far", 5.0, 14, 37)]
     ):
         g = lambda u, shift=shift: _inverse_erf((u + shift) ** 2)  # noqa: E731
-        inverse[name] = fit(g, 9, 19 if name == "tail" else 17, mp.sqrt(low) - shift,
-                            mp.sqrt(high) - shift, lambda u, g=g: 1 / g(u), True)  # fmt: skip
+        inverse[name] = fit(g, 11, 21, mp.sqrt(low) - shift, mp.sqrt(high) - shift,
+                            lambda u, g=g: 1 / g(u), True)  # fmt: skip
     return {
         "exp.EXP_Q": fit(exp_q, 4, 9, -HALF_LN2, HALF_LN2, lambda r: r * r / mp.exp(r)),
         "exp.COSH": fit(cosh_c, 2, 4, 0, HALF_LN2**2, lambda z: z / (1 + z * cosh_c(z))),
         "exp.SINH": fit(sinh_s, 2, 4, 0, HALF_LN2**2, lambda z: z / (1 + z * sinh_s(z))),
         "log.CUBIC": fit(log_p, 7, 18, LOG_LOW, LOG_HIGH, lambda f: f**3 / mp.log1p(f)),
-        "log.ATANH": fit(atanh_r, 2, 6, 0, SHORT_LN2, lambda z: z / (2 + z * atanh_r(z))),
-        "pow.R": fit(pow_r, 2, 6, 0, SHORT_LN2, lambda z: z * z * mp.log(2) / 2),
+        "pow.LOG2": fit(log_q, 11, 11, LOG_LOW, LOG_HIGH, lambda f: 1 / log_q(f), bits=64),
+        "pow.EXP2": fit(lambda r: 2**r, 6, 6, -0.5001, 0.5001, lambda r: 2**-r, bits=64),
+        "pow.R": fit(pow_r, 6, 6, 0, SHORT_LN2, lambda z: z * z * mp.log(2) / 2),
         "trig.SIN": fit(sin_s, 2, 5, 0, QUARTER, lambda z: z / (1 + z * sin_s(z))),
         "trig.COS": fit(cos_c, 2, 5, 0, QUARTER,
                         lambda z: z * z / (1 - z / 2 + z * z * cos_c(z))),
         "arc.ATAN": fit(atan_a, 8, 19, 0, 1, lambda z: z / (1 + z * atan_a(z))),
         "arc.ASIN": fit(asin_s, 4, 11, 0, 0.2501, lambda z: z / (1 + z * asin_s(z))),
-        "special.ERF_SMALL": fit(erf_p, 5, 11, 0, small**2 * 1.001, lambda z: 1 / (1 + erf_p(z))),
-        "special.ERF_LARGE": fit(lambda x: -mp.log(mp.erfc(x)), 6, 16, small,
-                                 4.1 if single else 6.1, lambda x: mp.erfc(x) / mp.erf(x)),
+        "special.ERF_SMALL": fit(erf_p, 7, 13, 0, turn**2 * 1.001, lambda z: 1 / (1 + erf_p(z))),
+        "special.ERF_LARGE": fit(lambda u: -erfcx(u + middle), 7, 18, turn - middle,
+                                 (4.0 if single else 6.0) - middle,
+                                 lambda u: mp.exp(-((u + middle) ** 2)) / mp.erf(u + middle)),
         "special.ERFC": fit(q, 8, 19, (start - k) / (start + k), (end - k) / (end + k),
                             lambda t: 1 / q(t), True),
         "gamma.LGAMMA": fit(lgamma, 8, 18, -0.5, 0.5, lambda t: 1 / lgamma(t), True),

@@ -1,7 +1,8 @@
 """Numba intrinsics for the names of ``table`` (imports Numba; reach it through ``intrinsics``).
 
-Each math function becomes one internal ``alwaysinline`` LLVM function per module that uses it: it
-is traced once, inlined before the loop vectorizer runs, and leaves nothing behind.
+A short function becomes one internal ``alwaysinline`` LLVM function per module that uses it: it is
+traced once, inlined before the loop vectorizer runs, and leaves nothing behind.  A long one is
+called (see ``library``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from jitgrad.codegen import places
 from jitgrad.codegen.vecmath import llvm, table
 
 NUMBA_TYPES = {
@@ -32,14 +32,16 @@ def namespace() -> dict[str, Any]:
     """name -> intrinsic, for every name of ``table.NAMES``."""
     space = {}
     for name, (function, arity, dtype) in table.functions().items():
-        space[name] = _same(name, NUMBA_TYPES[dtype], arity, _inlined(name, function, dtype))
+        called = name.rsplit("_", 1)[0] in table.CALLED and dtype in table.FLOATS
+        emit = _called(name, dtype) if called else _inlined(name, function, dtype)
+        space[name] = _same(name, NUMBA_TYPES[dtype], arity, emit)
     for dtype in table.FLOATS:
         for op in table.REASSOC:
             name = f"{op}_{dtype}"
             space[name] = _same(name, NUMBA_TYPES[dtype], 2, _accumulate(op, dtype))
     for dtype in table.DTYPES:
         pointee = types.uint8 if dtype == "bool" else NUMBA_TYPES[dtype]
-        space[f"{dtype}_ptr"] = places.pointer(f"{dtype}_ptr", pointee)
+        space[f"{dtype}_ptr"] = _pointer(f"{dtype}_ptr", types.CPointer(pointee))
         space[f"to_{dtype}"] = _cast(f"to_{dtype}", NUMBA_TYPES[dtype])
     space["select"] = _select()
     return space
@@ -85,6 +87,20 @@ def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..
     return emit
 
 
+def _called(name: str, dtype: str) -> Callable[..., ir.Value]:
+    """A call of what ``library`` declares and defines."""
+    symbol = f"jitgrad_{name}"
+
+    def emit(builder: ir.IRBuilder, args: list[Any]) -> Any:
+        fn = builder.module.globals.get(symbol)
+        if fn is None:
+            ty = llvm.type_of(dtype[0], int(dtype[1:]))
+            fn = ir.Function(builder.module, ir.FunctionType(ty, [ty] * len(args)), symbol)
+        return builder.call(fn, args)
+
+    return emit
+
+
 def _accumulate(op: str, dtype: str) -> Callable[..., ir.Value]:
     def emit(builder: ir.IRBuilder, args: list[Any]) -> Any:
         name = FLAGS[op]
@@ -94,6 +110,21 @@ def _accumulate(op: str, dtype: str) -> Callable[..., ir.Value]:
         return a.apply(name[5:], a, b).ir
 
     return emit
+
+
+def _pointer(name: str, result: Any) -> Any:
+    addresses = types.CPointer(types.int64)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: list[Any]) -> Any:
+        address = builder.load(builder.gep(args[0], [args[1]]))
+        return builder.inttoptr(address, context.get_value_type(result))
+
+    def typer(context: Any, ptrs: Any, k: Any) -> Any:
+        if ptrs != addresses or not isinstance(k, types.Integer):
+            return None
+        return result(addresses, types.unliteral(k)), codegen
+
+    return _named(name, typer)
 
 
 def _cast(name: str, to: Any) -> Any:

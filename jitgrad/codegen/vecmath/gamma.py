@@ -17,6 +17,7 @@ from jitgrad.codegen.vecmath.lang import (
     const,
     fast_two_sum,
     fma,
+    patched,
     poly,
     rint,
     select,
@@ -80,13 +81,17 @@ LARGE = 7.5
 def lgamma(x: Any) -> Any:
     """log|gamma(x)|.  At most 4 ulp for x > -1/2; below, at most 4 ulp of max(1, |result|)."""
     a = absolute(x)
-    reflect = x < -0.5
-    head, low = _lgamma_pair(select(reflect, a, x))
+    usual = x >= -0.5
+    head, low = _lgamma_pair(select(usual, x, a))
+    y = patched(usual, [head + low], lambda: [_lgamma_below(a, head, low)])[0]
+    return select((x == 0.0) | (a == INF), INF, y)
+
+
+def _lgamma_below(a: Any, head: Any, low: Any) -> Any:
+    """lgamma(-a) from lgamma(a) = head + low, by reflection."""
     sine, _ = _sine_cosine(a)
     log_head, log_low = log_pair(a * sine * (1.0 / PI))
-    turned = -(log_head + head) - (log_low + low)
-    y = select(reflect, select(sine == 0.0, INF, turned), head + low)
-    return select((x == 0.0) | (a == INF), INF, y)
+    return select(sine == 0.0, INF, -(log_head + head) - (log_low + low))
 
 
 def _lgamma_pair(v: Any) -> tuple[Any, Any]:
@@ -142,11 +147,15 @@ def digamma(x: Any) -> Any:
     series = head + (q + fma(-square, poly(square, DIGAMMA_TAIL[w]), low))
     y = select(large, series, base + q)
     y = select(v == INF, v, y)
+    return patched(~reflect, [y], lambda: [_digamma_below(x, y)])[0]
+
+
+def _digamma_below(x: Any, y: Any) -> Any:
+    """digamma(x) from digamma(1 - x) = y, by reflection."""
     sine, cosine = _sine_cosine(x)
     cotangent = PI * cosine / sine
     cotangent = select(x < rint(x), -cotangent, cotangent)
-    below = select((sine == 0.0) | (x == -INF), NAN, y - cotangent)
-    return select(reflect, below, y)
+    return select((sine == 0.0) | (x == -INF), NAN, y - cotangent)
 
 
 def _reciprocals(v: Any, large: Any) -> Any:

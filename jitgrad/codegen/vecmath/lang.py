@@ -117,6 +117,18 @@ def select(c: Any, a: Any, b: Any) -> Any:
     return np.where(c, a, b)
 
 
+def patched(usual: Any, values: Sequence[Any], slow: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+    """values where usual, and what slow() gives where not.
+
+    Vectors of which every lane is usual jump over slow(); NumPy calls it if any element needs it.
+    """
+    if isinstance(usual, Value):
+        return usual.apply("patched", usual, values, slow)
+    if np.all(usual):
+        return values
+    return [select(usual, v, w) for v, w in zip(values, slow())]
+
+
 def fma(a: Any, b: Any, c: Any) -> Any:
     """a*b + c.  LLVM: one rounding.  NumPy: float32 through float64, float64 two roundings.
 
@@ -129,6 +141,14 @@ def fma(a: Any, b: Any, c: Any) -> Any:
     if width(first) == 64:
         return a * b + c
     return (np.float64(a) * np.float64(b) + np.float64(c)).astype(np.float32)
+
+
+def remainder(x: Any, n: Any, c: Any) -> Any:
+    """x - n*c for n the integer nearest to x/c, where that is a float, so without any rounding."""
+    if _traced(x, n, c) is not None:
+        return fma(-n, c, x)
+    product, error = two_prod(n, c)
+    return (x - product) - error
 
 
 def two_prod(a: Any, b: Any) -> tuple[Any, Any]:
@@ -242,6 +262,16 @@ def funnel(a: Any, b: Any, n: Any) -> Any:
     return (a << n) | (b >> 1 >> (width(a) - 1 - n))
 
 
+def widen(x: Any) -> Any:
+    """A float32 as a float64."""
+    return x.apply("widen", x) if isinstance(x, Value) else x.astype(np.float64)
+
+
+def narrow(x: Any) -> Any:
+    """A float64 rounded to float32."""
+    return x.apply("narrow", x) if isinstance(x, Value) else x.astype(np.float32)
+
+
 def mul_wide(a: Any, b: Any) -> tuple[Any, Any]:
     """(upper, lower) word of the product of two unsigned integers."""
     if width(a) == 64:
@@ -291,10 +321,22 @@ def to_float(i: Any) -> Any:
 
 
 def poly(x: Any, coefficients: Sequence[float]) -> Any:
-    """c[0] + c[1] x + c[2] x**2 + ... by Horner's rule, fused."""
-    value = coefficients[-1]
-    for c in reversed(coefficients[:-1]):
-        value = fma(value, x, c)
+    """c[0] + c[1] x + c[2] x**2 + ..., fused.
+
+    By Horner's rule, but for long polynomials even and odd powers from x**2 on go side by side: a
+    chain of operations that wait for each other is what a loop with much in it is slow by.
+    """
+    c = list(coefficients)
+    if len(c) < 8:
+        return _horner(x, c)
+    square = x * x
+    return _horner(x, [*c[:2], fma(_horner(square, c[3::2]), x, _horner(square, c[2::2]))])
+
+
+def _horner(x: Any, c: Sequence[Any]) -> Any:
+    value = c[-1]
+    for term in reversed(c[:-1]):
+        value = fma(value, x, term)
     return value
 
 

@@ -6,7 +6,7 @@ operation; contraction is written out (``fma``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -40,22 +40,30 @@ INTRINSICS = {
 }
 
 
-def type_of(kind: str, width: int) -> ir.Type:
-    """The LLVM type of a kind and width."""
-    return FLOATS[width] if kind == "f" else ir.IntType(width)
+def type_of(kind: str, width: int, lanes: int = 1) -> ir.Type:
+    """The LLVM type of a kind and width, or a vector of that many lanes."""
+    scalar = FLOATS[width] if kind == "f" else ir.IntType(width)
+    return scalar if lanes == 1 else ir.VectorType(scalar, lanes)
 
 
 class Traced(Value):
     """An LLVM value with the builder that makes more of them."""
 
-    __slots__ = ("builder", "ir", "kind", "width")
+    __slots__ = ("builder", "ir", "kind", "lanes", "width")
 
-    def __init__(self, builder: ir.IRBuilder, value: Any, kind: str, width: int) -> None:
+    def __init__(
+        self, builder: ir.IRBuilder, value: Any, kind: str, width: int, lanes: int = 1
+    ) -> None:
         self.builder, self.ir, self.kind, self.width = builder, value, kind, width
+        self.lanes = lanes
 
     def make(self, value: Any, kind: str | None = None, width: int | None = None) -> Traced:
         """A result, of self's type if no other is given."""
-        return Traced(self.builder, value, kind or self.kind, width or self.width)
+        return Traced(self.builder, value, kind or self.kind, width or self.width, self.lanes)
+
+    def type(self, kind: str | None = None, width: int | None = None) -> ir.Type:
+        """The LLVM type of self, or one with another kind or width."""
+        return type_of(kind or self.kind, width or self.width, self.lanes)
 
     def lift(self, x: Any) -> Traced:
         """x, or the literal x as a constant of self's type."""
@@ -67,9 +75,9 @@ class Traced(Value):
             x = float(x)
         elif not isinstance(x, int):
             raise TypeError(f"literal {x!r} meets an integer")
-        return self.make(ir.Constant(type_of(self.kind, self.width), x))
+        return self.make(ir.Constant(self.type(), x))
 
-    def apply(self, op: str, *args: Any) -> Traced:
+    def apply(self, op: str, *args: Any) -> Any:
         b = self.builder
         special = _SPECIAL.get(op)
         if special is not None:
@@ -86,10 +94,19 @@ class Traced(Value):
 
     def call(self, intrinsic: str, *operands: Any, flags: tuple[str, ...] = ()) -> Traced:
         """Call an overloaded LLVM intrinsic on operands of self's type."""
-        ty = type_of(self.kind, self.width)
-        fnty = ir.FunctionType(ty, [o.type for o in operands])
-        fn = self.builder.module.declare_intrinsic(intrinsic, [ty], fnty)
-        return self.make(self.builder.call(fn, operands, fastmath=flags))
+        return self.make(self.declared(intrinsic, self.type(), operands, flags))
+
+    def declared(
+        self, intrinsic: str, result: ir.Type, operands: Sequence[Any], flags: tuple[str, ...] = ()
+    ) -> Any:
+        """Call an LLVM intrinsic that is overloaded on self's type."""
+        vector = "" if self.lanes == 1 else f"v{self.lanes}"
+        name = f"{intrinsic}.{vector}{'f' if self.kind == 'f' else 'i'}{self.width}"
+        module = self.builder.module
+        fn = module.globals.get(name)
+        if fn is None:
+            fn = ir.Function(module, ir.FunctionType(result, [o.type for o in operands]), name)
+        return self.builder.call(fn, operands, fastmath=flags)
 
     def _compare(self, sign: str, a: Any, b: Any) -> Any:
         if self.kind == "f":
@@ -123,17 +140,41 @@ def _negative(self: Traced, x: Traced) -> Traced:
 
 
 def _bits(self: Traced, x: Traced) -> Traced:
-    return self.make(self.builder.bitcast(x.ir, ir.IntType(self.width)), "i")
+    return self.make(self.builder.bitcast(x.ir, self.type("i")), "i")
 
 
 def _from_bits(self: Traced, x: Traced) -> Traced:
-    return self.make(self.builder.bitcast(x.ir, FLOATS[self.width]), "f")
+    return self.make(self.builder.bitcast(x.ir, self.type("f")), "f")
 
 
 def _mul_high(self: Traced, x: Traced, y: Traced) -> Traced:
-    b, wide = self.builder, ir.IntType(2 * self.width)
+    b, wide = self.builder, self.type("u", 2 * self.width)
     product = b.mul(b.zext(x.ir, wide), b.zext(y.ir, wide))
     return self.make(b.trunc(b.lshr(product, ir.Constant(wide, self.width)), x.ir.type))
+
+
+def _patched(
+    self: Traced, usual: Traced, values: Sequence[Any], slow: Callable[[], Sequence[Any]]
+) -> list[Any]:
+    b = self.builder
+    if usual.lanes == 1:  # selects, so that a loop can become vectors
+        return [_select(self, usual, v, w) for v, w in zip(values, slow())]
+    everywhere = usual.declared("llvm.vector.reduce.and", ir.IntType(1), [usual.ir])
+    start = b.block
+    rare, done = (b.function.append_basic_block() for _ in range(2))
+    b.cbranch(everywhere, done, rare).set_weights([1 << 20, 1])
+    b.position_at_end(rare)
+    mended = [_select(self, usual, v, w) for v, w in zip(values, slow())]
+    end = b.block
+    b.branch(done)
+    b.position_at_end(done)
+    results = []
+    for value, other in zip(values, mended):
+        phi = b.phi(value.ir.type)
+        phi.add_incoming(value.ir, start)
+        phi.add_incoming(other.ir, end)
+        results.append(value.make(phi))
+    return results
 
 
 def _whole_power(self: Traced, x: Traced, y: Traced) -> Traced:
@@ -159,7 +200,7 @@ def _whole_power(self: Traced, x: Traced, y: Traced) -> Traced:
     return result
 
 
-_SPECIAL: dict[str, Callable[..., Traced]] = {
+_SPECIAL: dict[str, Callable[..., Any]] = {
     "const": lambda self, x, literal: self.lift(literal),
     "select": _select,
     "minimum": lambda self, a, b: _extreme(self, a, b, "minimum"),
@@ -175,7 +216,10 @@ _SPECIAL: dict[str, Callable[..., Traced]] = {
     "mul_high": _mul_high,
     "whole_power": _whole_power,
     "rounded_float": lambda self, x: self.make(
-        self.builder.sitofp(x.ir, FLOATS[self.width]), "f"),
+        self.builder.sitofp(x.ir, self.type("f")), "f"),
+    "patched": _patched,
+    "widen": lambda self, x: self.make(self.builder.fpext(x.ir, self.type("f", 64)), "f", 64),
+    "narrow": lambda self, x: self.make(self.builder.fptrunc(x.ir, self.type("f", 32)), "f", 32),
 }  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """The logarithms: log, log2, log10, log1p, and asinh, acosh, atanh, which are log1p of something.
 
 x = 2**k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2), so k = 0 near 1 and nothing cancels there;
-log(x) = k ln2 + f + t with t = log(1 + f) - f.  In float32 t is a polynomial in f; in float64 the
-polynomial is in s**2 with s = f / (2 + f), for log(1 + f) = 2 atanh(s), which takes half as many
-terms and a division.  Coefficients: ``derive.rounded`` (minimax in relative error).
+log(x) = k ln2 + f + t with t = log(1 + f) - f, a polynomial in f.  (In s = f / (2 + f) it would be
+half as long, but the division takes long, and delays others in loops that divide.)
+Coefficients: ``derive.rounded`` (minimax in relative error).
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ from jitgrad.codegen.vecmath.lang import (
     width,
 )
 
-# (log(1+f) - f + f**2/2) / f**3: error 2**-27.3
-CUBIC = (0.3333333134651184, -0.2500084936618805, 0.20001040399074554, -0.1662224531173706,
-         0.14206908643245697, -0.13176748156547546, 0.1272798627614975, -0.07545716315507889,
-)  # fmt: skip
-# (2 atanh(s) - 2 s) / s**3 in s**2: error 2**-59.5
-ATANH = (0.6666666666666735, 0.399999999994106, 0.28571428743241173, 0.22222198486494538,
-         0.18183568907704553, 0.1531392960494445, 0.1479720776258362)  # fmt: skip
+# (log(1+f) - f + f**2/2) / f**3: error 2**-27.3, 2**-56.4
+CUBIC = {
+    32: (0.3333333134651184, -0.2500084936618805, 0.20001040399074554, -0.1662224531173706,
+         0.14206908643245697, -0.13176748156547546, 0.1272798627614975, -0.07545716315507889),
+    64: (0.3333333333333314, -0.2499999999998794, 0.2000000000007993, -0.16666666669825347,
+         0.14285714277782827, -0.12499999690359133, 0.11111111303142145, -0.10000015372544704,
+         0.09090918568202562, -0.08332904723069624, 0.07691632321464065, -0.07149667148931825,
+         0.06683521150202837, -0.0619356703455049, 0.056734647106278846, -0.056994620204376956,
+         0.06502410861751277, -0.059209887659189255, 0.025623506365037216),
+}  # fmt: skip
 LN2_HI = {32: 0.693145751953125, 64: 0.6931471805601177}  # short: times k it is exact
 LN2_LO = {32: 1.428606765330187e-06, 64: -1.7239444525614835e-13}
 LOG2E = {
@@ -67,6 +70,13 @@ def split(x: Any) -> tuple[Any, Any]:
     return shr(i, MANTISSA[w]), m - 1.0
 
 
+def split_normal(x: Any) -> tuple[Any, Any]:
+    """(k as float, f) with x = 2**k (1 + f), for normal x > 0."""
+    w = width(x)
+    e, f = split(x)
+    return from_bits(e + MAGIC_BITS[w]) - (MAGIC[w] + BIAS[w]), f
+
+
 def split_any(x: Any) -> tuple[Any, Any]:
     """(k as float, f) with x = 2**k (1 + f), for x > 0, subnormal x included."""
     w = width(x)
@@ -79,12 +89,7 @@ def split_any(x: Any) -> tuple[Any, Any]:
 
 def tail(f: Any) -> Any:
     """log(1 + f) - f for 1 + f between sqrt(1/2) and sqrt(2)."""
-    if width(f) == 32:
-        return f * f * fma(poly(f, CUBIC), f, -0.5)
-    half = 0.5 * f * f
-    s = f / (f + 2.0)
-    z = s * s
-    return fma(s, fma(z, poly(z, ATANH), half), -half)
+    return f * f * fma(poly(f, CUBIC[width(f)]), f, -0.5)
 
 
 def special(x: Any, y: Any) -> Any:
@@ -110,22 +115,20 @@ def log_pair(x: Any) -> tuple[Any, Any]:
 
 
 def log2(x: Any) -> Any:
-    """Logarithm to base 2, exact for powers of 2.  At most 1.2 ulp."""
+    """Logarithm to base 2, exact for powers of 2.  At most 1.4 ulp."""
     return _based(x, LOG2E[width(x)], (1.0, 0.0))
 
 
 def log10(x: Any) -> Any:
-    """Logarithm to base 10.  At most 1.2 ulp."""
+    """Logarithm to base 10.  At most 1.4 ulp."""
     return _based(x, LOG10E[width(x)], LOG10_2[width(x)])
 
 
 def _based(x: Any, unit: tuple[float, float], two: tuple[float, float]) -> Any:
     """log(x) * unit, where two is log(2) * unit; both in two parts."""
     k, f = split_any(x)
-    head, error = two_prod(f, const(x, unit[0]))
-    error = error + fma(tail(f), unit[0], f * unit[1])
-    total, rest = fast_two_sum(k * two[0], head)
-    return special(x, total + (rest + fma(k, two[1], error)))
+    inner = fma(f, unit[0], fma(tail(f), unit[0], f * unit[1]))
+    return special(x, fma(k, two[0], fma(k, two[1], inner) if two[1] else inner))
 
 
 def log1p(x: Any) -> Any:
@@ -152,8 +155,8 @@ def asinh(x: Any) -> Any:
     a = absolute(x)
     big = a > pick(x, 2.0**28, 2.0**60)  # here asinh(a) = log(a) + ln2, and a**2 may overflow
     square = a * a
-    q, low = fast_two_sum(a, square / (1.0 + sqrt(1.0 + square)))
-    y = log1p_sum(select(big, a, q), select(big, 0.0, low), select(big, const(x, 1.0), 0.0))
+    q = select(big, a, a + square / (1.0 + sqrt(1.0 + square)))
+    y = log1p_sum(q, 0.0, select(big, const(x, 1.0), 0.0))
     return copysign(select(a < INF, y, x), x)
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.codegen.vecmath import arc, basic, erfinv, exp, gamma, lang, log, pow, special, trig
+from jitgrad.codegen.vecmath import (
+    arc,
+    basic,
+    erfinv,
+    exp,
+    fast,
+    gamma,
+    lang,
+    log,
+    pow,
+    special,
+    trig,
+)
 
 FLOATS = ("f32", "f64")
 INTEGERS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
@@ -24,8 +36,11 @@ UNARY = (
     *(special.erf, special.erfc, erfinv.erfinv, special.rsqrt, gamma.lgamma, gamma.digamma),
     *(lang.floor, lang.ceil, lang.trunc, lang.rint, lang.sqrt),
 )
+# under JITGRAD_MATH=fast, fast_tanh_f32 ... are called in the place of tanh_f32 ...
+FAST = (fast.tanh, fast.tan, fast.acosh, fast.atanh, fast.erfc)
 FLOAT_FUNCTIONS: Families = {
     **{f.__name__: (f, 1) for f in UNARY},
+    **{f"fast_{f.__name__}": (f, 1) for f in FAST},
     "pow": (pow.pow, 2),
     "atan2": (arc.atan2, 2),
     "copysign": (lang.copysign, 2),
@@ -34,6 +49,10 @@ FLOAT_FUNCTIONS: Families = {
     "mod": (basic.float_mod, 2),
     "floordiv": (basic.float_floordiv, 2),
 }
+# not inlined at each use, but called: what is long, and what has rare cases to jump over
+CALLED = frozenset(
+    {"sin", "cos", "tan", "pow", "erfc", "erfinv", "lgamma", "digamma", "fast_tan", "fast_erfc"}
+)
 INTEGER_FUNCTIONS: Families = {
     "fmod": (basic.int_fmod, 2),
     "mod": (basic.int_mod, 2),

@@ -1,16 +1,20 @@
-"""sin, cos, tan over the whole range, and the inverse functions.
+"""sin, cos, tan over the whole range.
 
-x = (n + r) pi/2 with |r| <= 1/2 and only n mod 4 kept.  x is an integer m times 2**e, so the digits
-of 2/pi that m 2**e turns into multiples of 4 are skipped: from a table of words the digits that
-matter are picked by the exponent (by selects: there is no branch and no memory access), shifted
-into place, and multiplied by m in integer arithmetic, which drops multiples of 4 by itself.  (Payne
-and Hanek's method, 1983.)  No float comes closer to a multiple of pi/2 than 2**-29 (float64:
-2**-61), and r is known to 2**-60 (2**-124), so it has its full relative accuracy for every x.
-Coefficients: ``derive.rounded`` on |r pi/2| <= pi/4 (minimax in relative error).
+x = n pi/2 + r with |r| <= pi/4 and only n mod 4 kept.  Up to LIMIT, n times three floats that add
+up to pi/2 are subtracted (Cody and Waite, 1980): the first difference is exact, the rounding of the
+second is kept.  A vector that holds a larger number takes Payne and Hanek's method (1983).  There x
+is an integer m times 2**e, so the digits of 2/pi that m 2**e turns into multiples of 4 are skipped:
+from a table of words the digits that matter are picked by the exponent (by selects: there is no
+memory access), shifted into place, and multiplied by m in integer arithmetic, which drops multiples
+of 4 by itself.  No float comes closer to a multiple of pi/2 than 2**-29 (float64: 2**-61), and r is
+known to 2**-60 (2**-124), so it has its full relative accuracy for every x.
+Coefficients: ``derive.rounded`` a little beyond |r| = pi/4, for n is rounded from a rounded
+quotient (minimax in relative error).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jitgrad.codegen.vecmath.lang import (
@@ -22,11 +26,15 @@ from jitgrad.codegen.vecmath.lang import (
     from_bits,
     funnel,
     mul_wide,
+    nearest,
+    patched,
     poly,
+    remainder,
     rounded_float,
     select,
     signed,
     two_prod,
+    two_sum,
     unsigned,
     width,
 )
@@ -47,30 +55,44 @@ STAGES = {32: (4, 2, 1), 64: (16, 8, 4, 2, 1)}  # steps whose sums reach every f
 MANTISSA = {32: 23, 64: 52}
 FIRST = {32: 120, 64: 1013}  # the biased exponent whose digits begin with bit 0 of WORDS
 HALF_PI = {
-    32: (1.5707963705062866, -4.371138828673793e-08),
-    64: (1.5707963267948966, 6.123233995736766e-17),
+    32: (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15),
+    64: (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
 }
+TWO_OVER_PI_FLOAT = 0.6366197723675814
+LIMIT = {32: 2.0**15, 64: 2.0**30}
 QUARTER_PI = 0.7853981633974483
-# (sin(r) - r) / r**3 in r**2: error 2**-27.9, 2**-57.9
+# (sin(r) - r) / r**3 in r**2: error 2**-27.8, 2**-57.7
 SIN = {
-    32: (-0.16666655242443085, 0.008332188241183758, -0.00019518072076607496),
-    64: (-0.1666666666666663, 0.008333333333321888, -0.00019841269829418912,
-         2.7557313565055473e-06, -2.5050739216082274e-08, 1.5895744584161562e-10),
+    32: (-0.16666653752326965, 0.00833210814744234, -0.00019508236437104642),
+    64: (-0.16666666666666627, 0.008333333333321072, -0.0001984126982870197,
+         2.7557313300014455e-06, -2.5050695706255247e-08, 1.5893126607337654e-10),
 }  # fmt: skip
-# (cos(r) - 1 + r**2/2) / r**4 in r**2: error 2**-33, 2**-63.9
+# (cos(r) - 1 + r**2/2) / r**4 in r**2: error 2**-32.7, 2**-63.7
 COS = {
-    32: (0.04166664555668831, -0.0013887309469282627, 2.4432338250335306e-05),
-    64: (0.041666666666666595, -0.0013888888888873318, 2.4801587288975266e-05,
-         -2.7557314206447894e-07, 2.0875703628289734e-09, -1.1358642982623601e-11),
+    32: (0.04166664555668831, -0.0013887298991903663, 2.4430286430288106e-05),
+    64: (0.04166666666666658, -0.0013888888888871048, 2.4801587287610235e-05,
+         -2.755731382239992e-07, 2.08756524105536e-09, -1.1356028235953707e-11),
 }  # fmt: skip
 INF = float("inf")
 NAN = float("nan")
 
 
-def reduce(x: Any) -> tuple[Any, Any, Any]:
+def reduce(x: Any) -> Sequence[Any]:
     """(n, hi, lo) with |x| = n pi/2 + hi + lo modulo 2 pi, |hi| <= pi/4; n unsigned, x finite."""
-    w = width(x)
     a = absolute(x)
+    return patched(a <= LIMIT[width(x)], _short(a), lambda: _long(a))
+
+
+def _short(a: Any) -> Sequence[Any]:
+    first, second, third = HALF_PI[width(a)]
+    n, i = nearest(a * TWO_OVER_PI_FLOAT)
+    product, error = two_prod(n, const(a, second))
+    hi, lo = two_sum(remainder(a, n, const(a, first)), -product)
+    return unsigned(i), hi, fma(n, -third, lo - error)
+
+
+def _long(a: Any) -> Sequence[Any]:
+    w = width(a)
     i = unsigned(bits(a))
     m = i & ((1 << MANTISSA[w]) - 1) | (1 << MANTISSA[w])
     v0, v1, v2 = _digits((i >> MANTISSA[w]) - FIRST[w], w)
@@ -83,7 +105,7 @@ def reduce(x: Any) -> tuple[Any, Any, Any]:
     fraction = signed(high - (n << (w - 2)))
     hi, lo = _to_floats(fraction, low2)
     # times pi/2
-    product, error = two_prod(hi, const(x, HALF_PI[w][0]))
+    product, error = two_prod(hi, const(a, HALF_PI[w][0]))
     error = error + fma(hi, HALF_PI[w][1], lo * HALF_PI[w][0])
     hi, lo = fast_two_sum(product, error)
     small = a < QUARTER_PI
@@ -142,6 +164,11 @@ def _signed_result(x: Any, y: Any, turn: Any) -> Any:
     return select(absolute(x) < INF, y, NAN)
 
 
+def signed_by(x: Any, y: Any) -> Any:
+    """y for x > 0, -y for x < 0; nan if x is not finite."""
+    return _signed_result(x, y, unsigned(bits(x)) >> (width(x) - 1) << 1)
+
+
 def sin_part(hi: Any, lo: Any) -> Any:
     """sin(hi + lo) for |hi| <= pi/4."""
     z = hi * hi
@@ -174,4 +201,4 @@ def tan(x: Any) -> Any:
     p, error = two_prod(q, bottom)
     q = fma(((top - p) - error) + (top_low - q * bottom_low), over, q)
     q = select(z == 0.0, hi, q)  # 0 * inf
-    return _signed_result(x, q, unsigned(bits(x)) >> (width(x) - 1) << 1)
+    return signed_by(x, q)

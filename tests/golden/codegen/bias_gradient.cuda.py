@@ -12,5 +12,5 @@ def kernel(a0, a1, r0, r1, dims, extent):
             v2 = a0[i0 * x1_s0 + i1]
             v3 = select(v1, v2, f32(0.0))
             s4 = r1[i1]
-            r1[i1] = s4 + v3
+            r1[i1] = add_reassoc_f32(s4, v3)
             r0[i0 * y0_s0 + i1] = v3

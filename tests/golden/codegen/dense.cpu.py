@@ -1,14 +1,14 @@
 # kernel_0: matmul
 # f32[32,20], f32[20,24], -> f32[32,24]; 15360 elements, 7552 bytes
 def kernel(ptrs, dims, lo, hi):
-    # row-major C = A B (+ C) is column-major C' = B' A' (+ C')
-    routine = ptrs[3]
-    m, n, k = dims[0], dims[1], dims[2]
-    for i in range(lo, hi):
-        a = ptrs[0] + i * dims[7]
-        b = ptrs[1] + i * dims[8]
-        c = ptrs[2] + i * dims[9]
-        gemm_f32(routine, dims[4], dims[3], n, m, k, b, dims[6], a, dims[5], dims[10], c, n)
+    # row-major C = A B (+ C) is column-major C' = B' A' (+ C'); the range is rows or columns of C
+    m = dims[0] if dims[0] > 0 else hi - lo
+    n = dims[1] if dims[1] > 0 else hi - lo
+    a = ptrs[0] + lo * dims[7]
+    b = ptrs[1] + lo * dims[8]
+    c = ptrs[2] + lo * dims[9]
+    routine, k, ldc = ptrs[3], dims[2], dims[11]
+    gemm_f32(routine, dims[4], dims[3], n, m, k, b, dims[6], a, dims[5], dims[10], c, ldc)
 
 
 # kernel_1: add relu sub mul reduce_sum less_equal add select
@@ -34,7 +34,7 @@ def kernel(ptrs, dims, lo, hi):
                 v4 = select((v3 <= f32(0.0)), f32(0.0), v3)
                 v5 = a0[i1 * x2_s1 + i2]
                 v6 = v4 - v5
-                v7 = v6 * v6
+                v7 = mul_reassoc_f32(v6, v6)
                 v8 = v4 <= f32(0.0)
                 v9 = v6 + v6
                 v10 = select(v8, f32(0.0), v9)
@@ -46,14 +46,14 @@ def kernel(ptrs, dims, lo, hi):
 # kernel_2: matmul
 # f32[20,32], f32[32,24], -> f32[20,24]; 15360 elements, 7552 bytes
 def kernel(ptrs, dims, lo, hi):
-    # row-major C = A B (+ C) is column-major C' = B' A' (+ C')
-    routine = ptrs[3]
-    m, n, k = dims[0], dims[1], dims[2]
-    for i in range(lo, hi):
-        a = ptrs[0] + i * dims[7]
-        b = ptrs[1] + i * dims[8]
-        c = ptrs[2] + i * dims[9]
-        gemm_f32(routine, dims[4], dims[3], n, m, k, b, dims[6], a, dims[5], dims[10], c, n)
+    # row-major C = A B (+ C) is column-major C' = B' A' (+ C'); the range is rows or columns of C
+    m = dims[0] if dims[0] > 0 else hi - lo
+    n = dims[1] if dims[1] > 0 else hi - lo
+    a = ptrs[0] + lo * dims[7]
+    b = ptrs[1] + lo * dims[8]
+    c = ptrs[2] + lo * dims[9]
+    routine, k, ldc = ptrs[3], dims[2], dims[11]
+    gemm_f32(routine, dims[4], dims[3], n, m, k, b, dims[6], a, dims[5], dims[10], c, ldc)
 
 
 # kernel_3: reduce_sum
@@ -69,4 +69,4 @@ def kernel(ptrs, dims, lo, hi):
         for i1 in range(lo, hi):
             v0 = a0[i0 * x0_s0 + i1]
             s1 = r0[i1]
-            r0[i1] = s1 + v0
+            r0[i1] = add_reassoc_f32(s1, v0)

@@ -14,7 +14,7 @@ def kernel(a0, a1, a2, r0, r1, dims, extent):
                 v4 = select((v3 <= f32(0.0)), f32(0.0), v3)
                 v5 = a0[i1 * x2_s1 + i2]
                 v6 = v4 - v5
-                v7 = v6 * v6
+                v7 = mul_reassoc_f32(v6, v6)
                 v8 = v4 <= f32(0.0)
                 v9 = v6 + v6
                 v10 = select(v8, f32(0.0), v9)
@@ -32,4 +32,4 @@ def kernel(a0, r0, dims, extent):
         for i1 in range(cuda.grid(1), extent, cuda.gridsize(1)):
             v0 = a0[i0 * x0_s0 + i1]
             s1 = r0[i1]
-            r0[i1] = s1 + v0
+            r0[i1] = add_reassoc_f32(s1, v0)

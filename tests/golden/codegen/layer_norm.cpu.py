@@ -18,7 +18,7 @@ def kernel(ptrs, dims, lo, hi):
         for i1 in range(n1):
             v4 = a2[i0 * x0_s0 + i1]
             v5 = v4 - v2
-            v6 = v5 * v5
+            v6 = mul_reassoc_f32(v5, v5)
             s3 = add_reassoc_f32(s3, v6)
         v7 = s3 / f32(5.0)
         v8 = v7 + f32(1e-05)

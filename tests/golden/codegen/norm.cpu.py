@@ -11,7 +11,7 @@ def kernel(ptrs, dims, lo, hi):
         s0 = f32(0.0)
         for i0 in range(start, stop):
             v1 = a0[i0]
-            v2 = v1 * v1
+            v2 = mul_reassoc_f32(v1, v1)
             s0 = add_reassoc_f32(s0, v2)
         r0[c] = s0
 

@@ -17,9 +17,8 @@ def kernel(ptrs, dims, lo, hi):
             v4 = v3 - s0
             v5 = exp_f32(v4)
             s2 = add_reassoc_f32(s2, v5)
+            r0[i0 * y0_s0 + i1] = v5
         for i1 in range(n1):
-            v6 = a0[i0 * x0_s0 + i1]
-            v7 = v6 - s0
-            v8 = exp_f32(v7)
-            v9 = v8 / s2
-            r0[i0 * y0_s0 + i1] = v9
+            v6 = r0[i0 * y0_s0 + i1]
+            v7 = v6 / s2
+            r0[i0 * y0_s0 + i1] = v7

@@ -1,0 +1,45 @@
+"""From an optimized graph to one whose nodes are kernels: the second half of the passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jitgrad.ir.node import Graph
+from jitgrad.passes.fuse import fuse
+from jitgrad.passes.gather import Fits, gather
+from jitgrad.passes.joins import joins
+from jitgrad.passes.lanes import lanes_last
+from jitgrad.passes.nested import nested
+from jitgrad.passes.orient import orient
+from jitgrad.passes.pipeline import dump, optimize
+from jitgrad.passes.squeeze import squeeze
+from jitgrad.passes.strips import strips
+from jitgrad.passes.vectors import vectors
+from jitgrad.passes.widen import widen
+
+PASSES: tuple[Callable[..., Graph], ...] = (
+    widen,  # what is accumulated in which dtype
+    orient,  # products the way they are read
+    vectors,  # products that are reductions
+    joins,  # sums of parts that are joins
+    squeeze,  # no axes of extent 1
+    optimize,  # what these have left
+    lanes_last,  # long axes inside of short ones
+    optimize,
+    nested,  # sums of everything as sums of rows
+    gather,  # loops and branches, and what is scalar around them
+    fuse,  # what shares its loops
+    strips,  # what shares one of them
+)
+
+
+def into_kernels(graph: Graph, fits: Fits = lambda node: False) -> Graph:
+    """Choose layouts, and group ops into regions: one kernel each, or one strip of kernels. `fits`:
+    whether a node can be part of a kernel with loops and branches.
+    """
+    for rewrite in PASSES:
+        before = graph
+        graph = rewrite(graph, fits) if rewrite is gather else rewrite(graph)
+        if graph is not before and rewrite is not optimize:
+            dump(rewrite.__name__, graph)
+    return graph

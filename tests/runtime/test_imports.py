@@ -1,0 +1,61 @@
+"""What is imported when: importing the package and calling what is compiled should cost little."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORT = """
+print(*sorted(set(sys.modules) - before))
+"""
+BEFORE = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+import numpy
+before = set(sys.modules)
+"""
+CALLS = """
+import jitgrad as ms
+f = ms.value_and_grad(lambda x: ms.ops.tanh(ms.ops.matmul(x, x)).sum())
+ms.jit(f)(ms.Tensor([[1.0, 2.0], [3.0, 4.0]]))
+"""
+
+
+def imported(program: str, cache: Path) -> set[str]:
+    """The modules that a program imports beside NumPy."""
+    given = {k: v for k, v in os.environ.items() if not k.startswith("JITGRAD_")}
+    given["JITGRAD_CACHE_DIR"] = str(cache)
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE + program + REPORT],
+        env=given,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package(tmp_path: Path) -> None:
+    found = imported("import jitgrad", tmp_path)
+    heavy = {
+        "numba", "llvmlite", "scipy", "numpy.random", "importlib.metadata", "tempfile", "hashlib",
+        "subprocess", "jitgrad.nn", "jitgrad.tools",
+    }  # fmt: skip
+    assert not heavy & found
+
+
+def test_calling_what_is_in_the_cache(tmp_path: Path) -> None:
+    assert "numba.core.compiler" in imported(CALLS, tmp_path)
+    found = imported(CALLS, tmp_path)
+    assert not {"numba", "scipy.linalg", "scipy.special"} & found
+    assert "llvmlite" in found
+
+
+def test_compiling_leaves_most_of_numba_alone(tmp_path: Path) -> None:
+    """Its CPU target, which knows arrays, strings and random numbers, is never filled."""
+    found = imported(CALLS, tmp_path)
+    assert "numba.core.compiler" in found
+    assert not {"numba.np.linalg", "numba.cpython.randomimpl"} & found
