@@ -16,7 +16,7 @@ def evidence(drift, readings, kicks, places):
     particles = kicks[0] * 0.0
     weights = particles + 1.0 / PARTICLES
     total = readings[0] * 0.0
-    resampled = 0
+    resampled, slots = 0, ops.arange(PARTICLES)
     for t in range(len(readings)):
         particles = particles + drift + 0.5 * kicks[t]
         weights = weights * ops.exp(-2.0 * (readings[t] - particles) ** 2)
@@ -25,7 +25,7 @@ def evidence(drift, readings, kicks, places):
         weights = weights / mean
         if 1.0 / (weights * weights).sum() < PARTICLES / 2:
             edges = ops.cumsum(ops.stop_gradient(weights), 0)
-            at = (ops.arange(PARTICLES) + places[t]) / PARTICLES
+            at = (slots + places[t]) / PARTICLES
             chosen = ops.minimum(ops.searchsorted(edges, at), PARTICLES - 1)
             kept = weights[chosen]
             particles = particles[chosen]
