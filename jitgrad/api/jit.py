@@ -78,7 +78,8 @@ class Compiled:
         functools.update_wrapper(self, like or function, updated=())
         self.__wrapped__ = function
         self._function, self._make, self._functional = function, make, functional
-        self._shown = shown = like or function
+        shown = like or function
+        self._shown: Any = shown
         owner = getattr(shown, "__self__", None)
         if getattr(shown, "__name__", "") == "_run" and is_cell(owner):
             self._shown = owner  # it is what a Cell compiles of itself

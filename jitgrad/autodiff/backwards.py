@@ -26,7 +26,7 @@ class Reverse:
         self.g_carry = g[: self.carried]
         self.g_records = g[self.carried : self.carried + records]
         self.seeds: dict[int, Node] = {}  # by output of the body
-        self.found: list[Node | None] = []
+        self.found: list[Any] = []
         self.find()
 
     def wrt(self) -> list[Node]:

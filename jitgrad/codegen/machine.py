@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen.vecmath.table import NUMPY_NAMES
+from jitgrad.codegen import tapes
 
 
 @functools.cache
@@ -17,7 +17,7 @@ def namespace_numba() -> dict[str, Any]:
     """All of them, as Numba intrinsics."""
     return {
         **_halves(),
-        **_tapes(),
+        **tapes.namespace_numba(),
         "gemm_f32": _gemm("f32"),
         "gemm_f64": _gemm("f64"),
     }
@@ -70,104 +70,6 @@ def _halves() -> dict[str, Any]:
 
     found = (f16_ptr, unpack_f16, pack_f16, round_f16)
     return {f.__name__: f for f in found}
-
-
-def _tapes() -> dict[str, Any]:
-    """Memory that grows. A tape is four words: address, bytes, rows, and one that is not used."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    word, table = ir.IntType(64), types.CPointer(types.int64)
-
-    def data(dtype: str, pointee: Any) -> Any:
-        result = types.CPointer(pointee)
-
-        def typer(typing, tape):
-            def emit(context, builder, signature, args):
-                # Not an integer made a pointer: those are taken for arrays that share no memory,
-                # but one tape may be opened twice.
-                pointer = context.get_value_type(result)
-                where = builder.bitcast(args[0], pointer.as_pointer())
-                return builder.load(where, typ=pointer)
-
-            return result(tape), emit
-
-        typer.__name__ = typer.__qualname__ = f"{dtype}_tape"
-        return intrinsic(typer)
-
-    @intrinsic
-    def address_of(typing, pointer):
-        """The address of an array."""
-
-        def emit(context, builder, signature, args):
-            return builder.ptrtoint(args[0], word)
-
-        return types.int64(pointer), emit
-
-    @intrinsic
-    def table_at(typing, address):
-        """A table of int64 at an address."""
-
-        def emit(context, builder, signature, args):
-            return builder.inttoptr(args[0], word.as_pointer())
-
-        return table(types.int64), emit
-
-    @intrinsic
-    def call_kernel(typing, address, ptrs, dims, first, hi):
-        """Call void(ptrs, dims + first, 0, hi) at an address."""
-
-        def emit(context, builder, signature, args):
-            ptr = ir.PointerType()
-            kind = ir.FunctionType(ir.VoidType(), [ptr, ptr, word, word])
-            callee = builder.inttoptr(args[0], kind.as_pointer())
-            integers = builder.gep(args[2], [args[3]], source_etype=word)
-            builder.call(callee, [args[1], integers, word(0), args[4]])
-            return context.get_dummy_value()
-
-        words = (types.int64, table, table, types.int64, types.int64)
-        return types.void(*words), emit
-
-    @intrinsic
-    def free_tape(typing, tape):
-        """Give back what a tape has."""
-
-        def emit(context, builder, signature, args):
-            ptr = ir.PointerType()
-            kind = ir.FunctionType(ir.VoidType(), [ptr])
-            free = builder.module.globals.get("free")
-            free = free or ir.Function(builder.module, kind, "free")
-            builder.call(free, [builder.inttoptr(builder.load(args[0], typ=word), ptr)])
-            builder.store(word(0), args[0])
-            return context.get_dummy_value()
-
-        return types.void(tape), emit
-
-    @intrinsic
-    def grow_tape(typing, tape, nbytes):
-        """Make room; 0 if there is no memory left."""
-
-        def emit(context, builder, signature, args):
-            ptr = ir.PointerType()
-            kind = ir.FunctionType(ptr, [ptr, word])
-            realloc = builder.module.globals.get("realloc")
-            realloc = realloc or ir.Function(builder.module, kind, "realloc")
-            old = builder.inttoptr(builder.load(args[0], typ=word), ptr)
-            new = builder.ptrtoint(builder.call(realloc, [old, args[1]]), word)
-            found = builder.icmp_unsigned("!=", new, word(0))
-            with builder.if_then(found):
-                builder.store(new, args[0])
-                size = builder.gep(args[0], [word(1)], source_etype=word)
-                builder.store(args[1], size)
-            return builder.zext(found, word)
-
-        return types.int64(tape, types.int64), emit
-
-    pointees = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
-    made = {f"{d}_tape": data(d, getattr(types, name)) for d, name in pointees.items()}
-    found = (address_of, table_at, call_kernel, free_tape, grow_tape)
-    return {**made, **{f.__name__: f for f in found}}
 
 
 def _gemm(dtype: str) -> Any:
@@ -225,43 +127,11 @@ def namespace_python() -> dict[str, Any]:
 
     return {
         "f16_ptr": lambda ptrs, k: ptrs[k],
-        **_plain_tapes(),
+        **tapes.namespace_python(),
         "unpack_f16": unpack_f16,
         "pack_f16": pack_f16,
         "round_f16": lambda x: _half(x).astype(np.float32),
     }
-
-
-def _plain_tapes() -> dict[str, Any]:
-    import ctypes
-
-    libc = ctypes.CDLL(None)
-    libc.free.argtypes, libc.free.restype = [ctypes.c_void_p], None
-    libc.realloc.argtypes, libc.realloc.restype = (
-        [ctypes.c_void_p, ctypes.c_size_t],
-        ctypes.c_void_p,
-    )
-
-    def grow_tape(tape: Any, nbytes: int) -> int:
-        address = libc.realloc(int(tape[0]) or None, int(nbytes))
-        if address:
-            tape[0], tape[1] = address, nbytes
-        return int(bool(address))
-
-    def free_tape(tape: Any) -> None:
-        libc.free(int(tape[0]) or None)
-        tape[0] = 0
-
-    def data(name: str) -> Any:
-        def at(tape: Any) -> Any:
-            raw = (ctypes.c_uint8 * int(tape[1])).from_address(int(tape[0])) if tape[0] else b""
-            return np.frombuffer(raw, name)
-
-        return at
-
-    names = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
-    calls = {"grow_tape": grow_tape, "free_tape": free_tape}
-    return {**{f"{d}_tape": data(name) for d, name in names.items()}, **calls}
 
 
 def _half(x: Any) -> Any:

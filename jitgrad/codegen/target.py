@@ -20,7 +20,9 @@ NAME = "jitgrad"
 def _contexts() -> tuple[Any, Any]:
     """The typing and the target context of kernels, registered with Numba."""
     from numba.core import cpu, target_extension
+    from numba.core.decorators import jit
     from numba.core.descriptors import TargetDescriptor
+    from numba.core.registry import CPUDispatcher
     from numba.cpython import builtins, numbers, rangeobj, tupleobj
 
     del builtins, numbers, rangeobj, tupleobj  # importing them has filled Numba's registries
@@ -37,19 +39,19 @@ def _contexts() -> tuple[Any, Any]:
         typing_context = typing
         target_context = target
 
-    class Dispatcher(target_extension.CPUDispatcher):
+    class Dispatcher(CPUDispatcher):
         targetdescr = Descriptor(NAME)
 
     target_extension.dispatcher_registry[Kernels] = Dispatcher
-    target_extension.jit_registry[Kernels] = target_extension.jit
+    target_extension.jit_registry[Kernels] = jit
     return typing, target
 
 
 def _typing_context() -> Any:
-    from numba.core import typing
+    from numba.core.typing.context import Context
     from numba.core.typing.templates import builtin_registry
 
-    class Typing(typing.Context):
+    class Typing(Context):
         """Remembers what it found: kernels ask the same few questions over and over."""
 
         def __init__(self) -> None:

@@ -102,9 +102,14 @@ class Translator(ast.NodeVisitor):
         for name, value in zip(names, function.args, strict=True):
             self.builder.store(value, self.slot(name))
         self.run(node.body)
-        if not self.builder.block.is_terminated:
+        if not self.is_over():
             self.builder.ret(WORD(0))
         ir.IRBuilder(self.entry).branch(self.start)
+
+    def is_over(self) -> bool:
+        """Whether the current block already goes elsewhere."""
+        block: Any = self.builder.block
+        return block.is_terminated
 
     def slot(self, name: str) -> Any:
         if name not in self.slots:
@@ -114,7 +119,7 @@ class Translator(ast.NodeVisitor):
 
     def run(self, body: Sequence[ast.stmt]) -> None:
         for statement in body:
-            if self.builder.block.is_terminated:
+            if self.is_over():
                 return
             self.visit(statement)
 
@@ -197,13 +202,13 @@ class Translator(ast.NodeVisitor):
         self.ends.append(end)
         self.run(body)
         self.ends.pop()
-        if not self.builder.block.is_terminated:
+        if not self.is_over():
             step()
         self.go(head)
         self.builder.position_at_end(end)
 
     def go(self, block: Any) -> None:
-        if not self.builder.block.is_terminated:
+        if not self.is_over():
             self.builder.branch(block)
 
     # --- expressions ----------------------------------------------------------------------------

@@ -12,19 +12,16 @@ def nested(graph: Graph) -> Graph:
         if node.op.kind == "reduce" and node.attrs["axes"]:
             found.setdefault(node.inputs[0].shape, []).append(node.attrs["axes"])
 
-    def order(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, int]:
-        return len(shape) - 1 not in axes, len(axes)
-
-    rows = {
-        shape: min(all_axes, key=lambda a: order(shape, a)) for shape, all_axes in found.items()
-    }
+    def inner_axes(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...] | None:
+        fitting = [inner for inner in found.get(shape, ()) if set(inner) < set(axes)]
+        return min(fitting, key=lambda a: (len(shape) - 1 not in a, len(a)), default=None)
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op.kind != "reduce":
             return with_inputs(node, inputs)
         (x,), axes = inputs, node.attrs["axes"]
-        inner = rows.get(x.shape, axes)
-        if inner == axes or not set(inner) < set(axes):
+        inner = inner_axes(x.shape, axes)
+        if inner is None:
             return with_inputs(node, inputs)
         kept = [a for a in range(x.ndim) if a not in inner]
         outer = tuple(kept.index(a) for a in axes if a not in inner)

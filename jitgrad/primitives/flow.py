@@ -56,7 +56,7 @@ def cond_numpy(pred: Any, *operands: Any, then: Graph, orelse: Graph) -> tuple:
 class Parts(Generic[T]):
     """The operands of a loop, sorted: `count` is None unless it is an operand."""
 
-    count: T | None
+    count: Any
     carry: tuple[T, ...]
     slices: tuple[T, ...]
     rest: tuple[T, ...]

@@ -117,9 +117,11 @@ VECTORS = {
     "layer norm": (
         programs.layer_norm, "f32[30,50] f32[50] f32[50]",
         [f"fadd reassoc(?: \\w+)* {FLOATS}", f"store {FLOATS}"]),
-    "column sum": (lambda x: reduce_sum(x, axes=(0,)), "f32[30,50]", [f"fadd {FLOATS}"]),
+    "column sum": (
+        lambda x: reduce_sum(x, axes=(0,)), "f32[30,50]", [f"fadd(?: \\w+)* {FLOATS}"]),
     "bias gradient": (
-        bias_gradient, "f32[30,50] f32[30,50]", [f"fadd {FLOATS}", f"select .*{FLOATS}"]),
+        bias_gradient, "f32[30,50] f32[30,50]",
+        [f"fadd(?: \\w+)* {FLOATS}", f"select .*{FLOATS}"]),
     "blocked sum": (
         lambda x: reduce_sum(x * x, axes=(0, 1)), "f32[300,5000]",
         [f"fadd reassoc(?: \\w+)* {FLOATS}"]),

@@ -202,7 +202,7 @@ class Body:
         given = {i: v for i, v in zip(targets(node), homes, strict=True) if i is not None}
         for name, head in (("then", f"if {pred}:"), ("orelse", "else:")):
             graph = node.attrs[name]
-            values = {
+            values: dict[Node, Any] = {
                 x: given.get(i, self.values[i])
                 for x, i in zip(graph.inputs, node.inputs[1:], strict=True)
             }

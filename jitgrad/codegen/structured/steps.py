@@ -60,7 +60,7 @@ def write_step(
         return made
 
     reads = [w.in_memory(values[views_of(i)]) for i in node.inputs]
-    results = [homes.get(i) or w.new_memory(t) for i, t in enumerate(types)]
+    results = [homes.get(i) or w.new_memory(t) for i, t in enumerate(types)]  # type: ignore[arg-type]
     read = tuple(buffer(m) for m in reads)
     written = tuple(read[alias[i]] if i in alias else buffer(m) for i, m in enumerate(results))
     working = tuple(buffer(w.new_bytes(n)) for n in scratch(node))
