@@ -7,6 +7,7 @@ threads share. Reductions over the axis are added up tile by tile.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ from jitgrad.passes.tiles import (
 )
 
 SHORTEST = 32  # indices of an axis that is cut
+DEEP = 512  # rounds of the loops around one that is cut, from which another is better
 WORTH = 1 << 17  # bytes that would else go through memory
 
 
@@ -49,11 +51,17 @@ class Group:
     """Steps of one strip."""
 
     steps: list[Node] = field(default_factory=list)
-    saved: int = 0  # bytes of what they hand to each other
+    saved: int = 0  # bytes that come from the cache instead of from memory
 
 
 def _is_step(node: Node) -> bool:
     return node.op.kind in ("region", "call")
+
+
+def is_deep(step: Node, tiling: Tiling) -> bool:
+    """Whether a loop has much around it: then tiles are many short pieces of memory."""
+    domain = step.attrs.get("domain", ())
+    return math.prod(domain[: tiling.loop]) > DEEP
 
 
 def _producer(value: Node) -> Node:
@@ -149,7 +157,7 @@ class Cutter:
         scores: Counter[Loop] = Counter()
         for step in self.steps:
             for tiling in self.options[step]:
-                weight = 1 if SUMMED in tiling.results else 2
+                weight = 1 if SUMMED in tiling.results or is_deep(step, tiling) else 2
                 name = self.classes.find((step, tiling.loop))
                 for value, _ in self.axes(step, tiling):
                     scores[name] += weight * value.type.nbytes
@@ -231,12 +239,21 @@ class Cutter:
         for group in found.values():
             members = set(group.steps)
             for step in group.steps:
-                for value in self.results[step].values():
-                    if any(
-                        r in members and self.linked(value, r) for r in self.readers.get(value, ())
-                    ):
-                        group.saved += value.type.nbytes
+                uses = [(v, r) for v, r in self.all_readers(step) if r is not None]
+                inside = {v for v, r in uses if r in members and self.linked(v, r)}
+                group.saved += sum(v.type.nbytes for v in inside)
+            group.saved += self.shared(group)
         return [g for g in found.values() if len(g.steps) > 1 and g.saved >= WORTH]
+
+    def shared(self, group: Group) -> int:
+        """Bytes of slices that several steps of a group read, and only the first has to fetch."""
+        readers = Counter(
+            value
+            for step in group.steps
+            for value, axis in set(zip(step.inputs, self.chosen[step][1].operands, strict=True))
+            if axis >= 0 and _producer(value) not in group.steps
+        )
+        return sum((count - 1) * value.type.nbytes for value, count in readers.items())
 
     def late(self, groups: list[Group]) -> set[Node]:
         """Steps that go on computing with sums that are complete after the last tile only."""
