@@ -486,3 +486,28 @@ VECTOR = [rows, writes_elements, writes_in_a_branch, prefix_sums, writes_in_whil
 @pytest.mark.parametrize("program", VECTOR, ids=lambda f: f.__name__)
 def test_vector_programs(program, same) -> None:
     same(program, *VECTORS)
+
+
+def smooth_loop(x):
+    y = x
+    while y < 50.0:
+        y = y * y * 0.3 + x + 1.0
+    return y
+
+
+def smooth_branches(x):
+    y = x * x * x
+    for i in range(20):
+        if y > 1.0:
+            y = ops.sin(y) * 0.3
+            continue
+        y = y * 0.5 + 0.1 * i * x
+    return y
+
+
+@pytest.mark.parametrize("program", [smooth_loop, smooth_branches, prefix_sums])
+def test_second_order(program, same) -> None:
+    if program is prefix_sums:
+        same(ms.grad(lambda x: (prefix_sums(x) ** 3).sum()), VECTORS[0])
+    else:
+        same(ms.grad(program), *POINTS[:2])
