@@ -39,8 +39,15 @@ class Number(Tensor):
         """The Tensor that ops make of such a Python number: int64 or float32."""
         return as_dtype(self, float32 if self.dtype is float64 else int64)
 
+    # A key or a text made of it would be another one than that of the number it stands for.
     def __hash__(self) -> int:
-        return id(self)
+        return hash(self._array("hashed").item())
+
+    def __str__(self) -> str:
+        return str(self._array("turned into text").item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self._array("turned into text").item(), spec)
 
 
 def as_dtype(value: Any, dtype: DType) -> Tensor:

@@ -93,6 +93,21 @@ def _late(name: str) -> Callable:
     return call
 
 
+def _isinstance(value: Any, kinds: Any) -> bool:
+    return isinstance(_like(value) if isinstance(value, Number) else value, kinds)
+
+
+def _type(*args: Any, **kwargs: Any) -> Any:
+    if len(args) == 1 and isinstance(args[0], Number):
+        return type(_like(args[0]))
+    return type(*args, **kwargs)
+
+
+def _like(number: Number) -> int | float:
+    """A Python number of the type that a traced one stands for."""
+    return 0 if number.dtype is int64 else 0.0
+
+
 MATH = {
     "fabs": "abs", "gamma": None, "lgamma": "lgamma", "pow": "pow", "atan2": "atan2",
     "hypot": "hypot", "fmod": "fmod", "degrees": "rad2deg", "radians": "deg2rad",
@@ -117,6 +132,8 @@ TABLE: dict[Any, Callable] = {
     int: _of_traced(int, _int),
     float: _of_traced(float, _float),
     bool: _of_traced(bool, _bool),
+    isinstance: _isinstance,
+    type: _type,
     range: _of_traced(range, TracedRange.of),
     min: _of_traced(min, _late("min")),
     max: _of_traced(max, _late("max")),

@@ -30,7 +30,7 @@ def text(*parts: Any) -> str:
     traced = any(is_traced(p[0]) or isinstance(p[0], Text) for p in parts if isinstance(p, tuple))
     if not traced:
         return "".join([p if isinstance(p, str) else _formatted(*p) for p in parts])
-    shown = [p if isinstance(p, str) else str(p[0]) for p in parts]
+    shown = [p if isinstance(p, str) else repr(p[0]) for p in parts]
     new = Text("".join(shown))
     new.parts = parts
     return new

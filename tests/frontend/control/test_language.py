@@ -488,6 +488,29 @@ def test_vector_programs(program, same) -> None:
     same(program, *VECTORS)
 
 
+def looks_at_its_index(x):
+    table, names = {i: i * 0.5 for i in range(5, 30)}, {f"w{i}": i for i in range(20)}
+    values = [x * i for i in range(40)]
+    for i in range(20):
+        x = x + table.get(i, 0.25) + names[f"w{i}"] * 0.01
+        x = x + values[i] * 0.001
+    return x
+
+
+def asks_for_types(x):
+    t = 0.0
+    for i in range(20):
+        t = t + 0.5
+        if isinstance(i, int) and type(t) is float and not isinstance(i, float):
+            x = x + i * t
+    return x
+
+
+@pytest.mark.parametrize("program", [looks_at_its_index, asks_for_types])
+def test_python_numbers_in_loops(program, same) -> None:
+    same(program, *POINTS[:2])
+
+
 def smooth_loop(x):
     y = x
     while y < 50.0:
