@@ -58,6 +58,15 @@ SETTINGS: dict[str, Setting] = {
     "loop_limit": Setting(
         "JITGRAD_LOOP_LIMIT", int, 0, "iterations after which a while loop is an error; 0: no limit"
     ),
+    "path_limit": Setting(
+        "JITGRAD_PATH_LIMIT", int, 256, "conditions that one variant decides by their values"
+    ),
+    "unroll": Setting(
+        "JITGRAD_UNROLL", int, 8, "iterations up to which a loop of known length is unrolled"
+    ),
+    "unroll_limit": Setting(
+        "JITGRAD_UNROLL_LIMIT", int, 4096, "iterations after which an unrolled loop is an error"
+    ),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
     "cache_size": Setting("JITGRAD_CACHE_SIZE", int, 512, "megabytes on disk; 0 is no limit"),

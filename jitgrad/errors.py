@@ -34,6 +34,10 @@ class TraceError(JitgradError, RuntimeError):
     """Something that needs a value was asked of a traced Tensor."""
 
 
+class LeakError(TraceError):
+    """A traced Tensor that is stored where it outlives the function being compiled."""
+
+
 class TapeError(JitgradError, RuntimeError):
     """Misuse of the eager tape: freed graph, in-place change of a saved value, and the like."""
 
@@ -52,6 +56,10 @@ class BranchError(JitgradError, TypeError):
 
 class CarryError(BranchError):
     """A value that a loop carries changes its type: `types` are those before and after."""
+
+
+class UndefinedError(JitgradError, UnboundLocalError):
+    """A variable that is used and that a branch or loop, depending on data, may not have bound."""
 
 
 class LimitError(JitgradError, RuntimeError):

@@ -404,9 +404,11 @@ def no_value(tensor: Tensor, asked: str) -> Exception:
             why="it stands for a value inside of a compiled function and has none outside",
             instead="return it from the compiled function",
         )
+    reason, remedy = state.trace.unread()
     return fail(
         TraceError,
         f"a traced Tensor of type {tensor._type} was {asked}",
-        why="it has no value while the function is being compiled",
-        instead="keep to Tensor operations (ops.where for a choice), or do it outside of jit",
+        why=reason or "it has no value while the function is being compiled",
+        instead=remedy
+        or "keep to Tensor operations (ops.where for a choice), or do it outside of jit",
     )

@@ -48,6 +48,7 @@ class Entry:
         self.exclusive = frozenset([id(t) for t in traced.captures] if traced.writes else [])
         self.pure = traced.graph.replace(traced.graph.outputs[: traced.count])
         guards.watch_types(traced.captures)
+        self.conditions = make(traced.conditions, {}) if traced.conditions is not None else None
         self.calls = 0
         self.fast: Callable[[tuple, dict], Any] | None = None
 
@@ -55,6 +56,14 @@ class Entry:
         """Whether the trace would still go the same way."""
         looked = all(tensor._version == version for tensor, version in self.traced.values)
         return looked and self.guards.hold()
+
+    def applies(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether these arguments take the path that the trace followed."""
+        if self.conditions is None:
+            return True
+        inputs = [graphcall.contiguous(x) for x in (*tensors, *self.traced.captures)]
+        found = self.conditions(*inputs)
+        return all(bool(x) == held for x, held in zip(found, self.traced.decided, strict=True))
 
     def run(self, tensors: Sequence[Tensor]) -> Any:
         """Call it on the Tensors among the arguments."""
@@ -110,15 +119,27 @@ class Entry:
 
     def packed(self, outputs: Sequence[Tensor]) -> Any:
         """What the function returns."""
+        self.show(outputs)
         leaves = [
             r.value if r.position is None else outputs[r.position] for r in self.traced.results
         ]
         return tree.unflatten(self.traced.structure, leaves)
 
+    def show(self, outputs: Sequence[Tensor]) -> None:
+        """Print what the function prints. Its Tensors are behind the results."""
+        end = len(outputs)
+        for effect in reversed(self.traced.effects):
+            end -= len(effect.nodes)
+        for effect in self.traced.effects:
+            effect.show(outputs[end : end + len(effect.nodes)])
+            end += len(effect.nodes)
+
     # --- the shortest call ----------------------------------------------------------------------
 
     def quick(self) -> Callable[[tuple, dict], Any] | None:
         """The generated call, made at the second use."""
+        if self.conditions is not None or self.traced.effects:
+            return None
         if self.fast is None and self.calls >= RETRIES:
             self.fast = shortest.generate(self)
         return self.fast

@@ -15,6 +15,7 @@ from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, TapeError, fail
 from jitgrad.frontend import dispatch
+from jitgrad.frontend.control import converted
 from jitgrad.frontend.graphcall import compiled
 from jitgrad.frontend.linear import linearize
 from jitgrad.state import state
@@ -238,7 +239,7 @@ class Gradient:
             given = iter(stand_ins)
             groups = [[next(given) for _ in p.leaves] for p in points]
             new_args, new_kwargs = replaced(points, groups, args, kwargs)
-            return self.fn(*new_args, **new_kwargs)
+            return converted(self.fn)(*new_args, **new_kwargs)
 
         out, linear = linearize(call, flat, weights)
         differentiated = self.differentiated(out)

@@ -17,8 +17,9 @@ from jitgrad.api.points import title
 from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
 from jitgrad.autodiff.custom import erase
-from jitgrad.errors import DTypeError, fail
+from jitgrad.errors import DTypeError, LeakError, fail
 from jitgrad.frontend import graphcall
+from jitgrad.frontend.control import converted
 from jitgrad.frontend.guards import PLAIN, guards_of, is_cell
 from jitgrad.frontend.trace import Argument, trace
 from jitgrad.runtime.lowered import Lowered
@@ -93,7 +94,7 @@ class Compiled:
             if result is not MISS:
                 return result
         if state.trace is not None:
-            return self._function(*args, **kwargs)
+            return converted(self._function)(*args, **kwargs)
         entry, tensors = self.entry(args, kwargs)
         result = entry.run(tensors)
         self._fast = entry.quick()
@@ -120,7 +121,7 @@ class Compiled:
             entries = self._entries[key] = []
             if len(self._entries) > KEYS:
                 del self._entries[next(iter(self._entries))]
-        entry = next((e for e in entries if e.valid()), None)
+        entry = next((e for e in entries if e.valid() and e.applies(tensors)), None)
         if entry is None:
             entry = self._trace(leaves, structure, args, kwargs, entries)
             entries.insert(0, entry)
@@ -168,14 +169,28 @@ class Compiled:
         def call(stand_ins: list[Tensor]) -> Any:
             filled = [stand_ins[places[id(x)]] if isinstance(x, Tensor) else x for x in leaves]
             call_args, call_kwargs = tree.unflatten(structure, filled)
-            return self._function(*call_args, **call_kwargs)
+            before = tree.flatten((call_args, call_kwargs))[0]
+            result = converted(self._function)(*call_args, **call_kwargs)
+            self._check_given(before, tree.flatten((call_args, call_kwargs))[0])
+            return result
 
-        traced = trace(call, arguments, _graph_name(self._shown))
+        values = [graphcall.contiguous(x) for x in leaves if isinstance(x, Tensor)]
+        traced = trace(call, arguments, _graph_name(self._shown), values)
         clock.traced()
         entry = Entry(traced, guards, self._make, leaves, structure, self._functional)
         entry.why, entry.cost = why, clock.cost()
         journal.say(f"{title(self._shown)}: {len(traced.graph.nodes)} nodes, {entry.cost}")
         return entry
+
+    def _check_given(self, before: list[Any], after: list[Any]) -> None:
+        """LeakError if the function changed a list or dict among its arguments."""
+        if len(after) != len(before) or any(a is not b for a, b in zip(after, before)):
+            raise fail(
+                LeakError,
+                f"{title(self._shown)} changes a list or dict that it was given",
+                why="a compiled function works on a copy, and its caller would not see it",
+                instead="return what changed",
+            )
 
     def __reduce__(self) -> tuple:
         """A copy is compiled anew."""

@@ -23,6 +23,7 @@ from jitgrad.api.points import Point, point, tensors_of, title
 from jitgrad.api.store import artefacts
 from jitgrad.errors import ArgumentError, BoundsError, DTypeError, ShapeError, fail
 from jitgrad.frontend import dispatch
+from jitgrad.frontend.control import converted
 from jitgrad.frontend.graphcall import compiled, interpreted
 from jitgrad.frontend.linear import Linear, linearize
 from jitgrad.frontend.vectorize import vectorize
@@ -88,7 +89,7 @@ def _linear(
     def call(stand_ins: list[Tensor]) -> Any:
         given = iter(stand_ins)
         groups = [[next(given) for _ in p.leaves] for p in points]
-        return fn(*replaced(points, groups, args, {})[0])
+        return converted(fn)(*replaced(points, groups, args, {})[0])
 
     leaves = [x for p in points for x in p.leaves]
     return linearize(call, leaves, _trained(weights), again=True)
@@ -234,7 +235,7 @@ class Mapped:
             for i, x in zip(mapped, stand_ins, strict=True):
                 filled[i] = x
             new_args, new_kwargs = tree.unflatten(structure, filled)
-            return self.__wrapped__(*new_args, **new_kwargs)
+            return converted(self.__wrapped__)(*new_args, **new_kwargs)
 
         outputs, out_structure = vectorize(call, examples, sizes.pop())
         placed = [
@@ -352,7 +353,7 @@ class Jacobian:
 
         def call(stand_ins: list[Tensor]) -> Any:
             new_args, new_kwargs = replaced(points, [[x] for x in stand_ins], args, kwargs)
-            return fn(*new_args, **new_kwargs)
+            return converted(fn)(*new_args, **new_kwargs)
 
         out, linear = linearize(call, xs)
         aux: tuple = ()

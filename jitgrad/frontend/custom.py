@@ -15,6 +15,7 @@ from jitgrad.autodiff.custom import custom
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.frontend import tape
 from jitgrad.frontend.backward import own
+from jitgrad.frontend.control import converted
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import (
     Graph,
@@ -145,6 +146,7 @@ def _in_trace(
 ) -> Any:
     flat, args_structure = tree.flatten(tuple(args))
     inputs = [trace.read(x) for x in flat if isinstance(x, Tensor)]
+    function, bprop = converted(function), converted(bprop)
     leaves, structure = tree.flatten(function(*args))
     results = trace.resolve([trace.read(x) for x in leaves if isinstance(x, Tensor)])
     if not results or not inputs:

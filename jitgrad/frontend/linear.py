@@ -84,6 +84,7 @@ def _in_trace(
     real = [trace.read(p) for p in (*points, *weights)]
     stand_ins = [fresh_input("d", n.type) for n in real]
     aliases = [Tensor._of_node(n) for n in stand_ins[: len(points)]]
+    trace.standing.update(zip(stand_ins, real))
     swapped = [_Swap(trace, w, n) for w, n in zip(weights, stand_ins[len(points) :])]
     before = dict(trace.values)
     try:

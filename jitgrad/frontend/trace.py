@@ -6,13 +6,18 @@ inputs of the graph when they are first read; writes to them become further outp
 
 from __future__ import annotations
 
+import collections
+import gc
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from jitgrad import tree
-from jitgrad.errors import TraceError, fail
+from jitgrad.errors import LeakError, TraceError, fail
 from jitgrad.ir.node import (
     Graph,
     Node,
@@ -63,6 +68,9 @@ class Traced:
     writes    (output, input): the input whose array each write overwrites.
     results   the leaves of what the function returned, in the nest `structure`.
     values    Tensors from outside whose value decided how the trace went, with their version.
+    decided   what the conditions are for which the trace holds; `conditions` computes them.
+    effects   what is shown after each run; their Tensors come last among the results.
+    events    what became of Python's control flow.
     """
 
     graph: Graph
@@ -71,11 +79,57 @@ class Traced:
     results: tuple[Result, ...]
     structure: tree.Structure
     values: tuple[tuple[Tensor, int], ...]
+    conditions: Graph | None = None
+    decided: tuple[bool, ...] = ()
+    effects: tuple[Any, ...] = ()
+    events: tuple[Any, ...] = ()
 
     @property
     def count(self) -> int:
-        """The number of Tensors among the results, which come first among the outputs."""
+        """The number of Tensors that are no writes: they come first among the outputs."""
         return len(self.graph.outputs) - len(self.writes)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the function stored something: an attribute, a global, the items of a container."""
+
+    holder: Any
+    attribute: str | None
+    where: Location | None
+
+    def found(self, trace: Trace) -> Tensor | None:
+        """A Tensor of the trace that is stored there, if there is one."""
+        content = self.holder
+        if self.attribute is not None:
+            table = content if isinstance(content, dict) else getattr(content, "__dict__", {})
+            content = table.get(self.attribute)
+        elif isinstance(content, (set, collections.deque)):
+            content = list(content)
+        tensors = [x for x in tree.flatten(content)[0] if isinstance(x, Tensor)]
+        return next((t for t in tensors if t._data is None and t._trace is trace), None)
+
+    def outlives(self, trace: Trace) -> bool:
+        """Whether it holds a Tensor of the trace, and somebody else still knows the holder."""
+        alone = 3  # this record, the argument of getrefcount, and the value on the stack
+        return self.found(trace) is not None and sys.getrefcount(self.holder) > alone - 1
+
+    def error(self, trace: Trace) -> Exception:
+        name = type(self.holder).__name__
+        place = f"a {name} that outlives the call"
+        if self.attribute is not None:
+            is_global = isinstance(self.holder, dict)
+            owner = "" if is_global else f" of a {name}"
+            place = f"the {'global' if is_global else 'attribute'} '{self.attribute}'{owner}"
+        tensor = self.found(trace)
+        assert tensor is not None
+        return fail(
+            LeakError,
+            f"a traced Tensor of type {tensor._type} is stored in {place}",
+            why="it has no value there: only what a compiled function returns has one",
+            instead="return it, or keep it in a Parameter",
+            where=self.where,
+        )
 
 
 class Trace:
@@ -89,6 +143,15 @@ class Trace:
         self.stood_for: dict[Node, Node] = {}  # placeholders of finished transforms
         self.locs: dict[Node, Location] = {}
         self.names: set[str] = set()
+        self.standing: dict[Node, Node] = {}  # placeholders of transforms to what they stand for
+        self.log: Any = None  # of what the block on trial changes in place; see `control.attempt`
+        self.shared: dict[int, Tensor] = {}  # which may be other names of Tensors, by their ids
+        self.trials = 0  # how many blocks are on trial, one inside of another
+        self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
+        self.decisions: list[tuple[Node, bool]] = []  # conditions that the trace went by
+        self.stores: dict[tuple, Store] = {}
+        self.effects: list[Any] = []  # what is printed after each run
+        self.events: list[Any] = []  # what became of control flow, for `explain`
         self.made: dict[Node, int] = {}  # the nodes that were noted, numbered
 
     def input(self, stem: str, type: TensorType) -> Node:
@@ -132,6 +195,16 @@ class Trace:
 
     def write(self, target: Tensor, value: Tensor, keep_gradient: bool = True) -> None:
         """Make later reads of `target` give `value`. A Parameter's new value is a constant."""
+        if id(target) in self.shared:
+            raise fail(
+                TraceError,
+                f"a Tensor of type {target._type} that may be one of two is written in place",
+                why="a branch or loop that depends on data made it another name of a Tensor, which"
+                " would change with it",
+                instead="compute a new Tensor, as in y = y + 1, or copy it, as in y = x.copy()",
+            )
+        if self.log is not None:
+            self.log.touch_tensor(target)
         node = self.read(value)
         if isinstance(target, Parameter) or not keep_gradient:
             node = builder.make(stop_gradient, (node,), {})
@@ -157,6 +230,27 @@ class Trace:
         if tensor._data is None or id(tensor) in self.values:
             raise no_value(tensor, asked)
         self.looked.setdefault(id(tensor), (tensor, tensor._version))
+
+    def unread(self) -> tuple[str, str]:
+        """Why the user's function that runs now was not converted, and the remedy; "" if it was."""
+        from jitgrad.frontend.control.build import unread
+
+        return unread()
+
+    def store(self, holder: Any, attribute: str | None) -> None:
+        """Note that something is stored in an object that may outlive the trace."""
+        key = id(holder), attribute
+        if key not in self.stores:
+            self.stores[key] = Store(holder, attribute, user_location())
+
+    def check_leaks(self) -> None:
+        """LeakError if a Tensor of this trace is stored where it outlives it."""
+        for collected in (False, True):
+            leaks = [s for s in self.stores.values() if s.outlives(self)]
+            if leaks and not collected:
+                gc.collect()  # what only refers to itself does not outlive anything
+        if leaks:
+            raise leaks[0].error(self)
 
     def forget(self, start: int) -> None:
         """A region is over: the nodes noted since `start` are not there outside of it."""
@@ -192,6 +286,15 @@ class Trace:
             nodes = self.substitute(nodes, left)
         return nodes
 
+    def outermost(self, node: Node) -> Node:
+        """The node in terms of the graph's inputs, as far as transforms stand in between."""
+        with_standing = {**self.stood_for, **self.standing}
+        while True:
+            left = {n: with_standing[n] for n in topological([node]) if n in with_standing}
+            if not left:
+                return node
+            (node,) = self.substitute([node], left)
+
     def end_of(self, placeholders: Mapping[Node, Node], before: Mapping[int, Node]) -> None:
         """A transform is over: what it wrote is expressed in what its placeholders stand for."""
         self.stood_for.update(placeholders)
@@ -200,19 +303,32 @@ class Trace:
                 self.values[key] = self.resolve([node])[0]
 
 
-def trace(call: Callable[[list[Tensor]], Any], arguments: Sequence[Argument], name: str) -> Traced:
-    """Run `call` once on traced Tensors of the arguments' types.
+def trace(
+    call: Callable[[list[Tensor]], Any],
+    arguments: Sequence[Argument],
+    name: str,
+    values: Sequence[np.ndarray] | None = None,
+) -> Traced:
+    """Run `call` once on traced Tensors of the arguments' types. With their `values`, the trace may
+    follow one path where two cannot be compiled as one.
 
     TraceError if it asks a traced Tensor for its value, or uses one of another trace.
     """
     active = Trace()
     inputs = [active.input(a.name, a.type) for a in arguments]
+    if values is not None:
+        active.known_values = dict(zip(inputs, values, strict=True))
     before, state.trace = state.trace, active
     try:
         tensors = [_stand_in(a, n) for a, n in zip(arguments, inputs, strict=True)]
         with builder.recording(active.note):
             leaves, structure = tree.flatten(call(tensors))
+            active.check_leaks()
             nodes = [active.read(x) for x in leaves if isinstance(x, Tensor)]
+    except Exception:
+        for effect in active.effects:  # what the program printed before it failed
+            effect.show_now()
+        raise
     finally:
         state.trace = before
     return _finish(active, name, inputs, tensors, leaves, structure, nodes)
@@ -243,11 +359,16 @@ def _finish(
     places = {key: len(inputs) + i for i, key in enumerate(active.captures)}
     writes = [(t._node, i) for i, t in enumerate(tensors) if t._node is not inputs[i]]
     writes += [(active.values[key], places[key]) for key in active.written]
-    outputs = active.resolve([*nodes, *(node for node, _ in writes)])
+    shown = [node for effect in active.effects for node in effect.nodes]
+    outputs = active.resolve([*nodes, *shown, *(node for node, _ in writes)])
     every_input = (*inputs, *(node for _, node in active.captures.values()))
     _check_inputs(active, outputs, set(every_input))
     positions = iter(range(len(nodes)))
-    count = len(nodes)
+    count = len(nodes) + len(shown)
+    conditions = None
+    if active.decisions:
+        asked = [node for node, _ in active.decisions]
+        conditions = Graph("conditions", every_input, asked, active.locs)
     return Traced(
         Graph(name, every_input, outputs, active.locs),
         tuple([tensor for tensor, _ in active.captures.values()]),
@@ -257,6 +378,10 @@ def _finish(
         ),
         structure,
         tuple(active.looked.values()),
+        conditions,
+        tuple([held for _, held in active.decisions]),
+        tuple(active.effects),
+        tuple(active.events),
     )
 
 

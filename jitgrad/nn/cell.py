@@ -16,6 +16,7 @@ from jitgrad.api import context
 from jitgrad.api.jit import jit
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import guards, trace
+from jitgrad.frontend.control import converted
 from jitgrad.ir.types import DType, float16, float32, float64
 from jitgrad.ir.types import dtype as dtype_of
 from jitgrad.nn import hooks, walk
@@ -84,7 +85,7 @@ class Cell(walk.Collection):
     def _construct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if hasattr(type(self), "bprop"):
             return hooks.with_bprop(self, args, kwargs)
-        return self.construct(*args, **kwargs)
+        return converted(self.construct)(*args, **kwargs)
 
     def _compiled(self) -> Any:
         found = self.__dict__.get("_entry")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.errors import ArgumentError, DTypeError, fail
+from jitgrad.frontend.control import converted
 from jitgrad.frontend.custom import with_custom_vjp
 from jitgrad.ops.promote import copied, tensor
 from jitgrad.tensor import Parameter, Tensor
@@ -88,7 +89,7 @@ class HyperMap:
 
     def __call__(self, *args: Any) -> Any:
         function, *nests = (self.ops, *args) if self.ops is not None else args
-        return self._map(function, nests)
+        return self._map(converted(function), nests)
 
     def _map(self, function: Callable, nests: list[Any]) -> Any:
         first = nests[0]

@@ -11,6 +11,7 @@ import numpy as np
 from jitgrad import tree
 from jitgrad.errors import ArgumentError, BranchError, CarryError, TraceError, fail
 from jitgrad.frontend import regions
+from jitgrad.frontend.control import converted
 from jitgrad.frontend.dispatch import constant
 from jitgrad.ops.indexing import getitem
 from jitgrad.ops.joining import stack
@@ -29,6 +30,7 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable, *operands: Any) -> An
     >>> ops.cond(Tensor(1.0) > 0, lambda x: x * 2, lambda x: -x, Tensor(3.0)).item()
     6.0
     """
+    true_fn, false_fn = converted(true_fn), converted(false_fn)
     if not isinstance(pred, Tensor):
         return (true_fn if pred else false_fn)(*operands)
     leaves, structure = tree.flatten(operands)
@@ -68,6 +70,7 @@ def while_loop(
     24.0
     """
     nest = _Nest(init_val)
+    cond_func, loop_func = converted(cond_func), converted(loop_func)
     if state.trace is None or not nest.tensors:
         value = init_val
         while bool(cond_func(value)):
@@ -97,6 +100,7 @@ def fori_loop(
     true. `checkpoint` is that of `while_loop`.
     """
     nest = _Nest(init_val)
+    loop_func = converted(loop_func)
     static = not (isinstance(lower, Tensor) or isinstance(upper, Tensor))
     if state.trace is None or not nest.tensors:
         value = init_val
@@ -134,6 +138,7 @@ def scan(
             come back stacked, for a list or tuple as a list.
         checkpoint: that of `while_loop`.
     """
+    loop_func = converted(loop_func)
     if xs is None and length is None:
         raise fail(ArgumentError, "scan got neither xs nor a length")
     count = len(xs) if xs is not None else length

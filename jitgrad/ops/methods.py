@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import DTypeError, ShapeError, fail
+from jitgrad.frontend import number
 from jitgrad.ops import (
     activation,
     creation,
@@ -210,6 +211,7 @@ def install() -> None:
     for name, function in {**methods(), **operators()}.items():
         if name not in own or name.startswith("__"):
             setattr(Tensor, name, function)
+    number.attach()
     for name, getter in tensor_methods.PROPERTIES.items():
         if name not in own:
             setattr(Tensor, name, property(getter, doc=getter.__doc__))

@@ -16,6 +16,7 @@ import numpy as np
 from jitgrad.arrays import leaves
 from jitgrad.errors import ArgumentError, BoundsError, DTypeError, ShapeError, fail
 from jitgrad.frontend.dispatch import apply, assign, constant, fill, splat
+from jitgrad.frontend.number import Number
 from jitgrad.ir.types import (
     DType,
     TensorType,
@@ -84,7 +85,9 @@ def result_dtype(operands: Sequence[Any]) -> DType:
     strong: DType | None = None
     weak = -1
     for operand in operands:
-        if isinstance(operand, Tensor):
+        if isinstance(operand, Number):
+            weak = max(weak, RANK[operand.dtype.kind])
+        elif isinstance(operand, Tensor):
             dtype = operand.dtype
             strong = dtype if strong is None else promote_types(strong, dtype)
         else:
@@ -118,6 +121,8 @@ def convert(name: str, value: Any) -> Tensor | Any:
 
 def tensor(name: str, value: Any, takes: Policy = ANY) -> Tensor:
     """One operand as a Tensor; DTypeError if its dtype is not among those that `name` takes."""
+    if isinstance(value, Number):
+        value = value.strong()
     if not isinstance(value, Tensor):
         value = convert(name, value)
         if is_number(value):

@@ -11,6 +11,7 @@ from jitgrad.api.entry import Entry
 from jitgrad.api.jit import Compiled, jit
 from jitgrad.api.points import title
 from jitgrad.api.reasons import defined_at
+from jitgrad.frontend.control import report
 from jitgrad.runtime.lowered import Lowered
 from jitgrad.tensor import Parameter
 from jitgrad.tools.cache import size
@@ -51,6 +52,8 @@ class Explanation:
             f"  watched:        {self._watched()}",
             f"  plan:           {len(plan.steps)} steps, arena of {size(plan.arena)},"
             f" {len(plan.constants)} constants",
+            "  control flow:",
+            *("    " + line for line in report(traced).split("\n")),
             "  kernels:",
         ]
         for kernel in self.lowered.kernels:

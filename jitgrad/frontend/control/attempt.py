@@ -1,0 +1,365 @@
+"""Running a block on trial: what it did is noted, and undone.
+
+A branch or a loop's body is traced by running it. Its results become those of a region, so nothing
+of what it did to variables, lists, dicts, attributes or Tensors in place may stay. Variables are
+saved by their names; everything else announces itself before it changes (`Trace.write`, and
+`touch` in converted code) and is kept in a log.
+"""
+
+from __future__ import annotations
+
+import collections
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jitgrad.ir.node import input_op
+from jitgrad.state import state
+from jitgrad.tensor import Tensor
+
+
+class Unbound:
+    """Stands for a variable without a value. `why` says more than that it was never bound."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str = ""):
+        self.why = why
+
+    def __repr__(self) -> str:
+        return "<unbound>"
+
+
+UNBOUND = Unbound()
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The variables that a block binds: how to read and write them in the user's function.
+
+    live  by name, whether the value may be read after the construct.
+    head  by name, whether it may be read in the next turn of a loop before it is bound.
+    """
+
+    names: tuple[str, ...] = ()
+    live: tuple[bool, ...] = ()
+    head: tuple[bool, ...] = ()
+    getters: tuple[Callable[[], Any], ...] = ()
+    setter: Callable[[tuple], None] | None = None
+
+    def get(self) -> tuple:
+        """The values; `Unbound` where there is none."""
+        return tuple([load(getter) for getter in self.getters])
+
+    def put(self, values: tuple) -> None:
+        """Bind all of them."""
+        if self.setter is not None:
+            self.setter(values)
+
+
+NO_VARIABLES = Variables()
+
+
+def load(getter: Callable[[], Any]) -> Any:
+    """The value of a variable, or `Unbound`."""
+    try:
+        return getter()
+    except NameError:
+        return UNBOUND
+
+
+# --- things that change in place ----------------------------------------------------------------
+
+
+class Place:
+    """Something that can be changed in place. `content` and `put` speak of its value as a nest of
+    Tensors, `save` and `restore` of exactly what it was.
+    """
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    @property
+    def key(self) -> tuple:
+        return (type(self), id(self.thing))
+
+    def name(self) -> str:
+        return f"a {type(self.thing).__name__}"
+
+    def content(self) -> Any:
+        raise NotImplementedError
+
+    def put(self, content: Any) -> None:
+        raise NotImplementedError
+
+    def save(self) -> Any:
+        return self.content()
+
+    def restore(self, saved: Any) -> None:
+        self.put(saved)
+
+
+class TracedPlace(Place):
+    """A traced Tensor that is written to in place."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return "a Tensor written in place"
+
+    def content(self) -> Any:
+        return Tensor._of_node(self.thing._node, self.thing._data)
+
+    def put(self, content: Any) -> None:
+        t = self.thing
+        t._node, t._type, t._data = content._node, content._type, content._data
+        t._version += 1
+
+    def save(self) -> Any:
+        t = self.thing
+        return t._node, t._type, t._data, t._version, getattr(t, "_trace", None)
+
+    def restore(self, saved: Any) -> None:
+        t = self.thing
+        t._node, t._type, t._data, t._version, t._trace = saved
+
+
+class OutsidePlace(Place):
+    """A Tensor or Parameter from outside of the trace."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return getattr(self.thing, "name", None) or "a Tensor from outside"
+
+    def content(self) -> Any:
+        return Tensor._of_node(state.trace.read(self.thing))
+
+    def put(self, content: Any) -> None:
+        state.trace.values[id(self.thing)] = state.trace.read(content)
+        state.trace.written[id(self.thing)] = self.thing
+
+    def save(self) -> Any:
+        key = id(self.thing)
+        return state.trace.values.get(key), key in state.trace.written
+
+    def restore(self, saved: Any) -> None:
+        key, (node, written) = id(self.thing), saved
+        if node is None:
+            state.trace.values.pop(key, None)
+        else:
+            state.trace.values[key] = node
+        if not written:
+            state.trace.written.pop(key, None)
+
+
+class ListPlace(Place):
+    """A list or a deque."""
+
+    __slots__ = ()
+
+    def content(self) -> Any:
+        return list(self.thing)
+
+    def put(self, content: Any) -> None:
+        self.thing.clear()
+        self.thing.extend(content)
+
+
+class ArrayPlace(Place):
+    """A NumPy array."""
+
+    __slots__ = ()
+
+    def content(self) -> Any:
+        return self.thing.copy()
+
+    def put(self, content: Any) -> None:
+        self.thing[...] = content
+
+
+class DictPlace(Place):
+    """A dict, or a set as a dict of its elements."""
+
+    __slots__ = ()
+
+    def content(self) -> Any:
+        return dict(self.thing) if isinstance(self.thing, dict) else dict.fromkeys(self.thing)
+
+    def put(self, content: Any) -> None:
+        self.thing.clear()
+        self.thing.update(content)
+
+
+class AttributePlace(Place):
+    """An attribute of an object."""
+
+    __slots__ = ("attribute",)
+
+    def __init__(self, thing: Any, attribute: str):
+        self.thing, self.attribute = thing, attribute
+
+    @property
+    def key(self) -> tuple:
+        return (type(self), id(self.thing), self.attribute)
+
+    def name(self) -> str:
+        return f"the attribute {self.attribute} of a {type(self.thing).__name__}"
+
+    def content(self) -> Any:
+        return getattr(self.thing, self.attribute, UNBOUND)
+
+    def put(self, content: Any) -> None:
+        if content is not UNBOUND:
+            setattr(self.thing, self.attribute, content)
+        elif hasattr(self.thing, self.attribute):
+            delattr(self.thing, self.attribute)
+
+
+class Log:
+    """The places that were changed while a block ran, each with what it was before."""
+
+    __slots__ = ("before", "kept", "outer", "places", "saved")
+
+    def __init__(self, outer: Log | None, saved: tuple, kept: tuple = ()):
+        self.places: dict[tuple, Place] = {}
+        self.before: dict[tuple, Any] = {}
+        self.outer, self.saved, self.kept = outer, saved, kept
+
+    def touch(self, place: Place) -> None:
+        """Note a place that is about to change."""
+        if place.key not in self.places:
+            self.places[place.key] = place
+            self.before[place.key] = place.save()
+
+    def touch_tensor(self, tensor: Tensor) -> None:
+        """A Tensor is about to be written to in place."""
+        self.touch(TracedPlace(tensor) if tensor._node is not None else OutsidePlace(tensor))
+
+    def keep(self) -> None:
+        """The block was not on trial after all: the log around it learns what changed."""
+        if self.outer is not None:
+            for key, place in self.places.items():
+                if key not in self.outer.places:
+                    self.outer.places[key] = place
+                    self.outer.before[key] = self.before[key]
+
+    def undo(self, older: Callable[[Place], bool]) -> dict[tuple, tuple[Place, Any]]:
+        """Put everything back as it was, but for what the block made itself, which its results may
+        hold; returns what was there, by place.
+        """
+        found = {k: (p, p.content()) for k, p in self.places.items() if older(p)}
+        for key, (place, _) in reversed(found.items()):
+            place.restore(self.before[key])
+        return found
+
+
+# --- trials -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a block did on trial.
+
+    signal   how it ended: None at its end, or a jump.
+    values   of the variables; `places`: what was changed in place, with the content it then had.
+    error    the exception that ended it, or None.
+    written  the ids of the Tensors that were written in place, those made in the block too.
+    """
+
+    signal: Any
+    values: tuple
+    places: dict[tuple, tuple[Place, Any]] = field(default_factory=dict)
+    error: Exception | None = None
+    written: frozenset[int] = frozenset()
+
+
+def is_aliased(trace: Any, held: Sequence[tuple], position: int, own: int) -> bool:
+    """Whether a Tensor is known under another name: in another variable, a list, an attribute.
+
+    `held` are values that we keep ourselves, the Tensor at a position of the first; `own` is how
+    often we, or the variable that it is about, refer to it besides.
+    """
+    tensor = held[0][position]
+    count = sys.getrefcount(tensor) - 2 - own  # `tensor`, and the argument of getrefcount
+    count -= sum(v is tensor for values in held for v in values)
+    log = trace.log
+    while log is not None:
+        count -= sum(v is tensor for v in log.saved)
+        count -= 3 * sum(v is tensor for v in log.kept)  # by a slot, by its leaf, and here
+        log = log.outer
+    return count > 0
+
+
+def attempt(
+    trace: Any, variables: Variables, call: Callable[[], Any], mark: int, kept: tuple = ()
+) -> Outcome:
+    """Run a block, and undo it. `mark`: nodes made since count as the block's own; `kept`: Tensors
+    that our caller refers to (see `is_aliased`).
+    """
+    before = variables.get()
+    log = trace.log = Log(trace.log, before, kept)
+    trace.trials += 1
+    signal, error = None, None
+    try:
+        signal = call()
+    except Exception as raised:  # whatever it is: the other branch may be the one that is taken
+        error = raised
+    finally:
+        values = variables.get()
+        trace.trials -= 1
+        trace.log = log.outer
+        variables.put(before)
+    made = collections.Counter(_inside((values, getattr(signal, "value", None))))
+    places = log.undo(lambda place: _is_older(trace, log, place, made, mark))
+    written = frozenset(key[1] for key in log.places if key[0] is TracedPlace)
+    return Outcome(signal, values, places, error, written)
+
+
+def unless(
+    trace: Any, variables: Variables, call: Callable[[], Any], undone: Callable[[Any], bool]
+) -> Any:
+    """Run a block for good, and undo it only if its signal is such; gives the signal."""
+    before, effects = variables.get(), len(trace.effects)
+    log = trace.log = Log(trace.log, before)
+    signal = None
+    try:
+        signal = call()
+    finally:
+        trace.log = log.outer
+        if undone(signal):
+            variables.put(before)
+            log.undo(lambda place: True)
+            del trace.effects[effects:]
+        else:
+            log.keep()
+    return signal
+
+
+def _is_older(trace: Any, log: Log, place: Place, made: Mapping[int, int], mark: int) -> bool:
+    """Whether somebody outside of the block knows the thing. What the block made itself is known,
+    when its variables are put back, to its log and to its results alone.
+    """
+    if isinstance(place, TracedPlace):
+        node = log.before[place.key][0]
+        if node in trace.made:
+            return trace.made[node] < mark
+        if node.op is input_op:
+            return True
+    alone = 2  # the place, and the argument of getrefcount
+    return sys.getrefcount(place.thing) > alone + made[id(place.thing)]
+
+
+def _inside(value: Any) -> Iterator[int]:
+    """The containers in a nest, each as often as it is there, by their ids."""
+    stack = [value]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, (list, tuple, dict, set)):
+            stack += found.values() if isinstance(found, dict) else found
+        elif not isinstance(found, Tensor) and not hasattr(found, "__dict__"):
+            continue
+        yield id(found)

@@ -1,0 +1,145 @@
+"""Builtins and `math` on traced values: as ops where that can be meant."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from jitgrad import tree
+from jitgrad.frontend.control.text import Text, traced_print
+from jitgrad.frontend.control.traced import TracedRange, is_traced
+from jitgrad.frontend.number import Number, as_dtype, wide
+from jitgrad.ir.types import float64, int64
+from jitgrad.tensor import Tensor
+
+
+def _of_traced(plain: Callable, traced: Callable) -> Callable:
+    """`traced` in the place of a builtin where an argument is traced."""
+
+    @functools.wraps(plain, updated=())
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(is_traced(x) for a in (*args, *kwargs.values()) for x in _shallow(a)):
+            return traced(*args, **kwargs)
+        return plain(*args, **kwargs)
+
+    return call
+
+
+def _shallow(value: Any) -> Any:
+    if isinstance(value, Text):
+        return [p[0] for p in value.parts if isinstance(p, tuple)]
+    return tree.flatten(value)[0] if isinstance(value, (list, tuple, dict)) else (value,)
+
+
+def _int(value: Any = 0, *base: Any) -> Any:
+    if isinstance(value, Number):
+        return (
+            value
+            if value.dtype is int64
+            else Number.of(as_dtype(Tensor.trunc(as_dtype(value, float64)), int64))
+        )  # type: ignore[attr-defined]
+    return int(value, *base)
+
+
+def _float(value: Any = 0.0) -> Any:
+    return wide(value, float64) if isinstance(value, Number) else float(value)
+
+
+def _bool(value: Any = False) -> Any:
+    from jitgrad.frontend.regions import truth
+
+    return truth(value)
+
+
+def _extremum(name: str, plain: Callable) -> Callable:
+    from jitgrad.frontend.control.run import choose
+
+    def call(*args: Any, key: Callable | None = None, **rest: Any) -> Any:
+        items = list(args if len(args) > 1 else args[0])
+        if key is not None or not items:
+            return plain(*args, key=key, **rest)
+        best = items[0]
+        for item in items[1:]:
+            takes = item < best if name == "min" else item > best
+            best = choose(takes, lambda item=item: item, lambda best=best: best)
+        return best
+
+    return call
+
+
+def _until(items: Any, going_on: bool) -> Any:
+    """`all` (going on while true) and `any` (while false): items are asked for one by one."""
+    from jitgrad.frontend.control.run import every, some
+
+    found: Any = going_on
+    for item in items:
+        if is_traced(item):
+            found = (every if going_on else some)(found, partial(_bool, item))
+        elif bool(item) is not going_on:
+            return not going_on
+    return found
+
+
+def _late(name: str) -> Callable:
+    """`min` and `max` need `run`, which needs this module."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return _extremum(name, getattr(builtins, name))(*args, **kwargs)
+
+    return call
+
+
+def _isinstance(value: Any, kinds: Any) -> bool:
+    return isinstance(_like(value) if isinstance(value, Number) else value, kinds)
+
+
+def _type(*args: Any, **kwargs: Any) -> Any:
+    if len(args) == 1 and isinstance(args[0], Number):
+        return type(_like(args[0]))
+    return type(*args, **kwargs)
+
+
+def _like(number: Number) -> int | float:
+    """A Python number of the type that a traced one stands for."""
+    return 0 if number.dtype is int64 else 0.0
+
+
+MATH = {
+    "fabs": "abs", "gamma": None, "lgamma": "lgamma", "pow": "pow", "atan2": "atan2",
+    "hypot": "hypot", "fmod": "fmod", "degrees": "rad2deg", "radians": "deg2rad",
+    "copysign": "copysign",
+}  # fmt: skip
+SAME = (
+    "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp exp2 expm1 log log2 log10"
+    " log1p sqrt erf erfc floor ceil trunc isnan isinf isfinite"
+)
+
+
+def _method(name: str) -> Callable:
+    def call(first: Any, *rest: Any) -> Any:
+        first = first.strong() if isinstance(first, Number) else first
+        return getattr(first if isinstance(first, Tensor) else Tensor(first), name)(*rest)
+
+    return call
+
+
+TABLE: dict[Any, Callable] = {
+    print: traced_print,
+    int: _of_traced(int, _int),
+    float: _of_traced(float, _float),
+    bool: _of_traced(bool, _bool),
+    isinstance: _isinstance,
+    type: _type,
+    range: _of_traced(range, TracedRange.of),
+    min: _of_traced(min, _late("min")),
+    max: _of_traced(max, _late("max")),
+    all: lambda items: _until(items, True),
+    any: lambda items: _until(items, False),
+}
+for _name, _of in {**MATH, **{n: n for n in SAME.split()}}.items():
+    if _of is not None and hasattr(math, _name):
+        TABLE[getattr(math, _name)] = _of_traced(getattr(math, _name), _method(_of))

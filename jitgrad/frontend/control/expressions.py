@@ -1,0 +1,200 @@
+"""Expressions converted: what may ask a traced value whether it is true, calls, and writes.
+
+a if c else b      jg__.choose(c, lambda: a, lambda: b)
+a and b, a or b    jg__.every(a, lambda: b), jg__.some(a, lambda: b)
+not a              jg__.negate(a)
+a < b < c          jg__.chain(("<", "<"), a, lambda: b, lambda: c)
+f(x)               jg__.callee(f)(x)
+x[k] = v           jg__.touch(x)[k] = v
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from jitgrad.frontend.control.scope import bound
+
+RUN = "jg__"  # the name under which converted code knows `jitgrad.frontend.control.run`
+SYMBOLS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
+}  # fmt: skip
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def name(text: str) -> ast.Name:
+    """A name that is read."""
+    return ast.Name(text, ast.Load())
+
+
+def call(function: str, *args: ast.expr) -> ast.Call:
+    """A call of a function of `run`."""
+    return ast.Call(ast.Attribute(name(RUN), function, ast.Load()), list(args), [])
+
+
+def thunk(body: ast.expr) -> ast.Lambda:
+    """``lambda: body``."""
+    return ast.Lambda(ast.arguments([], [], None, [], [], None, []), body)
+
+
+def placed(new: Any, old: ast.AST) -> Any:
+    """A new node at an old one's place in the file, with all that is new inside of it. Python takes
+    the last line of a long node for the line of a call of an attribute: so it is cut to its first.
+    """
+    if getattr(old, "end_lineno", None) != getattr(old, "lineno", None):
+        short = ast.Pass(lineno=old.lineno, col_offset=old.col_offset)  # type: ignore[attr-defined]
+        short.end_lineno, short.end_col_offset = short.lineno, short.col_offset
+        old = short
+    return ast.fix_missing_locations(ast.copy_location(new, old))
+
+
+class Expressions(ast.NodeTransformer):
+    """Converts the expressions of one function, and those of the lambdas in it.
+
+    hoist   makes a nested function of an expression that binds a name (`:=`), and gives its name;
+            None where there is no place for one.
+    nested  converts a `def` inside.
+    """
+
+    def __init__(
+        self,
+        unsure: set[int],
+        owner: tuple[str, str],
+        nested: Callable[[ast.FunctionDef], ast.stmt],
+        hoist: Callable[[ast.expr], str] | None,
+    ):
+        self.unsure, self.nested, self.hoist = unsure, nested, hoist
+        self.class_name, self.self_name = owner
+        self.texts = (
+            ""  # what becomes of f-strings here: "text" in a `print`, "message" in a `raise`
+        )
+        self.inside = 0  # of lambdas and comprehensions, where nothing can be hoisted to
+
+    def later(self, expression: ast.expr) -> ast.expr | None:
+        """An expression as a function without arguments; None if that is not possible."""
+        if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in ast.walk(expression)):
+            return None
+        if not bound([expression]):
+            return placed(thunk(self.visit(expression)), expression)
+        if self.inside or self.hoist is None:
+            return None
+        return placed(name(self.hoist(expression)), expression)
+
+    # --- decisions ------------------------------------------------------------------------------
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        test = self.visit(node.test)
+        parts = self.later(node.body), self.later(node.orelse)
+        if None in parts:
+            return placed(ast.IfExp(test, self.visit(node.body), self.visit(node.orelse)), node)
+        return placed(call("choose", test, *parts), node)  # type: ignore[arg-type]
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        rest = [self.later(v) for v in node.values[1:]]
+        if None in rest:
+            return self.generic_visit(node)  # type: ignore[return-value]
+        function = "every" if isinstance(node.op, ast.And) else "some"
+        return placed(call(function, self.visit(node.values[0]), *rest), node)  # type: ignore[arg-type]
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        return placed(call("negate", node.operand), node) if isinstance(node.op, ast.Not) else node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        symbols = [SYMBOLS[type(op)] for op in node.ops]
+        if len(symbols) == 1 and symbols[0] not in ("in", "not in"):
+            return self.generic_visit(node)  # type: ignore[return-value]
+        rest = [self.later(c) for c in node.comparators]
+        if None in rest:
+            return self.generic_visit(node)  # type: ignore[return-value]
+        table = ast.Tuple([ast.Constant(s) for s in symbols], ast.Load())
+        return placed(call("chain", table, self.visit(node.left), *rest), node)  # type: ignore[arg-type]
+
+    # --- names ----------------------------------------------------------------------------------
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if id(node) in self.unsure and isinstance(node.ctx, ast.Load) and not self.inside:
+            return placed(call("bound", thunk(name(node.id)), ast.Constant(node.id)), node)
+        return node
+
+    def mangled(self, text: str) -> str:
+        """A private name of a class, as the compiler would write it."""
+        owner = self.class_name.lstrip("_")
+        private = text.startswith("__") and not text.endswith("__") and text != RUN
+        return f"_{owner}{text}" if private and owner else text
+
+    # --- calls and writes -----------------------------------------------------------------------
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
+            node.args = [name("__class__"), name(self.self_name)]
+            return placed(node, node)
+        prints = isinstance(node.func, ast.Name) and node.func.id == "print"
+        before, self.texts = self.texts, "text" if prints else self.texts
+        self.generic_visit(node)
+        self.texts = before
+        node.func = placed(call("callee", node.func), node.func)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        node.attr = self.mangled(node.attr)
+        if not isinstance(node.ctx, ast.Load):
+            touched = call("touch", node.value, ast.Constant(node.attr))
+            node.value = placed(touched, node.value)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load):
+            node.value = placed(call("touch", node.value), node.value)
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
+        self.generic_visit(node)
+        if not self.texts:
+            return node
+        parts: list[ast.expr] = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                kind = ast.Constant(chr(part.conversion) if part.conversion != -1 else "")
+                spec = part.format_spec or ast.Constant("")
+                parts.append(ast.Tuple([part.value, kind, spec], ast.Load()))
+            else:
+                parts.append(part)
+        return placed(call(self.texts, *parts), node)
+
+    # --- scopes ---------------------------------------------------------------------------------
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        node.args.defaults = [self.visit(d) for d in node.args.defaults]
+        node.args.kw_defaults = [d and self.visit(d) for d in node.args.kw_defaults]
+        self.inside += 1
+        node.body = self.visit(node.body)
+        self.inside -= 1
+        return node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        before, self.texts = self.texts, "message"
+        self.generic_visit(node)
+        self.texts = before
+        return node
+
+    def _comprehension(self, node: ast.expr) -> ast.expr:
+        self.inside += 1
+        self.generic_visit(node)
+        self.inside -= 1
+        return node
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        return self.nested(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
+        return node

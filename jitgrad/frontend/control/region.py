@@ -1,0 +1,84 @@
+"""Regions made of what was traced on trial: nodes go in, results come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jitgrad.autodiff.branch import cond as cond_op
+from jitgrad.codegen.structured.kernel import fits
+from jitgrad.frontend import regions
+from jitgrad.frontend.closing import closed, frontier_of_branch
+from jitgrad.frontend.trace import Trace
+from jitgrad.ir.node import Node, builder, fresh_input, project
+from jitgrad.primitives.flow import COUNT
+from jitgrad.tensor import Tensor
+
+
+def nodes_of(trace: Trace, tensors: Sequence[Tensor]) -> list[Node]:
+    """The nodes of Tensors, without placeholders of transforms that are over."""
+    return trace.resolve([trace.read(x) for x in tensors])
+
+
+def choice(
+    trace: Trace, pred: Tensor, left: Sequence[Tensor], right: Sequence[Tensor], start: int
+) -> list[Tensor]:
+    """Either the left or the right Tensors; what was made since `start` for them alone is made in
+    their branch.
+    """
+    then, orelse = nodes_of(trace, left), nodes_of(trace, right)
+    pairs = list(dict.fromkeys(zip(then, orelse, strict=True)))
+    if not pairs:
+        return []
+    condition = trace.read(regions.truth(pred))
+    free = frontier_of_branch([n for pair in pairs for n in pair], (), trace.made, start)
+    graphs = [
+        closed(trace, name, [pair[k] for pair in pairs], (), free, "c")
+        for k, name in enumerate(("then", "orelse"))
+    ]
+    trace.forget(start)
+    node = builder.make(cond_op, (condition, *free), {"then": graphs[0], "orelse": graphs[1]})
+    check_size(trace, node)
+    results = {pair: project(node, i) for i, pair in enumerate(pairs)}
+    return [Tensor._of_node(results[pair]) for pair in zip(then, orelse, strict=True)]
+
+
+def check_size(trace: Trace, node: Node) -> None:
+    """TooLarge if a region is no single kernel, and there is another way to compile it."""
+    if not trace.trials and not fits(node):
+        raise TooLarge("it is too large for one kernel")
+
+
+class TooLarge(Exception):
+    """A region that is better not made."""
+
+
+class Loop:
+    """A loop whose body is traced on trial: stand-ins for what it carries, and its number."""
+
+    def __init__(self, trace: Trace, carry: Sequence[Tensor]):
+        self.made = regions._Loop(trace, list(carry), (), ())
+        self.made.number = fresh_input("k", COUNT)
+        self.made.stand_ins = [fresh_input("r", n.type) for n in self.made.carry]
+        self.made.slices, self.made.test = [], None
+
+    @property
+    def number(self) -> Tensor:
+        return Tensor._of_node(self.made.number)
+
+    def stand_in(self, position: int) -> Tensor:
+        return Tensor._of_node(self.made.stand_ins[position])
+
+    def finish(
+        self, trace: Trace, test: Tensor | None, new: Sequence[Tensor], start: int, **options: Any
+    ) -> list[Tensor]:
+        """The loop's results, given what the test and the body give for the stand-ins."""
+        if test is not None:
+            self.made.test = nodes_of(trace, [regions.truth(test)])[0]
+        self.made.new, self.made.writes = nodes_of(trace, new), []
+        self.made.records = []
+        trace.forget(start)
+        results = list(self.made.finish(**options)[0])
+        if results:
+            check_size(trace, trace.read(results[0]).inputs[0])
+        return results

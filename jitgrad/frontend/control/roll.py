@@ -1,0 +1,376 @@
+"""A loop as one region: its body is run once, on stand-ins for what it carries.
+
+What an iteration leaves for the next is found by trying: all that the body changes, variables and
+places alike, is compared with what it was. What stays the same is a constant of the loop. A Python
+number that changes becomes a traced one (`Number`), or a Tensor of the type that the body gives it,
+as in eager mode; then the body is tried again, until nothing new is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jitgrad import config, tree
+from jitgrad.frontend.control import region
+from jitgrad.frontend.control.attempt import (
+    UNBOUND,
+    Outcome,
+    Place,
+    Unbound,
+    Variables,
+    attempt,
+    is_aliased,
+)
+from jitgrad.frontend.control.branches import one_for_each, write_places, zeros_like
+from jitgrad.frontend.control.merge import Disagreement, described, fits, is_numeric, of_type
+from jitgrad.frontend.control.merge import same as same_value
+from jitgrad.frontend.control.paths import Blocked
+from jitgrad.frontend.control.signals import (
+    CODE,
+    END,
+    RETURNED,
+    WENT_ON,
+    Mixed,
+    code_of,
+    is_code,
+    kinds_of,
+    renamed,
+)
+from jitgrad.frontend.dispatch import apply, fill
+from jitgrad.frontend.number import FLAG, Number, kind_of, wide
+from jitgrad.ir.node import splat
+from jitgrad.ir.types import TensorType, float64, int64
+from jitgrad.primitives.elementwise import add, logical_and, sub
+from jitgrad.tensor import Tensor
+
+ROUNDS = 6  # a carry's type moves up bool, int, float, Tensor: it settles before that
+
+
+@dataclass(slots=True)
+class Leaf:
+    """A value that an iteration may change. `type` is None while it is a constant of the loop."""
+
+    entry: Any
+    type: TensorType | None = None
+    weak: bool = False
+
+    def start(self) -> Tensor:
+        """What the loop begins with."""
+        assert self.type is not None
+        return of_type(self.entry, self.type)
+
+
+class Slot:
+    """A variable (`place` is None) or a place, and the leaves of its value."""
+
+    def __init__(self, name: str, place: Place | None, entry: Any):
+        self.name, self.place = name, place
+        self.set(entry)
+        if self.alone is not None and not isinstance(entry, Number):
+            # Until the body gives it another, a variable keeps its Tensor: what is written to that
+            # in place has to be seen under its other names.
+            self.leaves = [Leaf(entry)]
+
+    def set(self, entry: Any) -> None:
+        self.entry = entry
+        leaves, self.structure = tree.flatten(entry)
+        self.leaves = [_leaf(x) for x in leaves]
+
+    @property
+    def alone(self) -> Tensor | None:
+        """The Tensor that a variable holds, if it is one."""
+        one = self.place is None and self.structure == tree.LEAF
+        return self.entry if one and isinstance(self.entry, Tensor) else None
+
+    def value(self, tensors: Any) -> Any:
+        """The nest, with the next of the given Tensors for each leaf that is carried."""
+        found = [x.entry if x.type is None else _wrapped(x, next(tensors)) for x in self.leaves]
+        return tree.unflatten(self.structure, found)
+
+    def carried(self) -> list[Leaf]:
+        return [x for x in self.leaves if x.type is not None]
+
+
+def _leaf(x: Any) -> Leaf:
+    if isinstance(x, Number):
+        return Leaf(x, x._type, True)
+    return Leaf(x, x._type) if isinstance(x, Tensor) else Leaf(x)
+
+
+def _wrapped(leaf: Leaf, tensor: Tensor) -> Tensor:
+    return Number.of(tensor) if leaf.weak else tensor
+
+
+@dataclass(slots=True)
+class Turns:
+    """How often a loop goes round, and what each turn gets.
+
+    test    the condition of a `while`; None for a `for`.
+    item    the item of a turn, from its number.
+    length  the number of turns, where it is known; count: where only the program knows it.
+    some    whether there is at least one turn; last: the item of the last one, where it is known.
+    known   its Python ints are known, and have to be so after it.
+    """
+
+    test: Callable[[], Any] | None = None
+    item: Callable[[Tensor], Any] | None = None
+    length: int | None = None
+    count: Tensor | None = None
+    some: bool = False
+    last: Any = None
+    known: bool = False
+
+
+class Roll:
+    """One loop on its way to become a region."""
+
+    def __init__(self, trace: Any, variables: Variables, turns: Turns, body: Callable[..., Any]):
+        self.trace, self.variables, self.turns, self.body = trace, variables, turns, body
+        self.start = len(trace.made)
+        self.places: dict[tuple, Slot] = {}
+        self.slots: list[Slot] = []
+        entries = zip(variables.names, variables.head, variables.live, variables.get())
+        for name, head, live, value in entries:
+            # A variable that each turn binds before it reads it begins as nothing in particular.
+            free = turns.some and not head
+            slot = Slot(name, None, value if (head or live) and not free else UNBOUND)
+            self.slots.append(slot)
+        self.returned: Slot | None = None
+        self.item: Any = None
+        self.kinds = frozenset({END})
+
+    def run(self) -> Any:
+        """Make the region and bind its results; the loop's signal. Disagreement, Blocked."""
+        for _ in range(ROUNDS):
+            outcome = self.turn()
+            if not self.adapt(outcome):
+                return self.finish(outcome)
+            self.trace.forget(self.start)
+        raise Blocked("what the loop carries does not settle")
+
+    # --- one turn on trial ----------------------------------------------------------------------
+
+    def all_slots(self) -> list[Slot]:
+        returned = [self.returned] if self.returned is not None else []
+        return [*self.slots, *self.places.values(), *returned]
+
+    def turn(self) -> Outcome:
+        """The body, run on stand-ins."""
+        leaves = [leaf for slot in self.all_slots() for leaf in slot.carried()]
+        self.has_code = self.kinds != {END}
+        begin = [leaf.start() for leaf in leaves] + ([fill(END, CODE)] if self.has_code else [])
+        self.loop = region.Loop(self.trace, begin)
+        item = self.turns.item
+        own: set[int] = set()
+
+        def call() -> tuple[Any, Any]:
+            stand_ins = map(self.loop.stand_in, range(len(leaves)))
+            values = tuple([slot.value(stand_ins) for slot in self.slots])
+            contents = [(s.place, s.value(stand_ins)) for s in self.places.values()]
+            own.update(id(v) for v, s in zip(values, self.slots) if s.carried())
+            self.variables.put(values)
+            del values  # so that nothing but the variables knows them
+            write_places(contents, [])  # type: ignore[arg-type]
+            asked = self.turns.test() if self.turns.test is not None else None
+            if item is None:
+                return asked, self.body()
+            self.item = item(self.loop.number)
+            return asked, self.body(self.item)
+
+        kept = tuple([s.alone for s in self.slots if s.alone is not None])
+        outcome = attempt(self.trace, self.variables, call, self.start, kept)
+        if outcome.error is not None:
+            raise Blocked(outcome.error)
+        self.check_aliases(outcome, own & outcome.written)
+        return outcome
+
+    def check_aliases(self, outcome: Outcome, written: set[int]) -> None:
+        """Blocked if what is written in place may be known under another name in some turn only."""
+        if not written:
+            return
+        new = [id(v) for v in outcome.values if isinstance(v, Tensor)]
+        entries = [slot.alone for slot in self.slots]
+        ours = [id(e) for e in self.variables.get()]
+        for i, entry in enumerate(entries):
+            if entry is not None and self.slots[i].carried():
+                own = 4 + ours.count(id(entry))  # its slot, its leaf, here, and the variable
+                if is_aliased(self.trace, [tuple(entries)], i, own) or len(set(new)) < len(new):
+                    raise Blocked(f"'{self.slots[i].name}' is written in place under two names")
+
+    def adapt(self, outcome: Outcome) -> bool:
+        """Make room for what the turn changed; whether there was anything new."""
+        _, signal = outcome.signal
+        changed = False
+        for key, (place, _) in outcome.places.items():
+            if key not in self.places:
+                self.places[key] = Slot(place.name(), place, place.content())
+                changed = True
+        for slot, value, head, live in zip(
+            self.slots, outcome.values, self.variables.head, self.variables.live
+        ):
+            if head or live:
+                changed |= self.slot(slot, value)
+        for key, slot in self.places.items():
+            if key in outcome.places:
+                changed |= self.slot(slot, outcome.places[key][1])
+        kinds = kinds_of(renamed(signal, WENT_ON, END)) | {END}
+        if RETURNED in kinds:
+            value = signal.value
+            if self.returned is None:
+                self.returned, changed = Slot("the returned value", None, zeros_like(value)), True
+            changed |= self.slot(self.returned, value)
+        changed |= kinds != self.kinds
+        self.kinds = kinds
+        return changed
+
+    def slot(self, slot: Slot, new: Any) -> bool:
+        """Whether a slot had to change for a new value; Disagreement if it cannot."""
+        if isinstance(slot.entry, Unbound):
+            if isinstance(new, Unbound):
+                return False
+            if not self.turns.some:
+                raise Disagreement(slot.name, (described(slot.entry), described(new)))
+            slot.set(zeros_like(new))
+            return True
+        leaves, structure = tree.flatten(new)
+        if structure != slot.structure:
+            raise Disagreement(slot.name, (described(slot.entry), described(new)))
+        changed = False
+        for leaf, value in zip(slot.leaves, leaves, strict=True):
+            changed |= self.leaf(slot, leaf, value)
+        return changed
+
+    def leaf(self, slot: Slot, leaf: Leaf, new: Any) -> bool:
+        before = leaf.type, leaf.weak
+        if leaf.type is None and (new is leaf.entry or same_value(new, leaf.entry)):
+            return False
+        if leaf.type is None and isinstance(leaf.entry, Tensor):
+            leaf.type = leaf.entry._type
+            self.leaf(slot, leaf, new)
+            return True
+        if not is_numeric(new) or not is_numeric(leaf.entry):
+            raise Disagreement(slot.name, (described(leaf.entry), described(new)))
+        kind = kind_of(new)
+        number = leaf.weak or leaf.type is None
+        if number and kind is not None:
+            kinds = kind, kind_of(leaf.entry), leaf.type and leaf.type.dtype
+            leaf.type, leaf.weak = TensorType(float64 if float64 in kinds else int64, ()), True
+        elif number:
+            if not fits(leaf.entry, new.dtype) or (new.shape and not self.turns.some):
+                raise Disagreement(slot.name, (described(leaf.entry), described(new)))
+            leaf.type, leaf.weak = new._type, False
+        elif kind is not None:
+            if leaf.type.shape or not fits(new, leaf.type.dtype):  # type: ignore[union-attr]
+                raise Disagreement(slot.name, (str(leaf.type), described(new)))
+        elif new._type is not leaf.type:
+            raise Disagreement(slot.name, (str(leaf.type), described(new)))
+        return (leaf.type, leaf.weak) != before
+
+    # --- the region -----------------------------------------------------------------------------
+
+    def finish(self, outcome: Outcome) -> Any:
+        asked, signal = outcome.signal
+        if self.turns.known:
+            self.check_known()
+        signal = renamed(signal, WENT_ON, END)
+        found = list(zip(self.slots, outcome.values))
+        for key, slot in self.places.items():
+            content = outcome.places[key][1] if key in outcome.places else slot.entry
+            found.append((slot, content))
+        if self.returned is not None:
+            value = signal.value if RETURNED in kinds_of(signal) else self.returned.entry
+            found.append((self.returned, value))
+        new = [t for slot, value in found for t in _tensors(slot, value)]
+        self.new, self.left = new, outcome.values
+        new = new + ([code_of(signal)] if self.has_code else [])
+        test, options = self.ending(asked)
+        try:
+            results = self.loop.finish(self.trace, test, new, self.start, **options)
+        except region.TooLarge as error:
+            raise Blocked(str(error)) from None
+        return self.bind(results)
+
+    def check_known(self) -> None:
+        """Blocked if a Python int that is known would no longer be after the loop."""
+        for slot, live in zip(self.slots, self.variables.live):
+            if live and any(isinstance(x.entry, int) and x.weak for x in slot.carried()):
+                raise Blocked(f"'{slot.name}' is a Python int that is used after the loop")
+
+    def ending(self, asked: Any) -> tuple[Tensor | None, dict[str, Any]]:
+        """The test of the region, or how often it goes round."""
+        turns = self.turns
+        if asked is not None and not isinstance(asked, Tensor):
+            asked = None if bool(asked) else fill(False, FLAG)
+        if not self.has_code and asked is None:
+            if turns.length is None and turns.count is None:
+                raise Blocked("the loop never ends")
+            return None, {"length": turns.length, "count": turns.count}
+        test = asked if asked is None else region.regions.truth(asked)
+        if self.has_code:
+            code = self.loop.stand_in(len(self.loop.made.stand_ins) - 1)
+            running = is_code(Mixed(code, frozenset()), END)
+            test = running if test is None else apply(logical_and, running, test)
+        if turns.test is None:  # a `for`, which a jump may end early
+            limit = turns.count
+            if limit is None:
+                limit = fill(turns.length, TensorType(int64, ()))
+            more = self.loop.number < limit
+            test = more if test is None else apply(logical_and, more, test)
+        return test, {"limit": config.get("loop_limit")}
+
+    def bind(self, results: list[Tensor]) -> Any:
+        """Give the results to whom they belong; the loop's signal."""
+        code = results.pop() if self.has_code else None
+        finals = self.closed_forms()
+        given = iter(results)
+        values = [slot.value(given) for slot in self.slots]
+        contents = [(s.place, s.value(given)) for s in self.places.values()]
+        returned = self.returned.value(given) if self.returned is not None else None
+        for position, value in finals.items():
+            values[position] = value
+        values = one_for_each(values, self.left)
+        self.variables.put(tuple(values))
+        write_places(contents, [])  # type: ignore[arg-type]
+        return None if code is None else Mixed(code, self.kinds, returned)
+
+    def closed_forms(self) -> dict[int, Any]:
+        """Python ints that a loop of known length counts up are known after it, by position."""
+        if self.turns.length is None or self.has_code:
+            return {}
+        found: dict[int, Any] = {}
+        index = 0
+        for position, slot in enumerate(self.slots):
+            carried = slot.carried()
+            if len(carried) == 1 and slot.structure == tree.LEAF and carried[0].weak:
+                new, entry = self.new[index]._node, carried[0].entry
+                step = _step(new, self.loop.made.stand_ins[index])
+                if step is not None and isinstance(entry, int):
+                    found[position] = entry + step * self.turns.length
+                elif isinstance(self.item, Number) and new is self.item._node:
+                    found[position] = self.turns.last
+            index += len(carried)
+        return found
+
+
+def _tensors(slot: Slot, value: Any) -> list[Tensor]:
+    """The carried leaves of a new value, in the types that the loop carries."""
+    if isinstance(value, Unbound) or not slot.carried():
+        return []
+    leaves = tree.flatten(value)[0]
+    return [
+        of_type(x, leaf.type) if not leaf.weak else wide(x, leaf.type.dtype)  # type: ignore[union-attr]
+        for leaf, x in zip(slot.leaves, leaves, strict=True)
+        if leaf.type is not None
+    ]
+
+
+def _step(node: Any, stand_in: Any) -> int | None:
+    """c, if a new value is the old one plus the constant c."""
+    if node is None or node.op not in (add, sub) or node.inputs[0] is not stand_in:
+        return None
+    number = splat(node.inputs[1])
+    if number is None:
+        return None
+    return int(number) if node.op is add else -int(number)

@@ -1,0 +1,220 @@
+"""What converted code calls, under the name `jg__`. On known values each is plain Python."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from jitgrad.errors import UndefinedError, fail
+from jitgrad.frontend.control.attempt import (
+    NO_VARIABLES,
+    AttributePlace,
+    Unbound,
+    Variables,
+    attempt,
+)
+from jitgrad.frontend.control.branches import either, nothing
+from jitgrad.frontend.control.calls import callee, place_of
+from jitgrad.frontend.control.loops import for_loop, then, while_loop
+from jitgrad.frontend.control.signals import BREAK, CONTINUE, Mixed, Return
+from jitgrad.frontend.control.text import message, text
+from jitgrad.frontend.control.traced import is_traced, is_undecided
+from jitgrad.frontend.dispatch import apply
+from jitgrad.frontend.regions import truth
+from jitgrad.ir.types import bool_
+from jitgrad.primitives.elementwise import logical_and, logical_not, logical_or
+from jitgrad.state import state
+from jitgrad.tensor import Parameter, Tensor
+
+Thunk = Callable[[], Any]
+
+# --- statements ---------------------------------------------------------------------------------
+
+
+def branch(test: Any, then: Thunk, orelse: Thunk | None, variables: Variables | None) -> Any:
+    """``if test: then()``, ``else: orelse()``; gives its signal."""
+    if is_undecided(test):
+        return either(test, then, orelse or nothing, variables or NO_VARIABLES, False)
+    if test:
+        return then()
+    return orelse() if orelse is not None else None
+
+
+def value(signal: Any) -> Any:
+    """What a function returns that ends so."""
+    assert not isinstance(signal, Mixed)
+    return None if signal is None else signal.value
+
+
+# --- expressions --------------------------------------------------------------------------------
+
+
+def choose(test: Any, then: Thunk, orelse: Thunk) -> Any:
+    """``then() if test else orelse()``."""
+    if is_undecided(test):
+        return either(test, then, orelse, NO_VARIABLES, True)
+    return then() if test else orelse()
+
+
+def every(first: Any, *rest: Thunk) -> Any:
+    """``first and rest[0]() and …``."""
+    return _connected(first, rest, True)
+
+
+def some(first: Any, *rest: Thunk) -> Any:
+    """``first or rest[0]() or …``."""
+    return _connected(first, rest, False)
+
+
+def _connected(found: Any, rest: tuple[Thunk, ...], going_on: bool) -> Any:
+    for i, later in enumerate(rest):
+        if is_undecided(found):
+            return _undecided(found, rest[i:], going_on)
+        if bool(found) is not going_on:
+            return found
+        found = later()
+    return found
+
+
+def _undecided(first: Any, rest: tuple[Thunk, ...], going_on: bool) -> Any:
+    """The connection of a traced value with what follows: flags are simply combined."""
+
+    def others() -> Any:
+        return _connected(rest[0](), rest[1:], going_on)
+
+    trace = state.trace
+    start = len(trace.made)
+    tried = attempt(trace, NO_VARIABLES, others, start)
+    trace.forget(start)
+    flags = _is_flag(first) and _is_flag(tried.signal)
+    if tried.error is None and not tried.places and flags:
+        op = logical_and if going_on else logical_or
+        return apply(op, truth(_tensor(first)), truth(_tensor(others())))
+    if going_on:
+        return either(first, others, lambda: first, NO_VARIABLES, True)
+    return either(first, lambda: first, others, NO_VARIABLES, True)
+
+
+def _is_flag(found: Any) -> bool:
+    return isinstance(found, bool) or (isinstance(found, Tensor) and found.dtype is bool_)
+
+
+def _tensor(flag: Any) -> Tensor:
+    return flag if isinstance(flag, Tensor) else Tensor(flag)
+
+
+def negate(found: Any) -> Any:
+    """``not found``."""
+    return apply(logical_not, truth(found)) if is_undecided(found) else not found
+
+
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt,
+    ">=": operator.ge, "is": operator.is_, "is not": operator.is_not,
+    "in": lambda a, b: contains(b, a), "not in": lambda a, b: negate(contains(b, a)),
+}  # fmt: skip
+
+
+def chain(symbols: tuple[str, ...], first: Any, *rest: Thunk) -> Any:
+    """``first < rest[0]() < …``: each operand is computed once, and only if it is needed."""
+    second = rest[0]()
+    found = COMPARE[symbols[0]](first, second)
+    if len(symbols) == 1:
+        return found
+    return every(found, lambda: chain(symbols[1:], second, *rest[1:]))
+
+
+def contains(container: Any, item: Any) -> Any:
+    """``item in container``; a traced item, or traced items, are compared one by one."""
+    if isinstance(container, (list, tuple, set, frozenset, dict, range)):
+        items = list(container)
+        if is_traced(item) or any(is_traced(x) for x in items):
+            tests = [(lambda x=x: item is x or item == x) for x in items]
+            return some(False, *tests)
+    return item in container
+
+
+# --- variables and writes -----------------------------------------------------------------------
+
+
+def bound(getter: Thunk, name: str) -> Any:
+    """The value of a variable that may have none: UnboundLocalError then."""
+    try:
+        found = getter()
+    except NameError:
+        raise UnboundLocalError(_not_bound(name)) from None
+    if isinstance(found, Unbound):
+        if found.why:
+            raise fail(
+                UndefinedError,
+                f"'{name}' may be used before it is bound",
+                why="only one way through a branch or loop that depends on data binds it",
+                instead=f"bind '{name}' before it",
+            )
+        raise UnboundLocalError(_not_bound(name))
+    return found
+
+
+def _not_bound(name: str) -> str:
+    if sys.version_info >= (3, 11):
+        return f"cannot access local variable '{name}' where it is not associated with a value"
+    return f"local variable '{name}' referenced before assignment"
+
+
+def augmented(getter: Thunk, name: str) -> None:
+    """``name += …`` follows, which may change a list in place."""
+    touch(bound(getter, name))
+
+
+def touch(thing: Any, attribute: str | None = None) -> Any:
+    """The thing itself, which is about to be changed in place."""
+    trace = state.trace
+    if trace is None or (attribute is None and isinstance(thing, Tensor)):
+        return thing  # a Tensor's writes announce themselves
+    trace.store(thing, attribute)
+    log = trace.log
+    if log is None:
+        return thing
+    if attribute is None:
+        place = place_of(thing)
+        if place is not None:
+            log.touch(place)
+    elif not isinstance(getattr(thing, attribute, None), Parameter):
+        log.touch(AttributePlace(thing, attribute))
+    return thing
+
+
+def outward(*names: str) -> None:
+    """The function binds globals of these names."""
+    if state.trace is not None:
+        table = sys._getframe(1).f_globals
+        for name in names:
+            state.trace.store(table, name)
+
+
+__all__ = [
+    "BREAK",
+    "CONTINUE",
+    "Return",
+    "Variables",
+    "augmented",
+    "bound",
+    "branch",
+    "callee",
+    "chain",
+    "choose",
+    "contains",
+    "every",
+    "for_loop",
+    "message",
+    "negate",
+    "outward",
+    "some",
+    "text",
+    "then",
+    "touch",
+    "value",
+    "while_loop",
+]  # fmt: skip

@@ -1,0 +1,73 @@
+"""What depends on data: which values do, and ranges that do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jitgrad.frontend.dispatch import apply, fill
+from jitgrad.frontend.number import INT, Number, as_dtype
+from jitgrad.ir.types import int64
+from jitgrad.primitives.elementwise import maximum
+from jitgrad.state import state
+from jitgrad.tensor import Tensor
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a value is a Tensor that has no value while the function is traced."""
+    trace = state.trace
+    if trace is None or not isinstance(value, Tensor):
+        return False
+    if value._node is None:
+        return id(value) in trace.values  # written in this trace; others may be looked at
+    return value._data is None
+
+
+def is_undecided(value: Any) -> bool:
+    """Whether a condition depends on data; ValueError if it is not one truth value."""
+    if not is_traced(value):
+        return False
+    if value.size != 1:
+        bool(value)  # raises
+    return True
+
+
+def truth(value: Any) -> bool:
+    """The truth of a value that is known, as Python finds it."""
+    return bool(value)
+
+
+@dataclass(frozen=True, slots=True)
+class TracedRange:
+    """``range(start, stop, step)`` with bounds that are traced."""
+
+    start: Tensor
+    stop: Tensor
+    step: int
+
+    @staticmethod
+    def of(*bounds: Any) -> TracedRange:
+        """As `range` takes them; the step must be a Python int."""
+        first, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+        step = int(step)
+        if step == 0:
+            raise ValueError("range() arg 3 must not be zero")
+        for bound in (first, stop):
+            if isinstance(bound, Tensor) and not bound.dtype.is_int:
+                raise TypeError(f"'{bound.dtype.name}' object cannot be interpreted as an integer")
+        return TracedRange(as_dtype(first, int64), as_dtype(stop, int64), step)
+
+    def count(self) -> Tensor:
+        """How many items there are."""
+        away = self.stop - self.start if self.step > 0 else self.start - self.stop
+        size = abs(self.step)
+        turns = away if size == 1 else (away + (size - 1)) // size
+        return apply(maximum, turns, fill(0, INT))
+
+    def item(self, k: Tensor) -> Number:
+        """Item k."""
+        return Number.of(as_dtype(self.start + k * self.step, int64))
+
+    def rest(self) -> TracedRange:
+        """Without its first item."""
+        return TracedRange(self.start + self.step, self.stop, self.step)
