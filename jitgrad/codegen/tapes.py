@@ -148,7 +148,9 @@ def namespace_python() -> dict[str, Any]:
 
     def data(name: str) -> Any:
         def at(tape: Any) -> Any:
-            raw = (ctypes.c_uint8 * int(tape[1])).from_address(int(tape[0])) if tape[0] else b""
+            raw: Any = b""
+            if tape[0]:
+                raw = (ctypes.c_uint8 * int(tape[1])).from_address(int(tape[0]))
             return np.frombuffer(raw, name)
 
         return at

@@ -1,5 +1,7 @@
 # kernel_0: less select reduce_sum
 # f32[8,5], f32[8,5], -> (f32[8,5], f32[5]); 40 elements, 500 bytes
+# loops: column over 8x5, axes (0,) reduced
+# about 3 additions' time and 16 bytes of arrays an element
 def kernel(ptrs, dims, lo, hi):
     a0 = f32_ptr(ptrs, 0)
     a1 = f32_ptr(ptrs, 1)

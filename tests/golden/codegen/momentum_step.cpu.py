@@ -1,5 +1,7 @@
 # kernel_0: mul add mul sub
 # f32[8,5], f32[8,5], f32[8,5], -> (f32[8,5], f32[8,5]); 40 elements, 480 bytes
+# loops: map over 8x5
+# about 4 additions' time and 12 bytes of arrays an element
 def kernel(ptrs, dims, lo, hi):
     a0 = f32_ptr(ptrs, 0)
     a1 = f32_ptr(ptrs, 1)

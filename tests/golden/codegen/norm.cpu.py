@@ -1,5 +1,7 @@
 # kernel_0: mul reduce_sum
 # f32[100000], -> f32[]; 100000 elements, 400204 bytes
+# loops: blocked over 100000, axes (0,) reduced
+# about 2 additions' time and 8 bytes of arrays an element
 def kernel(ptrs, dims, lo, hi):
     a0 = f32_ptr(ptrs, 0)
     r0 = f32_ptr(ptrs, 1)
@@ -16,8 +18,10 @@ def kernel(ptrs, dims, lo, hi):
         r0[c] = s0
 
 
-# kernel_1: mul reduce_sum
+# kernel_1: reduce_sum
 # f32[100000], -> f32[]; 25 elements, 208 bytes
+# loops: row over 25, axes (0,) reduced
+# about 1 additions' time and 8 bytes of arrays an element
 def kernel(ptrs, dims, lo, hi):
     a0 = f32_ptr(ptrs, 0)
     r0 = f32_ptr(ptrs, 1)
@@ -32,6 +36,8 @@ def kernel(ptrs, dims, lo, hi):
 
 # kernel_2: sqrt
 # f32[], -> f32[]; 1 elements, 8 bytes
+# loops: map over one element
+# about 10 additions' time and 8 bytes of arrays an element
 def kernel(ptrs, dims, lo, hi):
     a0 = f32_ptr(ptrs, 0)
     r0 = f32_ptr(ptrs, 1)
