@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from jitgrad.ir.node import Graph, Node, builder, full, input_node, splat, with_inputs
 from jitgrad.ir.op import op
@@ -19,23 +19,29 @@ from jitgrad.ir.types import TensorType
 from jitgrad.passes.axes import Axis, Classes, Pair
 
 LONG = 256  # lanes from which it pays
-SHORT = 32  # the longest axis that a product sums in a loop
+SHORT = 32  # the longest axis that is worth it beside the lanes
+# Elements of the smaller side of a product that is a loop; a library does larger ones faster, but
+# not when it is called for each of many matrices.
+SMALL, SMALL_OF_MANY = 64, 256
 INNER = 1024  # elements behind each lane, at most
 
 PRODUCTS = frozenset({"matmul"})
+MOVES = frozenset({"pad", "concat"})  # calls that are made with another axis last as well
 
 
 # --- small products -----------------------------------------------------------------------------
 
 
 def is_small(node: Node) -> bool:
-    """A product that is long along one axis at most, and short along the others."""
+    """A product that is long along one axis at most, and small in the others."""
     if node.op.name not in PRODUCTS or not node.dtype.is_float:
         return False
     m, k = node.inputs[0].shape[-2:]
     extents = sorted((m, k, node.shape[-1]))
     batch = max(node.shape[:-2], default=1)
-    return extents[1] <= SHORT and (extents[2] >= LONG or (extents[2] <= SHORT and batch >= LONG))
+    if extents[0] * extents[1] > (SMALL_OF_MANY if batch > 1 else SMALL):
+        return False
+    return extents[2] >= LONG or (extents[2] <= SHORT and batch >= LONG)
 
 
 def product_axes(node: Node) -> list[tuple[int | None, int | None, int | None]]:
@@ -95,13 +101,45 @@ def choose(graph: Graph) -> dict[Node, int]:
         for axis, gain in _gains(node):
             scores[classes.find(axis)] += gain
     lanes: dict[Node, int] = {}
+    readers = _readers(graph)
     arrays = [node for node in graph.nodes if isinstance(node.type, TensorType)]
-    for chosen, _ in scores.most_common():
+    for chosen, gain in scores.most_common():
         places = {node: _lane_of(node, classes, chosen) for node in arrays}
         found = {node: lane for node, lane in places.items() if lane is not None}
-        if not lanes.keys() & found.keys():
+        if gain >= 2 * _moved(found, readers) and not lanes.keys() & found.keys():
             lanes |= found
     return lanes
+
+
+def _readers(graph: Graph) -> dict[Node, list[Node | None]]:
+    """Who reads each value; None for the caller."""
+    readers: dict[Node, list[Node | None]] = {o: [None] for o in graph.outputs}
+    for node in graph.nodes:
+        for i in node.inputs:
+            readers.setdefault(i, []).append(node)
+    return readers
+
+
+def _moved(lanes: Mapping[Node, int], readers: Mapping[Node, Sequence[Node | None]]) -> int:
+    """Elements that have to change their order in memory: what comes from the caller or a library
+    call, and what goes there.
+    """
+
+    def is_outside(node: Node | None) -> bool:
+        if node is None or (node.op.kind == "leaf" and splat(node) is None):
+            return True
+        return node.op.kind in ("call", "region") and node.op.name not in MOVES
+
+    total = 0
+    for node, lane in lanes.items():
+        if lane != node.ndim - 1:
+            sides = (node, *readers.get(node, ()))
+            total += node.type.size * sum(is_outside(n) and not _is_sum(n) for n in sides)
+    return total
+
+
+def _is_sum(node: Node | None) -> bool:
+    return node is not None and is_small(node)
 
 
 # --- the new graph ------------------------------------------------------------------------------
