@@ -56,9 +56,11 @@ def cond(
     before = dict(trace.values)
     sides = []
     for function in (then, orelse):
-        sides.append(_Side(trace, function, given, before))
-        trace.forget(start)
-        trace.values = dict(before)
+        try:
+            sides.append(_Side(trace, function, given, before))
+        finally:
+            trace.forget(start)
+            trace.values = dict(before)
     _check_branches(sides, names)
     keys = list(dict.fromkeys([*sides[0].written, *sides[1].written]))
     outputs = [[*s.nodes, *(s.value(k) for k in keys)] for s in sides]
@@ -317,22 +319,28 @@ class _Loop:
 
     def trace_body(self, body: Callable, test: Callable | None) -> None:
         """Call the body once, and again while it is found to write to more Tensors."""
-        start = len(self.trace.made)
-        while True:
-            self.trace.values = dict(self.before)
-            self.body_of(body, test)
-            values = self.trace.values
-            entry = dict(zip(self.keys, self.stand_ins[self.own : len(self.carry)]))
-            more = [k for k, n in values.items() if k not in entry and self.before.get(k) is not n]
-            if not more:
-                break
-            self.trace.forget(start)
-            self.keys += more
-            captures = self.trace.captures
-            self.carry += [self.before[k] if k in self.before else captures[k][1] for k in more]
-        self.writes = self.trace.resolve([self.trace.values[k] for k in self.keys])
-        self.trace.forget(start)
-        self.trace.values = dict(self.before)
+        trace, start = self.trace, len(self.trace.made)
+        try:
+            while True:
+                trace.values = dict(self.before)
+                self.body_of(body, test)
+                entry = dict(zip(self.keys, self.stand_ins[self.own : len(self.carry)]))
+                more = [
+                    k
+                    for k, n in trace.values.items()
+                    if k not in entry and self.before.get(k) is not n
+                ]
+                if not more:
+                    break
+                trace.forget(start)
+                self.keys += more
+                self.carry += [
+                    self.before[k] if k in self.before else trace.captures[k][1] for k in more
+                ]
+            self.writes = trace.resolve([trace.values[k] for k in self.keys])
+        finally:
+            trace.forget(start)
+            trace.values = dict(self.before)
 
     def body_of(self, body: Callable, test: Callable | None) -> None:
         trace = self.trace

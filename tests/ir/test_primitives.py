@@ -25,6 +25,8 @@ WITHOUT_SAMPLES = {
     "constant": "its value is an attribute; tests/ir/test_text.py has every dtype and shape",
     "project": "takes results of other ops, and is in every test of an op with several",
     "fused": "made by the fuse pass, of any body; tests/passes has its laws",
+    "gathered": "made by the gather pass, of any body; tests/passes has its laws",
+    "strip": "made by the strips pass, of any body; tests/codegen has its laws",
 }
 # The derivative that is stated is not that of the values, on purpose.
 STATED = {
