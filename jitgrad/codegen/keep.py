@@ -89,6 +89,10 @@ class Keeper:
             return None
         found = self.find_home(node, number)
         if found is not None:
+            self.low.notes.append(
+                f"keeps {node.op.name} in the row of result {found} for pass {number + 1}: "
+                f"to compute it again costs {costs[node]}, a load less than {DEAR}"
+            )
             self.homes[node] = found
             if self.low.body.outputs[found] is not node:
                 self.kept.stores.setdefault(self.made[node], []).append((node, found))

@@ -85,6 +85,7 @@ class Strip:
     tiles: int
     chunks: int
     local: int
+    note: str = ""  # what was decided, and why
 
 
 BYTES = """def kernel(ptrs, dims, lo, hi):

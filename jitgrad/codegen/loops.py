@@ -114,6 +114,8 @@ class Kernel:
     extent: int  # of the range that the caller splits
     partial: int = 0  # blocks of partial results, if it makes such
     work: int = 0  # elements of the index space
+    ops: tuple[str, ...] = ()  # that it computes
+    notes: list[str] = field(default_factory=list)  # what was decided, and why
 
 
 class Parameters:

@@ -25,6 +25,7 @@ from jitgrad.codegen.scalar import convert, expression, literal, product, unroun
 from jitgrad.ir.node import Graph, Node, input_op, splat, topological
 from jitgrad.passes.access import Affine, Index, linear
 from jitgrad.passes.body import Body
+from jitgrad.passes.fuse import work
 from jitgrad.passes.schedule import BLOCK, schedule
 
 
@@ -61,7 +62,19 @@ class Lowering(Body):
         self.rounds: dict[int, int] = {}  # of loops that are written out, where we are
         self.loading: Mapping[Node, int] = {}  # values that this pass loads from results
         self.keeping: Sequence[tuple[Node, int]] = ()  # values that it stores there
+        self.notes: list[str] = []
         self.arrange()
+
+    def describe(self) -> list[str]:
+        """The loops that were chosen, and what they cost for each element."""
+        shape = "x".join(map(str, self.domain)) or "one element"
+        reduced = f", axes {self.axes} reduced" if self.axes else ""
+        moved = sum(a.dtype.size for a in {*self.inputs, *self.outputs})
+        operations = sum(map(work, (n for n in self.body.nodes if self.operands(n))))
+        return [
+            f"loops: {self.kind} over {shape}{reduced}",
+            f"about {operations} additions' time and {moved} bytes of arrays an element",
+        ]
 
     # --- levels and addresses ---
 
@@ -230,7 +243,10 @@ def lower(
     from jitgrad.codegen.nests import NESTS
 
     lowering = Lowering(body, domain, axes, alias or {}, stores or {}, kind, tile)
-    return NESTS[lowering.kind](lowering)
+    kernel = NESTS[lowering.kind](lowering)
+    kernel.ops = tuple(n.op.name for n in body.nodes if n.op.kind in ("elementwise", "reduce"))
+    kernel.notes = [*lowering.describe(), *lowering.notes]
+    return kernel
 
 
 def block_of(domain: tuple[int, ...], outermost: int) -> int:

@@ -37,6 +37,12 @@ class Layout:
     rest: int = 0
     chunks: int = 1
 
+    def note(self) -> str:
+        extent = self.node.attrs["extent"]
+        cut = f"{self.tiles} tiles of {self.tile} of {extent} indices in {self.chunks} chunks"
+        why = f"a tile's slices fit {TILE >> 10} kB of the cache"
+        return f"strip of {len(self.steps)} steps: {cut}; {why}"
+
 
 def layout(node: Node) -> Layout:
     """Sizes of a strip's tiles, from the bytes that one index of the axis brings along."""
@@ -265,6 +271,7 @@ def strip(step: Step) -> list[Launch | Strip]:
         made.tiles,
         made.chunks,
         cut.bytes,
+        made.note(),
     )
     return [whole, *(cut.add_up(r) for r in cut.sums if made.chunks > 1)]
 

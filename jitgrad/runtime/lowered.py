@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jitgrad.codegen import cuda
-from jitgrad.codegen.launch import Launch, Moving, Part
+from jitgrad.codegen.launch import Launch, Moving, Part, Strip
 from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.pipeline import optimize
 from jitgrad.passes.plan import Buffer
@@ -29,6 +29,7 @@ class KernelReport:
     cuda: str
     nbytes: int  # read and written, each buffer once
     elements: int
+    notes: tuple[str, ...] = ()  # what was decided about it, and why
 
     @property
     def text(self) -> str:
@@ -37,6 +38,7 @@ class KernelReport:
         if self.lines:
             head.append(f"# from {', '.join(self.lines)}")
         head.append(f"# {', '.join(self.operands)}; {self.elements} elements, {self.nbytes} bytes")
+        head += [f"# {note}" for note in self.notes]
         return "\n".join([*head, self.source])
 
 
@@ -64,31 +66,42 @@ class Lowered:
         self.compile_seconds = time.perf_counter() - start
         self.stages.append(("fuse", self.executable.fused))
         self.plan = self.executable.plan
+        of_strips = [
+            (entry.note,) if isinstance(entry, Strip) else ()
+            for _, entry in self.executable.launches
+            for _ in parts(entry)
+        ]
         self.kernels = [
-            self._report(number, position, launch)
-            for number, (position, launch) in enumerate(self.executable.flattened)
+            self._report(number, position, launch, notes)
+            for number, ((position, launch), notes) in enumerate(
+                zip(self.executable.flattened, of_strips, strict=True)
+            )
         ]
 
     def _watch(self, name: str, graph: Graph) -> None:
         if graph is not self.stages[-1][1]:
             self.stages.append((name, graph))
 
-    def _report(self, number: int, position: int, launch: Launch) -> KernelReport:
+    def _report(
+        self, number: int, position: int, launch: Launch, notes: tuple[str, ...]
+    ) -> KernelReport:
         node = self.plan.steps[position].node
         fused = self.executable.fused
         body = node.attrs["body"].nodes if node is not None and "body" in node.attrs else ()
         named = [n for n in body if n.op.kind not in ("leaf", "view")]
         ops = tuple(n.op.name for n in named) or (node.op.name if node is not None else "copy",)
+        kernel = launch.kernel
         line = fused.locs.get(node) if node is not None else None
         return KernelReport(
             f"kernel_{number}",
-            ops,
+            kernel.ops or ("copy",) if kernel is not None else ops,
             (str(line),) if line else (),
             self._operands(node),
             launch.source,
             cuda.source(launch.kernel) if launch.kernel is not None else "",
             sum(b.nbytes for b in _buffers(launch)),
             launch.work,
+            (*notes, *(kernel.notes if kernel is not None else ())),
         )
 
     def _operands(self, node: Node | None) -> tuple[str, ...]:

@@ -155,14 +155,14 @@ def test_numbers(backend: Backend) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_extents_are_arguments_of_the_kernel(program: str) -> None:
-    """A new shape compiles nothing."""
+    """A new shape compiles nothing, but for reductions that are short enough to be written out."""
 
     def sources(types: str) -> list[str]:
         with config.override(jit=False):
             executable = Executable(graph_of(PROGRAMS[program], types), {})
         return [launch.source for _, launch in executable.launches]
 
-    assert sources("f32[13,11]") == sources("f32[2,3]") == sources("f32[9,670]")
+    assert sources("f32[13,11]") == sources("f32[2,3]") == sources("f32[19,670]")
 
 
 def test_text_does_not_depend_on_accidents() -> None:

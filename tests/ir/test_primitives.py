@@ -26,7 +26,7 @@ WITHOUT_SAMPLES = {
     "project": "takes results of other ops, and is in every test of an op with several",
     "fused": "made by the fuse pass, of any body; tests/passes has its laws",
     "gathered": "made by the gather pass, of any body; tests/passes has its laws",
-    "strip": "made by the strips pass, of any body; tests/codegen has its laws",
+    "strip": "made by the strips pass, of any steps; tests/codegen/test_cut.py has its laws",
 }
 # The derivative that is stated is not that of the values, on purpose.
 STATED = {

@@ -21,16 +21,15 @@ TYPES = {code: np.dtype(name) for code, name in table.NUMPY_NAMES.items()}
 
 
 class Kernel:
-    """A compiled function (ptrs, n) with the given body."""
+    """A compiled kernel with the given body, which runs over `range(n)`."""
 
     def __init__(self, lines):
-        self.text = "\n    ".join(["def kernel(ptrs, n):", *lines]) + "\n"
-        self.how = self.text, "kernel", ("P", "i")
-        self.address = loader.address(*self.how)
+        self.text = "\n    ".join(["def kernel(ptrs, dims, lo, n):", *lines]) + "\n"
+        self.address = loader.address(self.text)
 
     def llvm(self):
         """Its optimized LLVM text."""
-        return str(compiler.optimized_module(*self.how))
+        return str(compiler.optimized_module(self.text))
 
 
 def compile_loop(expression, inputs, output, reduce=None):
@@ -47,8 +46,8 @@ def compile_loop(expression, inputs, output, reduce=None):
 def call(kernel, arrays, size):
     """Run a kernel on the addresses of arrays."""
     addresses = np.array([x.ctypes.data for x in arrays], np.int64)
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(kernel.address)
-    function(addresses.ctypes.data, size)
+    words = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    ctypes.CFUNCTYPE(None, *words)(kernel.address)(addresses.ctypes.data, None, 0, size)
 
 
 def run(kernel, inputs, output):
