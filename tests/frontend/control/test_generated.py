@@ -105,7 +105,7 @@ class Writer:
             self.block(more, depth - 1, inner, True)
         else:
             self.lines.append(f"{pad}{index} = {self.one_of('0', 'Tensor(0, ms.int32)')}")
-            self.lines.append(f"{pad}while {index} < 5 and {self.test(indices)}:")
+            self.lines.append(f"{pad}while {index} < 5 and ({self.test(indices)}):")
             self.lines.append(f"{more}{index} = {index} + 1")
             self.block(more, depth - 1, indices, True)
         if self.one_of(True, False, False):
@@ -158,7 +158,7 @@ def check_differences(program, args, slopes) -> None:
 
 
 @given(programs())
-@settings(SHARED, max_examples=40)
+@settings(SHARED, max_examples=25)
 def test_conversion(made) -> None:
     program, source = made
     try:
