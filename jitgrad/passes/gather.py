@@ -30,9 +30,14 @@ Fits = Callable[[Node], bool]
 
 def gather(graph: Graph, fits: Fits) -> Graph:
     """The graph with kernels around its regions. `fits`: whether a node can be part of one."""
-    if not any(n.op.kind == "region" for n in graph.nodes):
+    if not any(is_flow(n) for n in graph.nodes):
         return graph
     return _Gather(graph, fits).emit()
+
+
+def is_flow(node: Node) -> bool:
+    """Whether a node is control flow; other regions are kernels already, over their domain."""
+    return node.op.kind == "region" and "domain" not in node.attrs
 
 
 class _Gather:
@@ -45,7 +50,7 @@ class _Gather:
             if is_leaf(node):
                 continue
             self.place(node, fits)
-        regions = {self.root(n) for n in self.inside if n.op.kind == "region"}
+        regions = {self.root(n) for n in self.inside if is_flow(n)}
         self.groups: dict[Node, list[Node]] = {r: [] for r in regions}
         for node in graph.nodes:
             if node in self.inside and self.root(node) in regions:
@@ -57,8 +62,9 @@ class _Gather:
         if node.op is project_op:
             joins = node.inputs[0] in self.inside
         else:
-            depends = bool(inputs) or node.op.kind == "region"  # a loop may begin with constants
-            joins = node.op is not input_op and depends and fits(node)
+            depends = bool(inputs) or is_flow(node)  # a loop may begin with constants
+            is_kernel = node.op.kind == "region" and not is_flow(node)
+            joins = node.op is not input_op and depends and not is_kernel and fits(node)
         if not joins:
             self.level[node] = max((self.level[i] for i in inputs), default=0)
             return
