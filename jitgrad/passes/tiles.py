@@ -30,9 +30,11 @@ class Tiling:
     results: tuple[int, ...]
 
 
-def _axis_of(places: list[Index | Affine], loop: int, shape: tuple[int, ...]) -> int | None:
-    """The axis along which an operand is sliced as the loop proceeds; None if its reads move
-    differently from each other, or backwards.
+def _axis_of(
+    places: list[Index | Affine], loop: int, extent: int, shape: tuple[int, ...]
+) -> int | None:
+    """The axis along which an operand is sliced as the loop of some extent proceeds; None if its
+    reads move differently from each other, or backwards.
     """
     found: set[int] = set()
     speeds: set[int] = set()
@@ -43,7 +45,9 @@ def _axis_of(places: list[Index | Affine], loop: int, shape: tuple[int, ...]) ->
             continue
         moving = [p for p, at in enumerate(place) if at.coefficients[loop]]
         speeds.update(place[p].coefficients[loop] for p in moving)
-        pure = len(moving) == 1 and _is_the_loop(place[moving[0]], loop)
+        pure = (
+            len(moving) == 1 and shape[moving[0]] == extent and _is_the_loop(place[moving[0]], loop)
+        )
         found.add(moving[0] if pure else MOVING if moving else WHOLE)
     if found == {WHOLE}:
         return WHOLE
@@ -65,7 +69,10 @@ def region_tilings(node: Node) -> list[Tiling]:
     for loop in range(len(body.domain)):
         if any(_moves(place, loop) for place in leaves):
             continue
-        operands = [_axis_of(loads.get(x, []) or [[]], loop, x.shape) for x in body.body.inputs]
+        extent = body.domain[loop]
+        operands = [
+            _axis_of(loads.get(x, []) or [[]], loop, extent, x.shape) for x in body.body.inputs
+        ]
         results = _result_axes(body, loop)
         if results is not None and None not in operands:
             made.append(Tiling(loop, tuple(operands), results))  # type: ignore[arg-type]
