@@ -4,7 +4,6 @@ what to write instead; eagerly, while compiling and while differentiating alike.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,14 +158,10 @@ def test_python_words_its_own_errors() -> None:
 
 # fmt: off
 VALUES = {
-    "if": (lambda x: x if x.sum() > 0 else -x, "asked whether it is true"),
-    "and": (lambda x: x.sum() > 0 and x, "asked whether it is true"),
-    "not": (lambda x: not x.sum(), "asked whether it is true"),
     "assert": (lambda x: [None for _ in [0] if x.sum() < 9], "asked whether it is true"),
     "range": (lambda x: list(range(x.sum().astype(ms.int32))), "turned into an int"),
     "int": (lambda x: int(x.sum()), "turned into an int"),
     "float": (lambda x: float(x.sum()), "turned into a float"),
-    "math": (lambda x: math.sin(x.sum()), "turned into a float"),
     "item": (lambda x: x.sum().item(), "turned into a Python number"),
     "tolist": (lambda x: x.tolist(), "turned into a list"),
     "asnumpy": (lambda x: x.asnumpy(), "turned into a NumPy array"),
@@ -182,38 +177,24 @@ def test_a_traced_value_is_not_looked_at(name: str) -> None:
     function, asked = VALUES[name]
     x = Tensor([1.0, 2.0])
     function(x)  # eagerly it is fine
-    parts = (f"a traced Tensor of type {'i32[]' if name == 'range' else ''}", asked)
+    parts = ("a traced Tensor of type ", asked)
     compiled = (*parts, "while the function is being compiled", "instead: ", "ops.where")
     refused(lambda: ms.jit(function)(x), RuntimeError, line_of(function), *compiled)
     refused(lambda: ms.vmap(function)(x[None]), RuntimeError, line_of(function), *parts)
 
 
-@pytest.mark.parametrize("name", ["float", "math", "item", "tolist", "asnumpy", "array", "numpy"])
+@pytest.mark.parametrize("name", ["float", "item", "tolist", "asnumpy", "array", "numpy"])
 def test_a_gradient_is_not_lost_to_a_number(name: str) -> None:
     function, asked = VALUES[name]
     parts = ("a Tensor that is being differentiated was", asked, "its gradient would be lost")
     refused(lambda: ms.grad(function)(Tensor([1.0])), RuntimeError, line_of(function), *parts)
 
 
-def test_a_cell_with_control_flow_says_so_in_graph_mode(mode: str) -> None:
-    class Net(nn.Cell):
-        def construct(self, x: Tensor) -> Tensor:
-            if x.sum() > 0:
-                return x * 2
-            return x
-
-    line = line_of(Net.construct) + 1
-    if mode == "pynative":
-        assert Net()(Tensor([1.0])).tolist() == [2.0]
-    else:
-        refused(lambda: Net()(Tensor([1.0])), RuntimeError, line, "if x.sum() > 0:", "instead: ")
-
-
-def test_a_leaked_tensor_names_itself() -> None:
+def test_a_tensor_that_leaks_is_named() -> None:
     kept = []
-    ms.jit(lambda x: kept.append(x * 2))(Tensor([1.0]))
-    use = lambda: kept[0] + 1  # noqa: E731
-    refused(use, RuntimeError, line_of(use), "f32[1]", "after its trace", "instead: return it")
+    leak = lambda x: kept.append(x * 2)  # noqa: E731
+    parts = ("f32[1]", "a list that outlives the call", "instead: return it")
+    refused(lambda: ms.jit(leak)(Tensor([1.0])), RuntimeError, line_of(leak), *parts)
 
 
 # --- calls --------------------------------------------------------------------------------------

@@ -356,8 +356,8 @@ def test_printing_traced_tensors(capsys: pytest.CaptureFixture[str]) -> None:
         return x
 
     f(Tensor([1.0, 2.0]))
-    shown = "Tensor(shape=[2], dtype=Float32, value= <traced>)"
-    assert capsys.readouterr().out == f"{shown} {shown} (2,) Float32 {shown}\n"
+    text = "Tensor(shape=[2], dtype=Float32, value= <traced>)"  # what is text has no values yet
+    assert capsys.readouterr().out == f"[1. 2.] {text} (2,) Float32 [1. 2.]\n"
 
 
 def test_an_error_leaves_everything_usable() -> None:

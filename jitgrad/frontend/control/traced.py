@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,10 @@ class TracedRange:
             if isinstance(bound, Tensor) and not bound.dtype.is_int:
                 raise TypeError(f"'{bound.dtype.name}' object cannot be interpreted as an integer")
         return TracedRange(as_dtype(first, int64), as_dtype(stop, int64), step)
+
+    def __iter__(self) -> Iterator[int]:
+        """The items themselves: an error in a trace, where the bounds have no values."""
+        return iter(range(int(self.start), int(self.stop), self.step))
 
     def count(self) -> Tensor:
         """How many items there are."""
