@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import cpu, products, rows, strips
-from jitgrad.codegen.launch import Launch, Strip, copy, zero
+from jitgrad.codegen import products, rows, strips
+from jitgrad.codegen.launch import Launch, Strip, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import block_count, lower
 from jitgrad.codegen.structured import structured, structured_scratch
@@ -46,13 +46,8 @@ def _region(step: Step) -> list[Launch]:
     kernel = lower(attrs["body"], attrs["domain"], attrs["axes"], step.alias)
     fresh = [w for i, w in enumerate(step.writes) if i not in step.alias]
     if not kernel.partial:
-        return [_launch(kernel, (*step.reads, *fresh))]
+        return [of_kernel(kernel, (*step.reads, *fresh))]
     return _blocked(step, kernel)
-
-
-def _launch(kernel: Kernel, buffers: tuple[Buffer, ...]) -> Launch:
-    text = cpu.source(kernel)
-    return Launch(text, buffers, tuple(kernel.values), kernel.extent, kernel.work, kernel)
 
 
 def _blocked(step: Step, kernel: Kernel) -> list[Launch]:
@@ -69,13 +64,13 @@ def _blocked(step: Step, kernel: Kernel) -> list[Launch]:
             finish.append(_reduce_all(output, part, step.writes[index], kernel.partial))
         elif index not in step.alias:
             pointers.append(step.writes[index])
-    return [_launch(kernel, tuple(pointers)), *finish]
+    return [of_kernel(kernel, tuple(pointers)), *finish]
 
 
 def _reduce_all(output: Node, part: Buffer, result: Buffer, count: int) -> Launch:
     source = input_node("a0", TensorType(output.dtype, (count,)))
     body = Graph("body", (source,), (output.op(source, axes=(0,)),))
-    return _launch(lower(body, (count,), (0,), kind="row"), (part, result))
+    return of_kernel(lower(body, (count,), (0,), kind="row"), (part, result))
 
 
 def _region_scratch(node: Node) -> Sequence[int]:
@@ -95,7 +90,7 @@ def _placed(source: TensorType, target: Affine, operand: Buffer, result: Buffer)
     value = input_node("a0", source)
     body = Graph("body", (value,), (value,))
     kernel = lower(body, source.shape, (), stores={0: target})
-    return _launch(kernel, (operand, result))
+    return of_kernel(kernel, (operand, result))
 
 
 def _pad(step: Step) -> list[Launch]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jitgrad.codegen import cpu
 from jitgrad.codegen.loops import Kernel
 from jitgrad.passes.plan import Buffer
 
@@ -99,6 +101,12 @@ ZERO = """def kernel(ptrs, dims, lo, hi):
     for i0 in range(lo, hi):
         r0[i0] = u8(0)
 """
+
+
+def of_kernel(kernel: Kernel, pointers: Sequence[Pointer]) -> Launch:
+    """The launch of a region's kernel over its arrays, in the CPU frame."""
+    text = cpu.source(kernel)
+    return Launch(text, tuple(pointers), tuple(kernel.values), kernel.extent, kernel.work, kernel)
 
 
 def copy(source: Buffer, target: Buffer) -> Launch:

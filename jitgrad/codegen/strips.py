@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from jitgrad.codegen import cpu, products
-from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip
-from jitgrad.codegen.loops import Kernel, Tile
+from jitgrad.codegen import products
+from jitgrad.codegen.launch import Launch, Moving, Strip, of_kernel
+from jitgrad.codegen.loops import Tile
 from jitgrad.codegen.lower import lower
 from jitgrad.codegen.scalar import identity_number
 from jitgrad.ir.node import Graph, Node, full, input_node, project_op
@@ -178,7 +178,7 @@ class Cut:
             self.pointer(v, a, strides(v.shape)[a] if a >= 0 else 0)
             for v, a in zip(made, tiling.results, strict=True)
         ]
-        return _launch(kernel, pointers)
+        return of_kernel(kernel, pointers)
 
     def call(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
         """A call on arrays of a tile's size. What is cut is so along its first axis in memory."""
@@ -216,7 +216,7 @@ class Cut:
         """The start of a chunk's sum."""
         number = full(identity_number(_reduction(result), result.dtype), result.type)
         kernel = lower(Graph("body", (), (number,)), result.shape, ())
-        return _launch(kernel, [self.pointer(result, SUMMED, 0)])
+        return of_kernel(kernel, [self.pointer(result, SUMMED, 0)])
 
     def add_up(self, result: Node) -> Launch:
         """The chunks' sums to one."""
@@ -224,12 +224,7 @@ class Cut:
         source = input_node("a0", TensorType(result.dtype, shape))
         body = Graph("body", (source,), (_reduction(result)(source, axes=(0,)),))
         kernel = lower(body, shape, (0,), kind="row" if not result.shape else "")
-        return _launch(kernel, [self.sums[result], self.memory[result]])
-
-
-def _launch(kernel: Kernel, pointers: Sequence[Pointer]) -> Launch:
-    text = cpu.source(kernel)
-    return Launch(text, tuple(pointers), tuple(kernel.values), kernel.extent, kernel.work, kernel)
+        return of_kernel(kernel, [self.sums[result], self.memory[result]])
 
 
 def _stored(value: Node) -> Node:

@@ -17,6 +17,7 @@ from jitgrad.ir.node import Graph, Node, builder, full, input_node, splat, with_
 from jitgrad.ir.op import op
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.axes import Axis, Classes, Pair
+from jitgrad.passes.orient import PRODUCTS
 
 LONG = 256  # lanes from which it pays
 SHORT = 32  # the longest axis that is worth it beside the lanes
@@ -25,7 +26,6 @@ SHORT = 32  # the longest axis that is worth it beside the lanes
 SMALL, SMALL_OF_MANY = 64, 256
 INNER = 1024  # elements behind each lane, at most
 
-PRODUCTS = frozenset({"matmul"})
 MOVES = frozenset({"pad", "concat"})  # calls that are made with another axis last as well
 
 

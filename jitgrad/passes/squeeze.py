@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from jitgrad.ir.node import Graph, Node, builder, full, rebuild, splat, with_inputs
 from jitgrad.ir.op import op
+from jitgrad.passes.access import keeps_order
 
 
 def _long(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -25,12 +26,9 @@ def squeezed(x: Node) -> Node:
     number = splat(x)
     if number is not None:
         return full(number, x.type.with_shape(shape))
-    while x.op.name in KEEP_ORDER:
+    while keeps_order(x):
         x = x.inputs[0]
     return x if x.shape == shape else op("reshape")(x, shape=shape)
-
-
-KEEP_ORDER = frozenset({"reshape"})
 
 
 def _elementwise(node: Node, inputs: tuple[Node, ...]) -> Node:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from jitgrad.ir.node import Graph, Node, rebuild, with_inputs
 from jitgrad.ir.op import op
+from jitgrad.passes.orient import PRODUCTS
 from jitgrad.primitives.shape import swaps_last
-
-PRODUCTS = frozenset({"matmul"})
 
 
 def vectors(graph: Graph) -> Graph:

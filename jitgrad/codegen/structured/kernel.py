@@ -23,9 +23,10 @@ from jitgrad.codegen.structured.writer import (
     Value,
     Writer,
 )
-from jitgrad.ir.node import Graph, Node, input_node, project, project_op
-from jitgrad.ir.types import TapeType, TensorType, TupleType
+from jitgrad.ir.node import Graph, Node, input_node, project_op
+from jitgrad.ir.types import TapeType, TensorType
 from jitgrad.passes.plan import Plan, Step
+from jitgrad.passes.tiles import results
 from jitgrad.primitives.control import gathered
 from jitgrad.primitives.flow import parts
 
@@ -122,10 +123,8 @@ def fits(node: Node) -> bool:
         return small and (is_pick(node) or rule_for(node) is not None)
     inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(node.inputs)]
     inside = node.op(*inputs, **node.attrs)
-    several = isinstance(node.type, TupleType)
-    outputs = [project(inside, i) for i in range(len(node.type.items))] if several else [inside]
     try:
-        lowered(gathered(*inputs, body=Graph("body", inputs, outputs)))
+        lowered(gathered(*inputs, body=Graph("body", inputs, results(inside))))
     except Unsupported:
         return False
     return True
