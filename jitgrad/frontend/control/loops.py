@@ -31,8 +31,8 @@ from jitgrad.frontend.control.signals import (
     kinds_of,
     renamed,
 )
-from jitgrad.frontend.control.traced import TracedRange, is_undecided, truth
-from jitgrad.frontend.number import Number, wide
+from jitgrad.frontend.control.traced import TracedRange, is_row, is_undecided, item_of, truth
+from jitgrad.frontend.number import wide
 from jitgrad.ir.types import int64
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -224,8 +224,7 @@ class _For:
     def run(self) -> Any:
         if isinstance(self.over, TracedRange):
             return self.traced_range(self.over)
-        rows = isinstance(self.over, Tensor)
-        if not (rows or isinstance(self.over, range)):
+        if not is_row(self.over):
             return self.unrolled(iter(self.over), None)
         length = len(self.over)
         if length > config.get("unroll"):
@@ -233,12 +232,12 @@ class _For:
                 found = self.roll(first)
                 if found is not NOT_YET:
                     return found
-                ended, signal = self.turn(self.over[first], None)
+                ended, signal = self.turn(item_of(self.over, first), None)
                 if ended:
                     return signal
             note("unrolled", f"{length} turns: {paths.text_of(self.refused)}")
-            return self.unrolled((self.over[i] for i in range(PEELED, length)), None)
-        return self.unrolled((self.over[i] for i in range(length)), range(length))
+            return self.unrolled((item_of(self.over, i) for i in range(PEELED, length)), None)
+        return self.unrolled((item_of(self.over, i) for i in range(length)), range(length))
 
     def unrolled(self, items: Iterable[Any], places: range | None) -> Any:
         """Turn by turn. `places`: the rest can become a region, from the place of an item on."""
@@ -270,15 +269,10 @@ class _For:
         items, length = self.over, len(self.over) - first
         self.tried += 1
         if isinstance(items, range):
-            start, step = items[first], items.step
-            turns = Turns(
-                item=lambda k: Number.of(start + k * step) if step != 1 or start else Number.of(k),
-                length=length,
-                some=True,
-                last=items[-1],
-            )
+            rest = items[first:]
+            turns = Turns(item=lambda k: item_of(rest, k), length=length, some=True, last=items[-1])
         else:
-            turns = Turns(item=lambda k: items[k + first], length=length, some=True)
+            turns = Turns(item=lambda k: item_of(items, k + first), length=length, some=True)
         try:
             found = Roll(self.trace, self.variables, turns, self.body).run()
         except (Disagreement, Blocked) as reason:
