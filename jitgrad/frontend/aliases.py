@@ -62,7 +62,7 @@ def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor,
     """The other Tensors that a write of `value` to `target` may reach, each with what it holds
     then. TraceError where that is not known.
     """
-    trace.links[:] = [x for x in trace.links if x.one() is not None and x.other() is not None]
+    trace.links = [x for x in trace.links if x.one() is not None and x.other() is not None]
     pending: list[tuple[Tensor, Tensor | None, frozenset[int]]] = [
         (target, None, frozenset({id(target)}))
     ]

@@ -355,7 +355,8 @@ def attempt(
     """
     before = variables.get()
     log = trace.log = Log(trace.log, variables, before, *kept, own=own)
-    links, mixed = len(trace.links), len(trace.mixed)
+    links, mixed = trace.links, len(trace.mixed)
+    trace.links = list(links)
     trace.trials += 1
     signal, error = None, None
     try:
@@ -370,8 +371,10 @@ def attempt(
     made = collections.Counter(_inside((values, getattr(signal, "value", None))))
     places = log.undo(lambda place: _is_older(trace, log, place, made, mark))
     written = frozenset(key[1] for key in log.places)
-    found = tuple(trace.links[links:])
-    del trace.links[links:], trace.mixed[mixed:]
+    known = set(map(id, links))
+    found = tuple([x for x in trace.links if id(x) not in known])
+    trace.links = links
+    del trace.mixed[mixed:]
     return Outcome(signal, values, places, error, written, found)
 
 
@@ -380,7 +383,8 @@ def unless(
 ) -> Any:
     """Run a block for good, and undo it only if its signal is such; gives the signal."""
     before, effects = variables.get(), len(trace.effects)
-    links, mixed = len(trace.links), len(trace.mixed)
+    links, mixed = trace.links, len(trace.mixed)
+    trace.links = list(links)
     log = trace.log = Log(trace.log, variables, before)
     signal = None
     try:
@@ -390,7 +394,8 @@ def unless(
         if undone(signal):
             variables.put(before)
             log.undo(lambda place: True)
-            del trace.effects[effects:], trace.links[links:], trace.mixed[mixed:]
+            trace.links = links
+            del trace.effects[effects:], trace.mixed[mixed:]
         else:
             log.keep()
     return signal

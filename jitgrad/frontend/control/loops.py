@@ -8,6 +8,7 @@ arguments take (`paths`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -235,18 +236,32 @@ class _For:
                 ended, signal = self.turn(item_of(self.over, first), None)
                 if ended:
                     return signal
+                if isinstance(signal, Mixed):
+                    later = range(first + 1, length)
+                    return self.rest(signal, (item_of(self.over, i) for i in later))
             note("unrolled", f"{length} turns: {paths.text_of(self.refused)}")
             return self.unrolled((item_of(self.over, i) for i in range(PEELED, length)), None)
         return self.unrolled((item_of(self.over, i) for i in range(length)), range(length))
 
     def unrolled(self, items: Iterable[Any], places: range | None) -> Any:
         """Turn by turn. `places`: the rest can become a region, from the place of an item on."""
-        for count, item in enumerate(items):
+        left = enumerate(items)
+        for count, item in left:
             check_turns(count, self.refused)
             ended, signal = self.turn(item, None if places is None else places[count])
             if ended:
                 return signal
+            if isinstance(signal, Mixed):
+                return self.rest(signal, (item for _, item in left))
         return None
+
+    def rest(self, signal: Mixed, items: Iterable[Any]) -> Any:
+        """The turns after one that may have been the last, as one block that may run."""
+        limit = config.get("unroll_limit")
+        later = list(itertools.islice(items, limit))
+        check_turns(len(later), self.refused)
+        signal = renamed(signal, WENT_ON, END)
+        return then(signal, lambda: self.unrolled(later, None), self.variables)
 
     def turn(self, item: Any, place: int | None) -> tuple[bool, Any]:
         """One turn; see `_While.turn`."""
@@ -262,6 +277,8 @@ class _For:
             if found is not NOT_YET:
                 return True, found
             signal = self.body(item)
+        if isinstance(signal, Mixed) and paths.computed(self.trace, signal.code) is None:
+            return over(signal)
         return over(settle(self.trace, signal, self.refused))
 
     def roll(self, first: int) -> Any:
