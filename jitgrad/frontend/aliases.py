@@ -75,11 +75,12 @@ def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor,
             if found.when is None or other._type is not value._type:
                 raise ambiguous(target)
             now = found.under(mask)
-            yield other, value if now is None else _chosen(now, value, other)
+            yield other, value if now is None else chosen(now, value, other)
             pending.append((other, now, path | {id(other)}))
 
 
-def _chosen(mask: Tensor, value: Tensor, other: Tensor) -> Tensor:
+def chosen(mask: Tensor, value: Tensor, other: Tensor) -> Tensor:
+    """The value where a condition holds, the other elsewhere."""
     if value.ndim:
         mask = apply(broadcast, mask, shape=value.shape, dims=())
     return apply(select, mask, value, other)

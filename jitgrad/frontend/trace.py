@@ -146,6 +146,7 @@ class Trace:
         self.standing: dict[Node, Node] = {}  # placeholders of transforms to what they stand for
         self.log: Any = None  # of what the block on trial changes in place; see `control.attempt`
         self.links: list[Any] = []  # between Tensors that may be one; see `aliases`
+        self.faults: Any = None  # exceptions in compiled loops; see `control.faults`
         self.mixed: list[Any] = []  # lists and dicts that may be one of two
         self.trials = 0  # how many blocks are on trial, one inside of another
         self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
@@ -256,6 +257,16 @@ class Trace:
         if leaks:
             raise leaks[0].error(self)
 
+    def take_back(self, tensors: Sequence[Tensor], inputs: Sequence[Node]) -> None:
+        """What is written is kept only if no compiled loop raised an exception."""
+        for t, node in zip(tensors, inputs, strict=True):
+            if t._node is not node:
+                (kept,) = self.faults.keep_what_was([(t, Tensor._of_node(node))])
+                t._node, t._data = kept._node, None
+        for key in self.written:
+            pair = Tensor._of_node(self.values[key]), Tensor._of_node(self.captures[key][1])
+            self.values[key] = self.faults.keep_what_was([pair])[0]._node
+
     def forget(self, start: int) -> None:
         """A region is over: the nodes noted since `start` are not there outside of it."""
         while len(self.made) > start:
@@ -328,6 +339,8 @@ def trace(
         with builder.recording(active.note):
             leaves, structure = tree.flatten(call(tensors))
             active.check_leaks()
+            if active.faults is not None:
+                active.take_back(tensors, inputs)
             nodes = [active.read(x) for x in leaves if isinstance(x, Tensor)]
     except Exception:
         for effect in active.effects:  # what the program printed before it failed

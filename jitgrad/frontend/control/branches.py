@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad import tree
 from jitgrad.frontend.aliases import link
 from jitgrad.frontend.control import paths, region
 from jitgrad.frontend.control.attempt import (
@@ -19,11 +18,11 @@ from jitgrad.frontend.control.attempt import (
     Variables,
     attempt,
 )
-from jitgrad.frontend.control.merge import Disagreement, Join, described, filled
+from jitgrad.frontend.control.faults import faulted
+from jitgrad.frontend.control.merge import Disagreement, Join, described, filled, zeros_like
 from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.signals import RETURNED, Mixed, Return, alone, code_of, kinds_of
-from jitgrad.frontend.dispatch import fill
-from jitgrad.frontend.number import Number, as_dtype
+from jitgrad.frontend.number import Number
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -40,18 +39,17 @@ def either(pred: Tensor, then: Block, orelse: Block, variables: Variables, is_va
     is_value  the blocks are expressions: what they give is a value.
     """
     trace = state.trace
-    start = len(trace.made)
-    sides = []
+    start, decided = len(trace.made), len(trace.decisions)
+    sides: list[Outcome] = []
     for block in (then, orelse):
         sides.append(attempt(trace, variables, block, start, *[s.values for s in sides]))
         trace.forget(start)
     try:
-        for side in sides:
-            if side.error is not None:
-                raise paths.Blocked(side.error)
+        sides = faulted(trace, pred, sides)
         found = Merged(sides[0], sides[1], variables, is_value)
         results = region.choice(trace, pred, found.join.left, found.join.right, start)
     except (Disagreement, paths.Blocked, region.TooLarge) as error:
+        del trace.decisions[decided:]
         reason = paths.Blocked(str(error)) if isinstance(error, region.TooLarge) else error
         block = then if paths.decide(trace, pred, reason) else orelse
         return block()
@@ -144,18 +142,4 @@ def settled(signal: Any, results: list[Tensor]) -> Any:
     return Return(filled(signal.value, results)) if isinstance(signal, Return) else signal
 
 
-def zeros_like(value: Any) -> Any:
-    """Zeros of a value's types, where the value is never looked at."""
-    if isinstance(value, Unbound):
-        return value
-    leaves, structure = tree.flatten(value)
-    return tree.unflatten(structure, [_zero(x) for x in leaves])
-
-
-def _zero(x: Any) -> Any:
-    if isinstance(x, Number):
-        return Number.of(as_dtype(0, x.dtype))
-    return fill(0, x._type) if isinstance(x, Tensor) else x
-
-
-__all__ = ["either", "nothing", "write_places", "zeros_like"]
+__all__ = ["either", "nothing", "write_places"]

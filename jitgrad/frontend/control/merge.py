@@ -199,3 +199,17 @@ def described(value: Any) -> str:
         marks = "{}" if isinstance(value, dict) else "[]" if isinstance(value, list) else "()"
         return f"{marks[0]}{text}{',' if marks == '()' and len(parts) == 1 else ''}{marks[1]}"
     return f"a {type(value).__name__}"
+
+
+def zeros_like(value: Any) -> Any:
+    """Zeros of a value's types, where the value is never looked at."""
+    if isinstance(value, Unbound):
+        return value
+    leaves, structure = tree.flatten(value)
+    return tree.unflatten(structure, [_zero(x) for x in leaves])
+
+
+def _zero(x: Any) -> Any:
+    if isinstance(x, Number):
+        return Number.of(as_dtype(0, x.dtype))
+    return fill(0, x._type) if isinstance(x, Tensor) else x

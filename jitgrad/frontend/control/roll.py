@@ -24,8 +24,16 @@ from jitgrad.frontend.control.attempt import (
     Variables,
     attempt,
 )
-from jitgrad.frontend.control.branches import write_places, zeros_like
-from jitgrad.frontend.control.merge import Disagreement, described, fits, is_numeric, of_type
+from jitgrad.frontend.control.branches import write_places
+from jitgrad.frontend.control.faults import FaultPlace
+from jitgrad.frontend.control.merge import (
+    Disagreement,
+    described,
+    fits,
+    is_numeric,
+    of_type,
+    zeros_like,
+)
 from jitgrad.frontend.control.merge import same as same_value
 from jitgrad.frontend.control.paths import Blocked
 from jitgrad.frontend.control.signals import (
@@ -146,11 +154,16 @@ class Roll:
 
     def run(self) -> Any:
         """Make the region and bind its results; the loop's signal. Disagreement, Blocked."""
-        for _ in range(ROUNDS):
-            outcome = self.turn()
-            if not self.adapt(outcome):
-                return self.finish(outcome)
-            self.trace.forget(self.start)
+        decided = len(self.trace.decisions)
+        try:
+            for _ in range(ROUNDS):
+                outcome = self.turn()
+                if not self.adapt(outcome):
+                    return self.finish(outcome)
+                self.trace.forget(self.start)
+        except (Disagreement, Blocked):
+            del self.trace.decisions[decided:]
+            raise
         raise Blocked("what the loop carries does not settle")
 
     # --- one turn on trial ----------------------------------------------------------------------
@@ -320,7 +333,8 @@ class Roll:
         turns = self.turns
         if asked is not None and not isinstance(asked, Tensor):
             asked = None if bool(asked) else fill(False, FLAG)
-        if not self.has_code and asked is None:
+        fault = self.fault()
+        if not self.has_code and asked is None and fault is None:
             if turns.length is None and turns.count is None:
                 raise Blocked("the loop never ends")
             return None, {"length": turns.length, "count": turns.count}
@@ -329,6 +343,9 @@ class Roll:
             code = self.loop.stand_in(len(self.loop.made.stand_ins) - 1)
             running = is_code(Mixed(code, frozenset()), END)
             test = running if test is None else apply(logical_and, running, test)
+        if fault is not None:
+            fine = fault == 0
+            test = fine if test is None else apply(logical_and, fine, test)
         if turns.test is None:  # a `for`, which a jump may end early
             limit = turns.count
             if limit is None:
@@ -336,6 +353,15 @@ class Roll:
             more = self.loop.number < limit
             test = more if test is None else apply(logical_and, more, test)
         return test, {"limit": config.get("loop_limit")}
+
+    def fault(self) -> Tensor | None:
+        """The number of the exception that an earlier turn raised, if the loop carries one."""
+        position = 0
+        for slot in self.all_slots():
+            if isinstance(slot.place, FaultPlace) and slot.carried():
+                return self.loop.stand_in(position)
+            position += len(slot.carried())
+        return None
 
     def bind(self, results: list[Tensor], outcome: Outcome) -> Any:
         """Give the results to whom they belong; the loop's signal."""
