@@ -66,6 +66,10 @@ class LimitError(JitgradError, RuntimeError):
     """A loop that does not end within its limit."""
 
 
+class DeviceError(JitgradError, RuntimeError):
+    """A device is not there, or cannot do what is asked of it."""
+
+
 class IRError(JitgradError, ValueError):
     """A graph that breaks the rules of the IR, or text that does not parse as one."""
 

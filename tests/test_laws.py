@@ -34,6 +34,8 @@ TABLES: dict[str, str | dict[str, str]] = {
         "SCRATCH": "op -> bytes of scratch memory of such a call",
     },
     "codegen/canonical/": "hand-written kernels, one for each op named; here names are only text",
+    "codegen/cuda/grids.py": {"RULES": "op -> its launches on a device"},
+    "codegen/cuda/names.py": SCALARS,
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
     "codegen/products.py": {
         "GEOMETRY": "convolutions and where their operands stand",

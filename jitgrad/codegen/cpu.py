@@ -54,11 +54,11 @@ def statements(body: Sequence[Statement], part: str, indent: str, split: str = "
             lines.append(f"{indent}for i{s.dim} in {span}:")
             lines += statements(s.body, part, indent + INDENT, split)
         else:
-            lines.append(indent + _simple(s))
+            lines.append(indent + simple(s))
     return lines or [f"{indent}pass"]
 
 
-def _simple(s: Load | Running | Let | Store) -> str:
+def simple(s: Load | Running | Let | Store) -> str:
     if isinstance(s, Let):
         return f"{s.name} = {s.text}"
     if isinstance(s, Running):

@@ -16,14 +16,14 @@ from jitgrad.codegen import tapes
 def namespace_numba() -> dict[str, Any]:
     """All of them, as Numba intrinsics."""
     return {
-        **_halves(),
+        **halves(),
         **tapes.namespace_numba(),
         "gemm_f32": _gemm("f32"),
         "gemm_f64": _gemm("f64"),
     }
 
 
-def _halves() -> dict[str, Any]:
+def halves() -> dict[str, Any]:
     """float16 in memory, float32 in registers."""
     from llvmlite import ir
     from numba.core import types

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
@@ -17,7 +17,8 @@ from jitgrad.passes.strips import strips
 from jitgrad.passes.vectors import vectors
 from jitgrad.passes.widen import widen
 
-PASSES: tuple[Callable[..., Graph], ...] = (
+Pass = Callable[..., Graph]
+PASSES: tuple[Pass, ...] = (
     widen,  # what is accumulated in which dtype
     orient,  # products the way they are read
     vectors,  # products that are reductions
@@ -33,11 +34,16 @@ PASSES: tuple[Callable[..., Graph], ...] = (
 )
 
 
-def into_kernels(graph: Graph, fits: Fits = lambda node: False) -> Graph:
+ON_DEVICE = tuple(p for p in PASSES if p is not strips)  # whose caches no strip would fit
+
+
+def into_kernels(
+    graph: Graph, fits: Fits = lambda node: False, passes: Sequence[Pass] = PASSES
+) -> Graph:
     """Choose layouts, and group ops into regions: one kernel each, or one strip of kernels. `fits`:
     whether a node can be part of a kernel with loops and branches.
     """
-    for rewrite in PASSES:
+    for rewrite in passes:
         before = graph
         graph = rewrite(graph, fits) if rewrite is gather else rewrite(graph)
         if graph is not before and rewrite is not optimize:

@@ -1,4 +1,4 @@
-"""Every op, compiled: the CPU kernels, the same text as plain Python, and the CUDA simulator.
+"""Every op, compiled: the CPU kernels, the same text as plain Python, and the plan for a GPU.
 
 All ops of one dtype that take the same kind of operands go through a few graphs, so that one test
 compiles a few kernels, not hundreds.
@@ -64,10 +64,11 @@ def assert_close(op: Op, got: np.ndarray, want: np.ndarray) -> None:
 
 
 def backends(kind: str, dtype: DType) -> list:
-    """Ops with kernels of their own have no CUDA frame, and are compiled in a few dtypes only."""
+    """Ops with kernels of their own are compiled in a few dtypes only."""
     if kind != "call":
         return BACKENDS
-    names = ("compiled", "python") if dtype in (float32, float64, int32, bool_) else ("python",)
+    is_compiled = dtype in (float32, float64, int32, bool_)
+    names = ("compiled", "python", "emulated") if is_compiled else ("python", "emulated")
     return [b for b in BACKENDS if b.id in names]
 
 

@@ -1,5 +1,5 @@
-def kernel(a0, a1, a2, dims, extent):
-    for i0 in range(cuda.grid(1), extent, cuda.gridsize(1)):
+def kernel(a0, a1, a2, count):
+    for i0 in range(cuda.grid(1), count, cuda.gridsize(1)):
         v0 = a2[i0]
         v1 = v0 * f32(0.9)
         v2 = a1[i0]

@@ -1,5 +1,5 @@
-def kernel(a0, a1, r0, r1, r2, dims, extent):
-    for i0 in range(cuda.grid(1), extent, cuda.gridsize(1)):
+def kernel(a0, a1, r0, r1, r2, count):
+    for i0 in range(cuda.grid(1), count, cuda.gridsize(1)):
         v0 = a0[i0]
         v1 = a1[i0]
         v2 = v0 * v1
