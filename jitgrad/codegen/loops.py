@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from jitgrad.ir.types import DType
 from jitgrad.passes.access import Affine
 
-
 LITERAL = 16  # elements: the longest stride that is part of the text
 
 
