@@ -71,6 +71,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/lanes.py": REWRITES,
     "passes/layout.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
+    "passes/placing.py": {"JOINS": "ops that only put their operands side by side"},
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/ranges.py": {
         "RULES": "op -> the range of its result, from those of its operands",

@@ -43,8 +43,9 @@ def _region(step: Step) -> list[Launch]:
     node = step.node
     assert node is not None
     attrs = node.attrs
-    kernel = lower(attrs["body"], attrs["domain"], attrs["axes"], step.alias)
-    fresh = [w for i, w in enumerate(step.writes) if i not in step.alias]
+    stores = {i: w.place for i, w in enumerate(step.writes) if w.place is not None}
+    kernel = lower(attrs["body"], attrs["domain"], attrs["axes"], step.alias, stores)
+    fresh = [w.memory() for i, w in enumerate(step.writes) if i not in step.alias]
     if not kernel.partial:
         return [of_kernel(kernel, (*step.reads, *fresh))]
     return _blocked(step, kernel)
@@ -63,7 +64,7 @@ def _blocked(step: Step, kernel: Kernel) -> list[Launch]:
             pointers.append(part)
             finish.append(_reduce_all(output, part, step.writes[index], kernel.partial))
         elif index not in step.alias:
-            pointers.append(step.writes[index])
+            pointers.append(step.writes[index].memory())
     return [of_kernel(kernel, tuple(pointers)), *finish]
 
 
@@ -111,7 +112,7 @@ def _concat(step: Step) -> list[Launch]:
     steps, axis, at = strides(node.shape), node.attrs["axis"], 0
     made = []
     for operand, x in zip(step.reads, node.inputs, strict=True):
-        if x.type.size:
+        if x.type.size and operand.whole is None:
             target = Affine(at * steps[axis], steps)
             made.append(_placed(x.type, target, operand, step.writes[0]))
         at += x.shape[axis]
