@@ -13,12 +13,16 @@ from typing import Any
 
 from jitgrad import api, autograd, context, creation, ops
 from jitgrad.api.context import GRAPH_MODE, PYNATIVE_MODE, get_context, set_context
+from jitgrad.api.custom import custom_jvp, custom_vjp
 from jitgrad.api.grad import get_grad, grad, value_and_grad
+from jitgrad.api.higher import derivative, hessian, hvp, jet, linearize
+from jitgrad.api.jacobian import jacfwd, jacrev
 from jitgrad.api.jit import jit
 from jitgrad.api.mutable import mutable
 from jitgrad.api.operation import GradOperation
 from jitgrad.api.recompute import recompute
-from jitgrad.api.transforms import jacfwd, jacrev, jvp, vjp, vmap
+from jitgrad.api.transforms import jvp, vjp
+from jitgrad.api.vmap import vmap
 from jitgrad.autograd import (
     enable_grad,
     inference_mode,
@@ -54,7 +58,11 @@ half, single, double = float16, float32, float64
 int_, long, float_ = int64, int64, float64
 
 # `ops` is below the derivatives; MindSpore has them under that name too.
-for _function in (grad, value_and_grad, get_grad, jvp, vjp, vmap, jacfwd, jacrev, GradOperation):
+checkpoint = recompute
+for _function in (
+    grad, value_and_grad, get_grad, jvp, vjp, vmap, jacfwd, jacrev, GradOperation, custom_vjp,
+    custom_jvp, derivative, hessian, hvp, jet, linearize,
+):  # fmt: skip
     setattr(ops, _function.__name__, _function)
 
 _LATER = (
@@ -101,7 +109,11 @@ __all__ = [
     "api",
     "autograd",
     "bool_",
+    "checkpoint",
     "context",
+    "custom_jvp",
+    "custom_vjp",
+    "derivative",
     "double",
     "empty_cache",
     "enable_grad",
@@ -115,6 +127,8 @@ __all__ = [
     "get_seed",
     "grad",
     "half",
+    "hessian",
+    "hvp",
     "inference_mode",
     "int8",
     "int16",
@@ -124,8 +138,10 @@ __all__ = [
     "is_grad_enabled",
     "jacfwd",
     "jacrev",
+    "jet",
     "jit",
     "jvp",
+    "linearize",
     "long",
     "manual_seed",
     "memory_stats",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jitgrad import ops
-from jitgrad.api import transforms
+from jitgrad.api.jacobian import basis, jacfwd, jacrev
 from jitgrad.errors import CountError, DTypeError, SeedError, TapeError, TraceError, fail
 from jitgrad.frontend import history
 from jitgrad.frontend.dispatch import apply, fill
@@ -48,7 +48,7 @@ def jacobian(
         f'strategy must be "forward-mode" or "reverse-mode", got {strategy!r}'
     )
     if strategy == "forward-mode":
-        return _forward(transforms.jacfwd, func, inputs, create_graph, strict, vectorize)
+        return _forward(jacfwd, func, inputs, create_graph, strict, vectorize)
     xs, ys, alone, single = _called("jacobian", func, inputs, create_graph, strict)
     rows = []
     for position, y in enumerate(ys):
@@ -90,7 +90,7 @@ def hessian(
     if outer_jacobian_strategy == "forward-mode":
 
         def outer(fn: Callable, where: Any) -> Callable:
-            return transforms.jacfwd(transforms.jacrev(fn, where), where)
+            return jacfwd(jacrev(fn, where), where)
 
         return _forward(outer, _scalar("hessian", func), inputs, create_graph, strict, vectorize)
     return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
@@ -272,10 +272,10 @@ def rows_of(y: Tensor, xs: Several, create_graph: bool, vectorize: bool) -> Sequ
     """The derivative of each element of `y`, along a leading axis."""
     if not y.requires_grad:
         return [None] * len(xs)
-    basis = transforms.basis(y._type)
+    seeds = basis(y._type)
     if vectorize or y.size == 0:
-        return history.batched_gradients(y, xs, basis, True, create_graph, allow_unused=True)
-    rows = [_gradients([y], xs, [basis[i]], create_graph) for i in range(y.size)]  # type: ignore[index]
+        return history.batched_gradients(y, xs, seeds, True, create_graph, allow_unused=True)
+    rows = [_gradients([y], xs, [seeds[i]], create_graph) for i in range(y.size)]  # type: ignore[index]
     return [None if g[0] is None else ops.stack(g) for g in zip(*rows, strict=True)]
 
 
