@@ -35,6 +35,12 @@ TABLES: dict[str, str | dict[str, str]] = {
     },
     "codegen/canonical/": "hand-written kernels, one for each op named; here names are only text",
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
+    "codegen/factors.py": {
+        "RULES": "op -> its call of LAPACK",
+        "SCRATCH": "op -> bytes of scratch memory of such a call",
+        "solve": NO_OP,
+        "triangular_solve": NO_OP,
+    },
     "codegen/products.py": {
         "GEOMETRY": "convolutions and where their operands stand",
         "_geometry": NO_OP,

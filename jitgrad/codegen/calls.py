@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import products, rows, strips
+from jitgrad.codegen import factors, products, rows, strips
 from jitgrad.codegen.launch import Launch, Strip, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import block_count, lower
@@ -121,7 +121,7 @@ def _concat(step: Step) -> list[Launch]:
 
 CALLS |= {"gathered": structured}
 SCRATCH |= {"gathered": structured_scratch}
-CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES, **factors.RULES}
 CALLS |= {
     "matmul": products.matmul,
     "strip": strips.strip,
@@ -130,4 +130,5 @@ CALLS |= {
     "conv2d_weight": products.conv2d_weight,
 }
 SCRATCH |= {"fused": _region_scratch, "strip": strips.scratch, "sort": rows.sort_scratch}
+SCRATCH |= factors.SCRATCH
 SCRATCH |= dict.fromkeys(products.GEOMETRY, products.convolution_scratch)
