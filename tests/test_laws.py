@@ -41,10 +41,11 @@ TABLES: dict[str, str | dict[str, str]] = {
         "solve": NO_OP,
         "triangular_solve": NO_OP,
     },
-    "codegen/products.py": {
-        "GEOMETRY": "convolutions and where their operands stand",
-        "_geometry": NO_OP,
+    "codegen/conv/images.py": {
+        "MAPS": "convolutions from image to image",
     },
+    "codegen/conv/weight.py": {"Weight": "the sums of parts are added up"},
+    "codegen/conv/geometry.py": {"geometry_of": NO_OP},
     "codegen/rows.py": {"RULES": "op -> its hand-written kernel", "_pool": NO_OP},
     "codegen/scalar.py": {
         "INLINE": SCALARS,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jitgrad.codegen import products
-from jitgrad.codegen.launch import Launch, Moving, Strip, of_kernel
+from jitgrad.codegen.launch import MOST_CHUNKS, Launch, Moving, Strip, add_up, of_kernel
 from jitgrad.codegen.loops import Tile
 from jitgrad.codegen.lower import lower
 from jitgrad.codegen.scalar import identity_number
@@ -27,7 +27,6 @@ from jitgrad.passes.tiles import SUMMED, WHOLE, Tiling, results, steps_of, store
 TILE = 1 << 18  # bytes of a tile's slices: a part of the L2 cache
 VECTOR = 16  # lanes that fill vectors
 LANES = 64  # a tile of lanes is a multiple of this
-MOST_CHUNKS = 16  # at most so many threads share a strip
 SUMS = 1 << 22  # bytes of all chunks' sums
 
 
@@ -264,11 +263,8 @@ class Cut:
 
     def add_up(self, result: Node) -> Launch:
         """The chunks' sums to one."""
-        shape = (self.layout.chunks, *result.shape)
-        source = input_node("a0", TensorType(result.dtype, shape))
-        body = Graph("body", (source,), (_reduction(result)(source, axes=(0,)),))
-        kernel = lower(body, shape, (0,), kind="row" if not result.shape else "")
-        return of_kernel(kernel, [self.sums[result], self.memory[result]])
+        where = self.sums[result], self.memory[result]
+        return add_up(_reduction(result), *where, result.type, self.layout.chunks)
 
 
 def _stored(value: Node) -> Node:
