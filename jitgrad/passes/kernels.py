@@ -11,14 +11,16 @@ from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
-from jitgrad.passes.pipeline import dump, optimize
+from jitgrad.passes.pipeline import dump, optimize, through
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
+from jitgrad.passes.unload import unload
 from jitgrad.passes.vectors import vectors
 from jitgrad.passes.widen import widen
 
 Pass = Callable[..., Graph]
 PASSES: tuple[Pass, ...] = (
+    unload,  # what loops carry without need
     widen,  # what is accumulated in which dtype
     orient,  # products the way they are read
     vectors,  # products that are reductions
@@ -33,7 +35,8 @@ PASSES: tuple[Pass, ...] = (
     strips,  # what shares one of them
 )
 
-
+# These also rewrite the bodies of loops and branches.
+INSIDE = frozenset({orient, vectors, joins})
 ON_DEVICE = tuple(p for p in PASSES if p is not strips)  # whose caches no strip would fit
 
 
@@ -45,6 +48,8 @@ def into_kernels(
     """
     for rewrite in passes:
         before = graph
+        if rewrite in INSIDE:
+            graph = through(rewrite, graph)
         graph = rewrite(graph, fits) if rewrite is gather else rewrite(graph)
         if graph is not before and rewrite is not optimize:
             dump(rewrite.__name__, graph)

@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from jitgrad import config
-from jitgrad.codegen.calls import scratch
 from jitgrad.codegen.cuda import emulate
 from jitgrad.codegen.cuda.grid import Grid
-from jitgrad.codegen.cuda.grids import grids
+from jitgrad.codegen.cuda.grids import grids, scratch
 from jitgrad.codegen.launch import Part, Pointer, Status
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph

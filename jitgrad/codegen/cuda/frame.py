@@ -5,7 +5,7 @@
 Arrays are flat device arrays, then come the integers that the text uses. The loops of the kernel IR
 become index arithmetic: what they enumerate is numbered, and the grid shares the numbers.
 
-map      every thread takes elements.
+map      every thread takes elements; where they lie side by side, 16 bytes of them at a time.
 row      every row is reduced by `lanes` neighbouring threads of a block, which then add up their
          totals in shared memory. A block takes `columns` rows.
 across   so, but neighbouring threads take neighbouring rows: their elements lie side by side.
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jitgrad.codegen.cpu import INDENT, simple
+from jitgrad.codegen.cuda import wide
 from jitgrad.codegen.cuda.grid import NARROW, signature
 from jitgrad.codegen.loops import Blocks, For, Kernel, Let, Load, Statement, Store
 from jitgrad.codegen.scalar import literal
@@ -110,6 +111,8 @@ class _Frame:
     def map(self) -> list[str]:
         """Every thread takes elements."""
         dims, inside = _chain(self.kernel.body, self.kernel.outer)
+        if len(dims) == 1 and wide.fits(inside):
+            return wide.loops(inside, f"i{dims[0]}")
         at = named("at", dims)
         lines = [f"{INDENT}for {at} in range(cuda.grid(1), count, cuda.gridsize(1)):"]
         lines += self.numbered("at", dims, 2)
@@ -234,7 +237,7 @@ def _chain(body: Sequence[Statement], depth: int) -> tuple[list[int], list[State
         loops = [s for s in body if isinstance(s, For)]
         if len(dims) == depth or not loops:
             return dims, inside + list(body)
-        assert len(loops) == 1 and body[-1] is loops[0], "one loop, last, in each loop"
+        assert loops == body[-1:], "one loop, last, in each loop"
         inside += body[:-1]
         dims.append(loops[0].dim)
         body = loops[0].body

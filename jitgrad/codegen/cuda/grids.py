@@ -11,7 +11,7 @@ import math
 import textwrap
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import rows
+from jitgrad.codegen import calls, rows
 from jitgrad.codegen.canonical import index
 from jitgrad.codegen.cuda import frame, products
 from jitgrad.codegen.cuda.grid import Grid, blocks_for, signature
@@ -45,6 +45,11 @@ def grids(step: Step) -> Sequence[Grid]:
     return rule(step)
 
 
+def scratch(node: Node) -> Sequence[int]:
+    """Bytes of working memory of a node's launches."""
+    return calls.SCRATCH[node.op.name](node) if node.op.name in SCRATCH else ()
+
+
 def texts(step: Step) -> list[str]:
     """The kernels' texts; none where there is no rule."""
     known = step.node is None or step.node.op.name in RULES
@@ -75,10 +80,11 @@ def _region(step: Step) -> list[Grid]:
     at = node.attrs
     domain, axes = at["domain"], at["axes"]
     kind = KINDS[schedule(domain, axes)]
-    kernel = lower(at["body"], domain, axes, step.alias, kind=kind)
+    stores = {i: w.place for i, w in enumerate(step.writes) if w.place is not None}
+    kernel = lower(at["body"], domain, axes, step.alias, stores, kind)
     length = math.prod(domain[a] for a in axes or ())
     if not kernel.partial:
-        fresh = [w for i, w in enumerate(step.writes) if i not in step.alias]
+        fresh = [w.memory() for i, w in enumerate(step.writes) if i not in step.alias]
         rows = math.prod(domain[a] for a in kept(domain, axes or ()))
         return [of_kernel(kernel, (*step.reads, *fresh), kind, rows, length)]
     return _blocked(step, kernel, length)
@@ -95,7 +101,7 @@ def _blocked(step: Step, kernel: Kernel, length: int) -> list[Grid]:
             pointers.append(part)
             finish.append(_reduce_all(output, part, step.writes[at], kernel.partial))
         elif at not in step.alias:
-            pointers.append(step.writes[at])
+            pointers.append(step.writes[at].memory())
     return [of_kernel(kernel, pointers, "blocked", kernel.partial, length), *finish]
 
 
@@ -164,7 +170,7 @@ def _concat(step: Step) -> list[Grid]:
     steps, axis, at = strides(node.shape), node.attrs["axis"], 0
     made = []
     for operand, x in zip(step.reads, node.inputs, strict=True):
-        if x.type.size:
+        if x.type.size and operand.whole is None:
             made.append(_placed(x.type, Affine(at * steps[axis], steps), operand, step.writes[0]))
         at += x.shape[axis]
     return made
@@ -247,6 +253,7 @@ def _scatter(step: Step) -> list[Grid]:
     return [first, _with_tables(text, pointers, dims, parts * max(row, 1))]
 
 
+SCRATCH = frozenset({"fused", "sort"})  # whose launches need what those on the CPU need
 RULES: dict[str, Rule] = {
     **{name: _by_hand(rule) for name, rule in rows.RULES.items()},
     "scatter": _scatter,

@@ -17,6 +17,8 @@ LIBDEVICE = {
     "copysign": "copysign", "fmod": "fmod",
 }  # fmt: skip
 WIDTHS = (32, 64)
+LANES = (2, 4)  # elements that are loaded or stored at once
+CODES = ("f64", "f32", "i64", "u64", "i32", "u32", "i16", "u16", "i8", "u8")
 
 
 @functools.cache
@@ -31,6 +33,7 @@ def namespace_numba() -> dict[str, Any]:
         **emit.namespace(_traced(), library=False),
         **machine.halves(),
         **_divisions(),
+        **_wide(),
         **literals(),
         "cuda": cuda,
     }
@@ -43,7 +46,21 @@ def namespace_python() -> dict[str, Any]:
     for bits in WIDTHS:
         divisions[f"quotient{bits}"] = lambda a, n: a // n
         divisions[f"remainder{bits}"] = lambda a, n: a % n
-    return {**plain_names(), **divisions}
+    moves: dict[str, Callable[..., Any]] = {}
+    for lanes in LANES:
+        for code in CODES:
+            moves[f"load{lanes}_{code}"] = functools.partial(_load, lanes)
+            moves[f"store{lanes}_{code}"] = _store
+    return {**plain_names(), **divisions, **moves}
+
+
+def _load(lanes: int, array: Any, at: int) -> tuple:
+    return tuple([array[at + k] for k in range(lanes)])
+
+
+def _store(array: Any, at: int, *values: Any) -> None:
+    for k, value in enumerate(values):
+        array[at + k] = value
 
 
 def _traced() -> type:
@@ -100,3 +117,57 @@ def _divisions() -> dict[str, Any]:
         made[f"quotient{bits}"] = make("quotient", bits, "udiv")
         made[f"remainder{bits}"] = make("remainder", bits, "urem")
     return made
+
+
+def _wide() -> dict[str, Any]:
+    """Loads and stores of neighbouring elements, which lie at a multiple of their size."""
+    from llvmlite import ir
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    from jitgrad.codegen.vecmath.emit import NUMBA_TYPES
+
+    def place(builder: Any, array: Any, at: Any, lanes: int, element: Any) -> Any:
+        vector = ir.VectorType(element, lanes)
+        return builder.bitcast(builder.gep(array, [at]), vector.as_pointer())
+
+    def load(code: str, lanes: int) -> Any:
+        item = NUMBA_TYPES[code]
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            where = place(builder, *args, lanes, context.get_value_type(item))
+            vector = builder.load(where, align=lanes * item.bitwidth // 8)
+            index = ir.IntType(32)
+            parts = [builder.extract_element(vector, index(k)) for k in range(lanes)]
+            return context.make_tuple(builder, signature.return_type, parts)
+
+        def typer(context: Any, array: Any, at: Any) -> Any:
+            return types.UniTuple(item, lanes)(types.CPointer(item), types.int64), codegen
+
+        typer.__name__ = typer.__qualname__ = f"load{lanes}_{code}"
+        return intrinsic(typer)
+
+    def store(code: str, lanes: int) -> Any:
+        item = NUMBA_TYPES[code]
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            element = context.get_value_type(item)
+            where = place(builder, *args[:2], lanes, element)
+            vector: Any = ir.Constant(ir.VectorType(element, lanes), ir.Undefined)
+            for k, value in enumerate(args[2:]):
+                vector = builder.insert_element(vector, value, ir.IntType(32)(k))
+            builder.store(vector, where, align=lanes * item.bitwidth // 8)
+            return context.get_dummy_value()
+
+        given = types.CPointer(item), types.int64, *[item] * lanes
+        typers = {
+            2: lambda context, array, at, a, b: (types.void(*given), codegen),
+            4: lambda context, array, at, a, b, c, d: (types.void(*given), codegen),
+        }
+        typer = typers[lanes]
+        typer.__name__ = typer.__qualname__ = f"store{lanes}_{code}"
+        return intrinsic(typer)
+
+    pairs = [(code, lanes) for code in CODES for lanes in LANES]
+    loads = {f"load{lanes}_{code}": load(code, lanes) for code, lanes in pairs}
+    return loads | {f"store{lanes}_{code}": store(code, lanes) for code, lanes in pairs}

@@ -7,13 +7,14 @@ makes a tile of c with `16 r` rows and columns, r x r elements a thread, 16 p at
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from dataclasses import dataclass
 
+from jitgrad.codegen.conv.geometry import Geometry, geometry_of
 from jitgrad.codegen.cpu import INDENT
 from jitgrad.codegen.cuda.grid import NARROW, Grid, blocks_for, signature
-from jitgrad.codegen.products import GEOMETRY, Geometry
 from jitgrad.codegen.scalar import working
 from jitgrad.ir.node import Node
 from jitgrad.ir.types import DType, float16
@@ -222,7 +223,8 @@ def _split(number: str, *names: str) -> tuple[str, ...]:
 
 def conv2d(step: Step) -> list[Grid]:
     """c[filter, (image, oy, ox)] = sum over (channel, y, x) of the filter times the image."""
-    g = _geometry(step)
+    node = _node(step)
+    g = geometry_of(node, node.inputs[0].shape, node.inputs[1].shape, node.shape)
     a = Operand(("at = (batch * filters + i) * k + p",), True)
     place = _split("j", "image", "oy", "ox", "oh", "ow")
     b = Operand(
@@ -230,12 +232,13 @@ def conv2d(step: Step) -> list[Grid]:
     )
     store = (*place, IN_RESULT.format("i"))
     (x, w), out = step.reads, step.writes[0]
-    return _convolution(g, a, b, store, (w, x, out), (g.filters, g.images * g.p, g.k))
+    return _convolution(g, a, b, store, (w, x, out), (g.filters, _places(g), _taps(g)))
 
 
 def conv2d_weight(step: Step) -> list[Grid]:
     """c[filter, (channel, y, x)] = sum over (image, oy, ox) of the cotangent times the image."""
-    g = _geometry(step)
+    node = _node(step)
+    g = geometry_of(node, node.inputs[0].shape, node.shape, node.inputs[1].shape)
     place = _split("p", "image", "oy", "ox", "oh", "ow")
     a = Operand((*place, IN_RESULT.format("i")), True)
     b = Operand(
@@ -243,14 +246,15 @@ def conv2d_weight(step: Step) -> list[Grid]:
     )
     store = ("at = (batch * filters + i) * n + j",)
     (x, cotangent), out = step.reads, step.writes[0]
-    return _convolution(g, a, b, store, (cotangent, x, out), (g.filters, g.k, g.images * g.p))
+    return _convolution(g, a, b, store, (cotangent, x, out), (g.filters, _taps(g), _places(g)))
 
 
 def conv2d_input(step: Step) -> list[Grid]:
     """c[channel, (image, py, px)] = sum over (filter, y, x) of the filter times the cotangent that
     the element went into there.
     """
-    g = _geometry(step)
+    node = _node(step)
+    g = geometry_of(node, node.shape, node.inputs[1].shape, node.inputs[0].shape)
     window = _split("p", "filter", "y", "x", "kh", "kw")
     a = Operand(
         (*window, "at = (((batch * filters + filter) * channels + i) * kh + y) * kw + x"), True
@@ -261,19 +265,25 @@ def conv2d_input(step: Step) -> list[Grid]:
     b = Operand((*place, *window, *under, IN_RESULT.format("filter")), False, inside)
     store = (*place, "at = ((image * groups + batch) * channels + i) * h * w + py * w + px")
     (cotangent, w), out = step.reads, step.writes[0]
-    sizes = g.channels, g.images * math.prod(g.size), g.filters * math.prod(g.kernel)
+    sizes = g.channels, g.images * g.rows.size * g.columns.size, g.filters * g.area
     return _convolution(g, a, b, store, (w, cotangent, out), sizes)
 
 
-def _geometry(step: Step) -> Geometry:
-    node = _node(step)
-    return GEOMETRY[node.op.name](node)
+def _places(g: Geometry) -> int:
+    return g.images * g.rows.out * g.columns.out
+
+
+def _taps(g: Geometry) -> int:
+    return g.channels * g.area
 
 
 def _convolution(
     g: Geometry, a: Operand, b: Operand, store: tuple, pointers: tuple, sizes: tuple[int, int, int]
 ) -> list[Grid]:
-    image = (g.channels, g.filters, g.groups, *g.size, *g.kernel, *g.out)
-    dims = dict(zip((*IMAGE, *STRIDES), (*image, *g.attrs), strict=True))
+    along = [(r, c) for r, c in zip(dataclasses.astuple(g.rows), dataclasses.astuple(g.columns))]
+    size, kernel, out, stride, dilation, before = along
+    image = (g.channels, g.filters, g.groups, *size, *kernel, *out)
+    values = (*image, *stride, *dilation, *before)
+    dims = dict(zip((*IMAGE, *STRIDES), values, strict=True))
     product = Product(g.dtype, a, b, store, NAMES)
     return [grid_of(product, pointers, sizes, g.groups, dims)]
