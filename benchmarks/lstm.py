@@ -1,4 +1,4 @@
-"""An LSTM over 100 steps of 32 sequences, 128 wide: a loss of all its states, and three gradients."""
+"""An LSTM over 100 steps of 32 sequences, 128 wide: a loss of its states, and three gradients."""
 
 from __future__ import annotations
 

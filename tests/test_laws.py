@@ -50,6 +50,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "codegen/structured/indexed.py": {
         "READS": "op -> the lines that read an array at computed places",
         "WRITES": "op -> the lines that overwrite it there",
+        "ROWS": "those of them whose index must exist",
     },
     "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
     "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
