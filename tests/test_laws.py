@@ -35,10 +35,17 @@ TABLES: dict[str, str | dict[str, str]] = {
     },
     "codegen/canonical/": "hand-written kernels, one for each op named; here names are only text",
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
-    "codegen/products.py": {
-        "GEOMETRY": "convolutions and where their operands stand",
-        "_geometry": NO_OP,
+    "codegen/factors.py": {
+        "RULES": "op -> its call of LAPACK",
+        "SCRATCH": "op -> bytes of scratch memory of such a call",
+        "solve": NO_OP,
+        "triangular_solve": NO_OP,
     },
+    "codegen/conv/images.py": {
+        "MAPS": "convolutions from image to image",
+    },
+    "codegen/conv/weight.py": {"Weight": "the sums of parts are added up"},
+    "codegen/conv/geometry.py": {"geometry_of": NO_OP},
     "codegen/rows.py": {"RULES": "op -> its hand-written kernel", "_pool": NO_OP},
     "codegen/scalar.py": {
         "INLINE": SCALARS,
@@ -72,6 +79,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/lanes.py": REWRITES,
     "passes/layout.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
+    "passes/placing.py": {"JOINS": "ops that only put their operands side by side"},
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/ranges.py": {
         "RULES": "op -> the range of its result, from those of its operands",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jitgrad.codegen import products
-from jitgrad.codegen.launch import Launch, Moving, Strip, of_kernel
+from jitgrad.codegen.launch import MOST_CHUNKS, Launch, Moving, Strip, add_up, of_kernel
 from jitgrad.codegen.loops import Tile
 from jitgrad.codegen.lower import lower
 from jitgrad.codegen.scalar import identity_number
@@ -22,12 +22,11 @@ from jitgrad.passes.gather import is_flow
 from jitgrad.passes.interchange import for_lanes
 from jitgrad.passes.plan import Arena, Buffer, Step
 from jitgrad.passes.schedule import schedule
-from jitgrad.passes.tiles import SUMMED, WHOLE, Tiling, results, stored_axis, tilings
+from jitgrad.passes.tiles import SUMMED, WHOLE, Tiling, results, steps_of, stored_axis
 
 TILE = 1 << 18  # bytes of a tile's slices: a part of the L2 cache
 VECTOR = 16  # lanes that fill vectors
 LANES = 64  # a tile of lanes is a multiple of this
-MOST_CHUNKS = 16  # at most so many threads share a strip
 SUMS = 1 << 22  # bytes of all chunks' sums
 
 
@@ -52,10 +51,7 @@ class Layout:
 def layout(node: Node) -> Layout:
     """Sizes of a strip's tiles, from the bytes that one index of the axis brings along."""
     made = Layout(node)
-    body: Graph = node.attrs["body"]
-    steps = [n for n in body.nodes if n.op.kind in ("region", "call")]
-    for step, loop in zip(steps, node.attrs["loops"], strict=True):
-        made.steps.append((step, next(t for t in tilings(step) if t.loop == loop)))
+    made.steps += steps_of(node)
     extent = node.attrs["extent"]
     made.tile = _tile(made, extent)
     made.tiles = -(-extent // made.tile)
@@ -152,7 +148,7 @@ class Cut:
         if value in self.sums:
             chunk = value.type.nbytes if self.layout.chunks > 1 else 0
             return Moving(self.sums[value], chunk=chunk) if chunk else self.sums[value]
-        buffer = self.memory[value]
+        buffer = self.memory[value].memory()
         if value in self.local or axis == WHOLE or not stride:
             return buffer
         return Moving(buffer, tile=stride * self.layout.tile * value.dtype.size)
@@ -183,15 +179,18 @@ class Cut:
             SUMMED in tiling.results,
         )
         kind = schedule(domain, axes)
-        kernel = lower(body, domain, axes, kind="row" if kind == "blocked" else kind, tile=tile)
+        kind = "row" if kind == "blocked" else kind
+        places = [self.memory[v].place if v in self.memory else None for v in made]
+        stores = {i: at for i, at in enumerate(places) if at is not None}
+        kernel = lower(body, domain, axes, stores=stores, kind=kind, tile=tile)
         loads = Body(body, domain, axes).loads()
         pointers = [
             self.pointer(v, a, _speed(loads.get(x, ()), x.shape, tiling.loop, len(domain)))
             for v, a, x in zip(step.inputs, tiling.operands, body.inputs, strict=True)
         ]
         pointers += [
-            self.pointer(v, a, strides(v.shape)[a] if a >= 0 else 0)
-            for v, a in zip(made, tiling.results, strict=True)
+            self.pointer(v, a, (at.coefficients if at else strides(v.shape))[a] if a >= 0 else 0)
+            for v, a, at in zip(made, tiling.results, places, strict=True)
         ]
         return of_kernel(kernel, pointers)
 
@@ -264,11 +263,8 @@ class Cut:
 
     def add_up(self, result: Node) -> Launch:
         """The chunks' sums to one."""
-        shape = (self.layout.chunks, *result.shape)
-        source = input_node("a0", TensorType(result.dtype, shape))
-        body = Graph("body", (source,), (_reduction(result)(source, axes=(0,)),))
-        kernel = lower(body, shape, (0,), kind="row" if not result.shape else "")
-        return of_kernel(kernel, [self.sums[result], self.memory[result]])
+        where = self.sums[result], self.memory[result]
+        return add_up(_reduction(result), *where, result.type, self.layout.chunks)
 
 
 def _stored(value: Node) -> Node:

@@ -211,6 +211,26 @@ RULES: dict[str, Callable[[Node], list[Tiling]]] = {
 }
 
 
+def steps_of(strip: Node) -> list[tuple[Node, Tiling]]:
+    """The steps of a strip, and how each is cut."""
+    steps = [n for n in strip.attrs["body"].nodes if n.op.kind in ("region", "call")]
+    pairs = zip(steps, strip.attrs["loops"], strict=True)
+    return [(step, next(t for t in tilings(step) if t.loop == loop)) for step, loop in pairs]
+
+
+def sums(node: Node) -> set[int]:
+    """The results of a strip to which each of its tiles adds."""
+    if "loops" not in node.attrs:
+        return set()
+    outputs = node.attrs["body"].outputs
+    return {
+        outputs.index(result)
+        for step, tiling in steps_of(node)
+        for result, axis in zip(results(step), tiling.results, strict=True)
+        if axis == SUMMED and result in outputs
+    }
+
+
 def tilings(node: Node) -> list[Tiling]:
     """The ways to cut a step; none for ops without a rule. Calls are cut along the first axis of
     what they read and make in memory.

@@ -111,7 +111,10 @@ def _call(w: Writer, launch: Launch, memory: dict[Buffer, Memory], where: Locati
     w.line(f"call_kernel({entry}, {table}, dims, {first}, {extent})")
     if any(isinstance(p, Status) for p in launch.pointers):
         with w.block("if status[0] != 0:"):
-            w.fault("index", where, "status[1]")
+            if launch.faults:
+                w.fault(launch.faults[0].kind, where, extent=launch.faults[0].extent)
+            else:
+                w.fault("index", where, "status[1]")
 
 
 def _address(w: Writer, pointer: Pointer, memory: dict[Buffer, Memory]) -> str:
