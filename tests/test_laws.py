@@ -81,6 +81,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
     "passes/placing.py": {"JOINS": "ops that only put their operands side by side"},
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
+    "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},
     "passes/ranges.py": {
         "RULES": "op -> the range of its result, from those of its operands",
         "ABSORBING": "op -> the range that decides it alone",

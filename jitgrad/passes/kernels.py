@@ -11,6 +11,7 @@ from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
+from jitgrad.passes.parts import parts
 from jitgrad.passes.pipeline import dump, optimize, through
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
@@ -35,7 +36,7 @@ PASSES: tuple[Callable[..., Graph], ...] = (
 )
 
 # These also rewrite the bodies of loops and branches.
-INSIDE = frozenset({orient, vectors, joins})
+INSIDE: tuple[Callable[..., Graph], ...] = (orient, vectors, joins)
 
 
 def into_kernels(graph: Graph, fits: Fits = lambda node: False) -> Graph:
@@ -46,6 +47,8 @@ def into_kernels(graph: Graph, fits: Fits = lambda node: False) -> Graph:
         before = graph
         if rewrite in INSIDE:
             graph = through(rewrite, graph)
+        if rewrite is gather:
+            graph = through(parts, graph)
         graph = rewrite(graph, fits) if rewrite is gather else rewrite(graph)
         if graph is not before and rewrite is not optimize:
             dump(rewrite.__name__, graph)
