@@ -62,6 +62,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "codegen/structured/indexed.py": {
         "READS": "op -> the lines that read an array at computed places",
         "WRITES": "op -> the lines that overwrite it there",
+        "ROWS": "those of them whose index must exist",
     },
     "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
     "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
@@ -85,6 +86,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
     "passes/placing.py": {"JOINS": "ops that only put their operands side by side"},
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
+    "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},
     "passes/ranges.py": {
         "RULES": "op -> the range of its result, from those of its operands",
         "ABSORBING": "op -> the range that decides it alone",

@@ -11,6 +11,7 @@ from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
+from jitgrad.passes.parts import parts
 from jitgrad.passes.pipeline import dump, optimize, through
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
@@ -36,7 +37,7 @@ PASSES: tuple[Pass, ...] = (
 )
 
 # These also rewrite the bodies of loops and branches.
-INSIDE = frozenset({orient, vectors, joins})
+INSIDE: tuple[Pass, ...] = (orient, vectors, joins)
 ON_DEVICE = tuple(p for p in PASSES if p is not strips)  # whose caches no strip would fit
 
 
@@ -50,6 +51,8 @@ def into_kernels(
         before = graph
         if rewrite in INSIDE:
             graph = through(rewrite, graph)
+        if rewrite is gather:
+            graph = through(parts, graph)
         graph = rewrite(graph, fits) if rewrite is gather else rewrite(graph)
         if graph is not before and rewrite is not optimize:
             dump(rewrite.__name__, graph)
