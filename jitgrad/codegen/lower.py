@@ -25,7 +25,7 @@ from jitgrad.codegen.scalar import convert, expression, literal, product, unroun
 from jitgrad.ir.node import Graph, Node, input_op, splat, topological
 from jitgrad.passes.access import Affine, Index, linear, strides, walk
 from jitgrad.passes.body import Body
-from jitgrad.passes.fuse import work
+from jitgrad.passes.cost import work
 from jitgrad.passes.schedule import BLOCK, schedule
 
 
