@@ -83,8 +83,13 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/joins.py": REWRITES,
     "passes/lanes.py": REWRITES,
     "passes/layout.py": REWRITES,
+    "passes/cost.py": {
+        "SIMPLE": "functions of scalar expressions that are an instruction or two",
+        "DIVIDES": "functions that take as long as a division",
+    },
+    "passes/margins.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
-    "passes/placing.py": {"JOINS": "ops that only put their operands side by side"},
+    "passes/placing.py": {"HOLDERS": "op -> where in its result its operands are"},
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},
     "passes/ranges.py": {

@@ -50,12 +50,22 @@ def statements(body: Sequence[Statement], part: str, indent: str, split: str = "
             lines.append(f"{indent}{INDENT}stop = start + block if start + block < n0 else n0")
             lines += statements(s.body, part, indent + INDENT, "range(start, stop)")
         elif isinstance(s, For):
-            span = part if s.part else split if split and s.dim == 0 else f"range(n{s.dim})"
-            lines.append(f"{indent}for i{s.dim} in {span}:")
+            lines += _head(s, part if s.part else split if split and s.dim == 0 else "", indent)
             lines += statements(s.body, part, indent + INDENT, split)
         else:
             lines.append(indent + simple(s))
     return lines or [f"{indent}pass"]
+
+
+def _head(loop: For, span: str, indent: str) -> list[str]:
+    """The lines that begin a loop, over a span or all of its dimension."""
+    i, n = f"i{loop.dim}", f"n{loop.dim}"
+    if loop.taken > 1:
+        rounds = f"{indent}for q{loop.dim} in range({n} // {loop.taken}):"
+        return [rounds, f"{indent}{INDENT}{i} = q{loop.dim} * {loop.taken}"]
+    if loop.after > 1:
+        span = f"range({n} // {loop.after} * {loop.after}, {n})"
+    return [f"{indent}for {i} in {span or f'range({n})'}:"]
 
 
 def simple(s: Load | Running | Let | Store) -> str:

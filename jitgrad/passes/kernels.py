@@ -9,6 +9,7 @@ from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
 from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
+from jitgrad.passes.margins import margins
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
 from jitgrad.passes.parts import parts
@@ -30,6 +31,7 @@ PASSES: tuple[Pass, ...] = (
     optimize,  # what these have left
     lanes_last,  # long axes inside of short ones
     optimize,
+    margins,  # values padded to several places
     nested,  # sums of everything as sums of rows
     gather,  # loops and branches, and what is scalar around them
     fuse,  # what shares its loops
