@@ -83,6 +83,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in ("save_checkpoint", "load_checkpoint", "load_param_into_net"):
         return getattr(importlib.import_module(f"{__name__}.train"), name)
+    if name == "as_njit":
+        return importlib.import_module(f"{__name__}.api.njit").as_njit
     if name == "compare":
         return importlib.import_module(f"{__name__}.tools.compare").compare
     if name == "explain":

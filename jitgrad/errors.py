@@ -7,6 +7,8 @@ in the same place, so that existing ``except`` clauses keep working.
 
 from __future__ import annotations
 
+import numpy as np
+
 from jitgrad.locate import Location, user_location
 
 
@@ -74,6 +76,10 @@ class UndefinedError(JitgradError, UnboundLocalError):
 
 class LimitError(JitgradError, RuntimeError):
     """A loop that does not end within its limit."""
+
+
+class LinAlgError(JitgradError, np.linalg.LinAlgError):
+    """A matrix that has no inverse, no Cholesky factor, or no eigenvalues that could be found."""
 
 
 class IRError(JitgradError, ValueError):

@@ -332,6 +332,16 @@ class Tensor:
 
     # --- NumPy ----------------------------------------------------------------------------------
 
+    @property
+    def _numba_type_(self) -> Any:
+        """Asked for by Numba when one of its functions gets a Tensor."""
+        raise fail(
+            DTypeError,
+            "a Tensor was passed to a function that Numba compiled",
+            why="run eagerly, it takes NumPy arrays and numbers",
+            instead="jitgrad.jit for the function that calls it, or x.asnumpy()",
+        )
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self._untracked("turned into a NumPy array")
         if dtype is not None and np.dtype(dtype) != array.dtype:

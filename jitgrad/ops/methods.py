@@ -27,6 +27,7 @@ from jitgrad.ops import (
     searching,
     shaping,
     slicing,
+    solving,
     sorting,
     special,
     splitting,
@@ -165,7 +166,7 @@ SAME: dict[Any, str] = {
     sorting: "argsort cummax cummin cumprod cumsum diff kthvalue logcumsumexp median"
     " msort nanquantile quantile sort topk",
     linalg: "addbmm addmm addmv addr baddbmm bmm cross diag diagflat diagonal dot inner matmul"
-    " matrix_power mm mv outer",
+    " mm mv outer",
     norms: "norm",
     special: "addcdiv addcmul angle conj copysign deg2rad float_power fmax fmin frac heaviside"
     " hypot imag isneginf isposinf isreal ldexp lerp logaddexp logaddexp2 mvlgamma nan_to_num"
@@ -173,7 +174,8 @@ SAME: dict[Any, str] = {
     loss: "xlogy",
     activation: "hardshrink log_softmax logit relu softmax",
     creation: "tril triu",
-    decompose: "cholesky cholesky_inverse cholesky_solve det eigvals inverse logdet qr slogdet",
+    decompose: "cholesky cholesky_inverse cholesky_solve eigvals geqrf lu_solve orgqr ormqr qr svd",
+    solving: "det inverse logdet lstsq matrix_exp matrix_power pinv slogdet",
     slicing: "adjoint diagonal_scatter fills renorm reverse_sequence select_scatter slice_scatter",
     random: "multinomial",
     state: "is_complex is_floating_point numel type_as",
