@@ -33,7 +33,6 @@ from jitgrad.ir.node import (
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
-
 _numbers = itertools.count()
 
 
@@ -74,9 +73,7 @@ def checked(name: str, args: Sequence[Any], results: Any) -> list[Tensor | None]
             found.extend([None] * len(tensors))
             continue
         if len(given) != len(wanted):
-            raise fail(
-                CountError, f"{name} returned {len(given)} gradients for input {position}"
-            )
+            raise fail(CountError, f"{name} returned {len(given)} gradients for input {position}")
         for x, g in zip(wanted, given, strict=True):
             if isinstance(x, Tensor):
                 found.append(_fitting(name, position, x, g))
