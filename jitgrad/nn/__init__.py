@@ -9,6 +9,7 @@ from jitgrad.nn import (
     layers,
     losses,
     optim,
+    products,
     schedule,
     train_cells,
 )
@@ -20,6 +21,7 @@ from jitgrad.nn.dynamic_lr import *  # noqa: F403
 from jitgrad.nn.layers import *  # noqa: F403
 from jitgrad.nn.losses import *  # noqa: F403
 from jitgrad.nn.optim import *  # noqa: F403
+from jitgrad.nn.products import *  # noqa: F403
 from jitgrad.nn.schedule import *  # noqa: F403
 from jitgrad.nn.train_cells import *  # noqa: F403
 
@@ -36,6 +38,7 @@ __all__ = [
     *layers.__all__,
     *losses.__all__,
     *optim.__all__,
+    *products.__all__,
     *schedule.__all__,
     *train_cells.__all__,
 ]  # fmt: skip
