@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import factors, products, rows, strips
+from jitgrad.codegen import factors, products, rows, specials, strips
 from jitgrad.codegen.launch import Launch, Strip, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import block_count, lower
@@ -120,7 +120,8 @@ def _concat(step: Step) -> list[Launch]:
 
 CALLS |= {"gathered": structured}
 SCRATCH |= {"gathered": structured_scratch}
-CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES, **factors.RULES}
+CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {**factors.RULES, **specials.RULES}
 CALLS |= {
     "matmul": products.matmul,
     "strip": strips.strip,
