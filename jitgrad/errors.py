@@ -44,6 +44,16 @@ class TapeError(JitgradError, RuntimeError):
     """Misuse of the eager tape: freed graph, in-place change of a saved value, and the like."""
 
 
+class SeedError(ShapeError, TapeError):
+    """A gradient of another shape than what it belongs to. NumPy's and MindSpore's users catch a
+    ValueError there, PyTorch's a RuntimeError.
+    """
+
+
+class CountError(ArgumentError, TapeError):
+    """More or fewer gradients than there are values. Both a ValueError and a RuntimeError."""
+
+
 class ConditionError(JitgradError, ValueError):
     """A condition that is not one truth value."""
 

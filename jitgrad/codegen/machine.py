@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen import lapack, tapes
+from jitgrad.codegen import lapack, registers, tapes
 
 
 @functools.cache
@@ -19,6 +19,7 @@ def namespace_numba() -> dict[str, Any]:
         **_halves(),
         **tapes.namespace_numba(),
         **lapack.namespace_numba(),
+        **registers.namespace_numba(),
         "gemm_f32": _gemm("f32"),
         "gemm_f64": _gemm("f64"),
     }
@@ -129,6 +130,7 @@ def namespace_python() -> dict[str, Any]:
     return {
         "f16_ptr": lambda ptrs, k: ptrs[k],
         **tapes.namespace_python(),
+        **registers.namespace_python(),
         "unpack_f16": unpack_f16,
         "pack_f16": pack_f16,
         "round_f16": lambda x: _half(x).astype(np.float32),
