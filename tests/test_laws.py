@@ -67,6 +67,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
     "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
     "codegen/vecmath/": SCALARS,
+    "codegen/specials.py": {"RULES": "op -> SciPy's routine, or the kernel that computes it"},
     "codegen/strips.py": {
         "CALLS": "op -> its launches on a tile, for library calls",
         "ADDING": "op -> launches that add a tile's product to what there is",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import factors, products, rows, strips
+from jitgrad.codegen import factors, products, rows, specials, strips
 from jitgrad.codegen.conv import images, weight
 from jitgrad.codegen.launch import Launch, Strip, add_up, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
@@ -132,7 +132,8 @@ def _concat(step: Step) -> list[Launch]:
 
 CALLS |= {"gathered": structured}
 SCRATCH |= {"gathered": structured_scratch}
-CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES, **factors.RULES}
+CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {**factors.RULES, **specials.RULES}
 CALLS |= {
     "matmul": products.matmul,
     "strip": strips.strip,
