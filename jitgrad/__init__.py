@@ -49,13 +49,21 @@ int_, long, float_ = int64, int64, float64
 for _function in (grad, value_and_grad, get_grad, jvp, vjp, vmap, jacfwd, jacrev, GradOperation):
     setattr(ops, _function.__name__, _function)
 
-_LATER = ("nn", "train", "numpy", "mint", "common", "tools", "data")  # imported when first used
+_LATER = (
+    "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx"
+)  # fmt: skip
+_TRAIN = (
+    "save_checkpoint",
+    "load_checkpoint",
+    "load_param_into_net",
+    "Model",
+)  # imported when first used
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in ("save_checkpoint", "load_checkpoint", "load_param_into_net"):
+    if name in _TRAIN:
         return getattr(importlib.import_module(f"{__name__}.train"), name)
     if name == "compare":
         return importlib.import_module(f"{__name__}.tools.compare").compare

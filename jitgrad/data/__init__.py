@@ -1,10 +1,12 @@
-"""Data that ships with the package: handwritten digits for the demo, the examples and the tests."""
+"""Data that ships with the package, for examples and tests; and `Batches` of any data."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
 import numpy as np
+
+from jitgrad.data.batches import Batches, background
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -44,3 +46,6 @@ def digits(test_fraction: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
     size = round(test_fraction * len(y))
     test, train = rng.permutation(order[:size]), rng.permutation(order[size:])
     return (x[train], y[train]), (x[test], y[test])
+
+
+__all__ = ["Batches", "background", "digits"]
