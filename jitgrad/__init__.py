@@ -49,15 +49,11 @@ int_, long, float_ = int64, int64, float64
 for _function in (grad, value_and_grad, get_grad, jvp, vjp, vmap, jacfwd, jacrev, GradOperation):
     setattr(ops, _function.__name__, _function)
 
+# Imported when first used.
 _LATER = (
     "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx"
 )  # fmt: skip
-_TRAIN = (
-    "save_checkpoint",
-    "load_checkpoint",
-    "load_param_into_net",
-    "Model",
-)  # imported when first used
+_TRAIN = ("save_checkpoint", "load_checkpoint", "load_param_into_net", "Model")
 
 
 def __getattr__(name: str) -> Any:
@@ -65,6 +61,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _TRAIN:
         return getattr(importlib.import_module(f"{__name__}.train"), name)
+    if name == "export":
+        return importlib.import_module(f"{__name__}.onnx").export
     if name == "compare":
         return importlib.import_module(f"{__name__}.tools.compare").compare
     if name == "explain":

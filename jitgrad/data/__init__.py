@@ -48,4 +48,13 @@ def digits(test_fraction: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
     return (x[train], y[train]), (x[test], y[test])
 
 
-__all__ = ["Batches", "background", "digits"]
+def verses() -> str:
+    """Six sonnets of Shakespeare, 3,693 characters of plain ASCII; they are in the public domain.
+
+    >>> verses()[:39]
+    "Shall I compare thee to a summer's day?"
+    """
+    return (files(__name__) / "verses.txt").read_text("ascii")
+
+
+__all__ = ["Batches", "background", "digits", "verses"]

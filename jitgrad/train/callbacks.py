@@ -178,7 +178,7 @@ class LossMonitor(Callback):
 
 
 class TimeMonitor(Callback):
-    """Print the time of each epoch and of its steps, in milliseconds."""
+    """Print the time of each epoch of training and of its steps, in milliseconds."""
 
     def __init__(self, data_size: int | None = None, data_time: bool = False):
         if data_size is not None and (
@@ -188,19 +188,17 @@ class TimeMonitor(Callback):
         self.data_size = data_size
         self._start, self._steps = 0.0, 0
 
-    def epoch_begin(self, run_context: RunContext) -> None:
+    def on_train_epoch_begin(self, run_context: RunContext) -> None:
         self._start, self._steps = time.perf_counter(), 0
 
-    def step_end(self, run_context: RunContext) -> None:
+    def on_train_step_end(self, run_context: RunContext) -> None:
         self._steps += 1
 
-    def epoch_end(self, run_context: RunContext) -> None:
+    def on_train_epoch_end(self, run_context: RunContext) -> None:
         spent = 1000 * (time.perf_counter() - self._start)
         steps = self.data_size or self._steps or 1
         text = f"epoch time: {spent:.3f} ms, per step time: {spent / steps:.3f} ms"
-        print(
-            f"Train {text}" if "train_network" in run_context.original_args() else text, flush=True
-        )
+        print(f"Train {text}", flush=True)
 
 
 class History(Callback):

@@ -141,7 +141,7 @@ def test_rates() -> None:
     assert rates == [0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
     lower = train.ReduceLROnPlateau("loss", 0.5, patience=2, min_delta=1e9, min_lr=0.05)
     m.train(7, batches(), lower)
-    assert float(optimizer.learning_rate.asnumpy()) == 0.03125 * 2  # epochs 5 and 7
+    assert float(optimizer.learning_rate.asnumpy()) == np.float32(0.05)  # after epochs 5 and 7
     scheduled = model(rate=[0.1, 0.2])
     with pytest.raises(TypeError, match="schedule of its own"):
         scheduled.train(1, batches(), halve)
@@ -230,8 +230,7 @@ def test_mixed_precision(mode: str, level: str) -> None:
         net, nn.MSELoss(), nn.Adam(net.trainable_params(), 0.02), {"loss"},
         amp_level=level, loss_scale_manager=manager,
     )  # fmt: skip
-    wanted = {"O1": ms.float16, "O2": ms.float16, "O3": ms.float16}[level]
-    assert net(ms.Tensor(X)).dtype is wanted
+    assert net(ms.Tensor(X)).dtype is ms.float16
     assert net[1]._float is {"O1": None, "O2": ms.float32, "O3": ms.float16}[level]
     before = m.eval(batches())["loss"]
     m.train(15, batches())
@@ -246,7 +245,7 @@ def test_overflow_changes_nothing(mode: str) -> None:
         nn.WithLossCell(net, nn.MSELoss()), nn.Adam(net.trainable_params(), 0.01), scaling
     )
     before = net.weight.asnumpy().copy()
-    _, overflow, scale = step(ms.Tensor(X), ms.Tensor(Y * np.float32(1e38)))
+    _, overflow, scale = step(ms.Tensor(X), ms.Tensor(Y * np.float32(1e37)))
     assert bool(overflow.asnumpy())
     assert scale.item() == 2.0**20
     np.testing.assert_array_equal(net.weight.asnumpy(), before)
