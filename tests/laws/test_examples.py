@@ -22,6 +22,7 @@ PRINTS = {
         r"misfit 10\.1 -> -81\.7: scale 1\.00, noise 0\.103\nerror of the mean 0\.034" + SPEED
     ),
     "lenet": r"accuracy 9[3-9]\.\d%" + SPEED,
+    "kepler": r"E\(1\.5708\) = 2\.0913, all solved: True",
     "linear_regression": r"w = \[ 1\.99 -3\.01  0\.51\], b = 1\.00, loss 0\.0100",
     "logistic_regression": (
         r"w = \[ 1\.52 -1\.93  0\.5   0\.04\] after \d steps, accuracy 82\.0%" + SPEED
@@ -31,6 +32,7 @@ PRINTS = {
     "pytorch_face": r"apart by 2\.\d\d, penalty 0\.0\d\d",
     "resnet": r"accuracy 9[3-9]\.\d%" + SPEED,
     "rnn": r"loss 0\.0\d\d\d, accuracy 100\.0%",
+    "sampler": r"intercept 1\.0\d, slope (1\.9|2\.0)\d, [89]\d% accepted",
     "rosenbrock": r"Newton: \[1\. 1\. 1\.\] after \d+ steps\nmatrix-free: \[1\. 1\. 1\.\] after .*",
     "vae": r"bound 4\d\.\d -> 2[2-9]\.\d nats an image" + SPEED,
     "variational": r"mean off by 0\.0[0-3]\d, deviations by 1?\d\.\d%" + SPEED,

@@ -49,6 +49,15 @@ def in_place(node: Node) -> bool:
     )
 
 
+def result_of(node: Node) -> tuple[Node, int] | None:
+    """The loop or step that a value is a result of, if it can write it where it is wanted."""
+    region, index = node, 0
+    if node.op is project_op:
+        region, index = node.inputs[0], node.attrs["index"]
+    can = "carried" in region.attrs or ("domain" in region.attrs and is_large(node))
+    return (region, index) if can else None
+
+
 def root(node: Node, graph: Graph) -> int | None:
     """The input of a graph in whose memory a value is, after all writing in place."""
     while node not in graph.inputs:
