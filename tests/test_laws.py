@@ -35,6 +35,12 @@ TABLES: dict[str, str | dict[str, str]] = {
     },
     "codegen/canonical/": "hand-written kernels, one for each op named; here names are only text",
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
+    "codegen/factors.py": {
+        "RULES": "op -> its call of LAPACK",
+        "SCRATCH": "op -> bytes of scratch memory of such a call",
+        "solve": NO_OP,
+        "triangular_solve": NO_OP,
+    },
     "codegen/conv/images.py": {
         "MAPS": "convolutions from image to image",
     },
@@ -72,6 +78,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/lanes.py": REWRITES,
     "passes/layout.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
+    "passes/placing.py": {"JOINS": "ops that only put their operands side by side"},
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/ranges.py": {
         "RULES": "op -> the range of its result, from those of its operands",
@@ -86,6 +93,20 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/squeeze.py": REWRITES,
     "passes/stabilize.py": REWRITES,
     "passes/strips.py": {"_emit_group": "makes the region that strips are about"},
+    "passes/unload.py": {
+        "READS": "ops that read the row of an index",
+        "WRITES": "ops that write it",
+        "SUMS": "reductions that add",
+        "ADD": "the op that adds",
+        "REPEATS": "the view that repeats",
+        "PRODUCTS": "products of matrices",
+        "JOINTLY": "ops that are linear in all operands together",
+        "SCALED": "ops that are linear in the first",
+        "EITHER": "ops that are linear in either",
+        "_Loop": "compares an attribute; makes the product of all iterations",
+        "_as_rows": "makes the rows of all iterations",
+        "_alone": "makes the region that is tried",
+    },
     "passes/tiles.py": {"RULES": "step -> the loops along which it can be cut"},
     "passes/vectors.py": REWRITES,
     "passes/widen.py": {

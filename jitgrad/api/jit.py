@@ -202,7 +202,7 @@ class Compiled:
 
 def _names(function: Callable, args: tuple, kwargs: dict) -> list[str]:
     """A name for each leaf of the arguments: the parameter's, counted on inside of nests."""
-    given = [*_parameter_names(function, len(args)), *kwargs]
+    given = [*parameter_names(function, len(args)), *kwargs]
     names: list[str] = []
     for name, value in zip(given, (*args, *kwargs.values()), strict=True):
         count = len(tree.flatten(value)[0])
@@ -211,7 +211,8 @@ def _names(function: Callable, args: tuple, kwargs: dict) -> list[str]:
     return names
 
 
-def _parameter_names(function: Callable, count: int) -> list[str]:
+def parameter_names(function: Callable, count: int) -> list[str]:
+    """The names of the first `count` parameters, as graphs show them."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     try:

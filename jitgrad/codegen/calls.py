@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import products, rows, strips
+from jitgrad.codegen import factors, products, rows, strips
 from jitgrad.codegen.conv import images, weight
 from jitgrad.codegen.launch import Launch, Strip, add_up, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
@@ -44,8 +44,9 @@ def _region(step: Step) -> list[Launch]:
     node = step.node
     assert node is not None
     attrs = node.attrs
-    kernel = lower(attrs["body"], attrs["domain"], attrs["axes"], step.alias)
-    fresh = [w for i, w in enumerate(step.writes) if i not in step.alias]
+    stores = {i: w.place for i, w in enumerate(step.writes) if w.place is not None}
+    kernel = lower(attrs["body"], attrs["domain"], attrs["axes"], step.alias, stores)
+    fresh = [w.memory() for i, w in enumerate(step.writes) if i not in step.alias]
     if not kernel.partial:
         return [of_kernel(kernel, (*step.reads, *fresh))]
     return _blocked(step, kernel)
@@ -64,7 +65,7 @@ def _blocked(step: Step, kernel: Kernel) -> list[Launch]:
             pointers.append(part)
             finish.append(add_up(output.op, part, step.writes[index], output.type, kernel.partial))
         elif index not in step.alias:
-            pointers.append(step.writes[index])
+            pointers.append(step.writes[index].memory())
     return [of_kernel(kernel, tuple(pointers)), *finish]
 
 
@@ -106,7 +107,7 @@ def _concat(step: Step) -> list[Launch]:
     steps, axis, at = strides(node.shape), node.attrs["axis"], 0
     made = []
     for operand, x in zip(step.reads, node.inputs, strict=True):
-        if x.type.size:
+        if x.type.size and operand.whole is None:
             target = Affine(at * steps[axis], steps)
             made.append(_placed(x.type, target, operand, step.writes[0]))
         at += x.shape[axis]
@@ -115,7 +116,7 @@ def _concat(step: Step) -> list[Launch]:
 
 CALLS |= {"gathered": structured}
 SCRATCH |= {"gathered": structured_scratch}
-CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES, **factors.RULES}
 CALLS |= {
     "matmul": products.matmul,
     "strip": strips.strip,
@@ -124,5 +125,6 @@ CALLS |= {
     "conv2d_weight": weight.conv2d_weight,
 }
 SCRATCH |= {"fused": _region_scratch, "strip": strips.scratch, "sort": rows.sort_scratch}
+SCRATCH |= factors.SCRATCH
 SCRATCH |= dict.fromkeys(images.MAPS, images.convolution_scratch)
 SCRATCH |= {"conv2d_weight": weight.weight_scratch}

@@ -117,6 +117,11 @@ def compile_source(source: str, *how: Any) -> tuple[str, bytes]:
     return symbol_of(source), native.target_machine().emit_object(optimized_module(source, *how))
 
 
+def compile_bitcode(source: str, *how: Any) -> tuple[str, bytes]:
+    """The symbol and the LLVM bitcode of a text; `how` as for `optimized_module`."""
+    return symbol_of(source), optimized_module(source, *how).as_bitcode()
+
+
 def assembly(source: str, *how: Any) -> str:
     """The assembly of a text; `how` as for `optimized_module`."""
     return native.target_machine().emit_assembly(optimized_module(source, *how))

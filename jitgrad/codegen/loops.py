@@ -3,7 +3,7 @@
 A kernel reads and writes flat arrays at affine addresses, in loops over a collapsed index space.
 Extents and strides are parameters (`dims`), so one kernel serves every shape whose axes collapse
 alike. What stays in the text is only what changes the machine code: which strides are 0, which
-are 1, and the order of the loops.
+are short, and the order of the loops.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from jitgrad.ir.types import DType
 from jitgrad.passes.access import Affine
 
+LITERAL = 16  # elements: the longest stride that is part of the text
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a load or store goes: parameter names for the offset and each loop's stride.
 
-    A stride is None where the loop does not move the address, and "1" where it moves it by one.
+    A stride is None where the loop does not move the address, and a number where that is small.
     `steps` are (k, parameter) for each loop that is written out: its k-th round.
     """
 
@@ -195,14 +197,16 @@ def _walk_as_one(outer: Dimension, inner: Dimension, accesses: Sequence[Affine])
 def place(
     access: Affine, dims: Sequence[Dimension], stem: str, parameters: Parameters, vector: int
 ) -> Address:
-    """Give an access its parameters; only the `vector` dimension may have the literal stride 1."""
+    """Give an access its parameters. Along the `vector` dimension short strides are literals: LLVM
+    makes wide loads and shuffles of those, but one load for each element of any other.
+    """
     strides: list[str | None] = []
     for position, dim in enumerate(dims):
         stride = access.coefficients[dim.axes[-1]] if dim.axes else 0
         if stride == 0:
             strides.append(None)
-        elif stride == 1 and position == vector:
-            strides.append("1")
+        elif abs(stride) <= LITERAL and position == vector:
+            strides.append(str(stride))
         else:
             strides.append(parameters.new(f"{stem}_s{position}", stride))
     offset = parameters.new(f"{stem}_o", access.offset) if access.offset else None

@@ -23,7 +23,7 @@ from jitgrad.codegen.loops import (
 )
 from jitgrad.codegen.scalar import convert, expression, literal, product, unrounded
 from jitgrad.ir.node import Graph, Node, input_op, splat, topological
-from jitgrad.passes.access import Affine, Index, linear
+from jitgrad.passes.access import Affine, Index, linear, strides, walk
 from jitgrad.passes.body import Body
 from jitgrad.passes.fuse import work
 from jitgrad.passes.schedule import BLOCK, schedule
@@ -106,10 +106,9 @@ class Lowering(Body):
         return [n for n in inside if self.is_full(n)]
 
     def store_address(self, position: int, output: Node) -> Affine:
-        if position in self.stores:
-            return self.stores[position]
+        dense = Affine(0, strides(self.memory_shape(output, position)))
         index = self.index[self.is_full(output)]
-        return linear(index, self.memory_shape(output, position), len(self.domain))
+        return walk(index, self.stores.get(position, dense), len(self.domain))
 
     # --- loops ---
 
@@ -237,8 +236,9 @@ def lower(
     kind: str = "",
     tile: Tile | None = None,
 ) -> Kernel:
-    """The kernel of a fused region. `stores` places outputs elsewhere than densely; `kind` asks
-    for another loop nest than the region's schedule; `tile` for a part of the domain.
+    """The kernel of a fused region. `stores` places outputs elsewhere than densely, by steps along
+    their own axes; `kind` asks for another loop nest than the region's schedule; `tile` for a part
+    of the domain.
     """
     from jitgrad.codegen.nests import NESTS
 

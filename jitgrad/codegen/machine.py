@@ -1,5 +1,5 @@
-"""What kernels need of the machine beside arithmetic: halves, tapes, calls of kernels and BLAS.
-Numba is imported when the namespace for Numba is asked for, not before.
+"""What kernels need of the machine beside arithmetic: halves, tapes, calls of kernels, of BLAS
+and of LAPACK. Numba is imported when the namespace for Numba is asked for, not before.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen import registers, tapes
+from jitgrad.codegen import lapack, registers, tapes
 
 
 @functools.cache
@@ -18,6 +18,7 @@ def namespace_numba() -> dict[str, Any]:
     return {
         **_halves(),
         **tapes.namespace_numba(),
+        **lapack.namespace_numba(),
         **registers.namespace_numba(),
         "gemm_f32": _gemm("f32"),
         "gemm_f64": _gemm("f64"),

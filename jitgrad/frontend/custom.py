@@ -110,7 +110,7 @@ class CustomNode(tape.TapeNode):
         douts = [next(seeds) if isinstance(x, tape.Saved) else None for x in self.results]
         out = tree.unflatten(self.structure, outs)
         dout = tree.unflatten(self.structure, douts)
-        return checked(self.name, args, self.bprop(*args, out, dout))
+        return checked(self.label, args, self.bprop(*args, out, dout))
 
     def release(self) -> None:
         self.saved = None

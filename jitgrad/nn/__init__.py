@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jitgrad.nn import (
     activations,
+    class_losses,
     dynamic_lr,
     layers,
     losses,
@@ -13,6 +14,7 @@ from jitgrad.nn import (
 )
 from jitgrad.nn.activations import *  # noqa: F403
 from jitgrad.nn.cell import Cell
+from jitgrad.nn.class_losses import *  # noqa: F403
 from jitgrad.nn.containers import CellDict, CellList, SequentialCell
 from jitgrad.nn.dynamic_lr import *  # noqa: F403
 from jitgrad.nn.layers import *  # noqa: F403
@@ -29,6 +31,7 @@ learning_rate_schedule = schedule
 __all__ = [
     "Cell", "CellDict", "CellList", "SequentialCell", "Adamax", "Hardshrink", "Softshrink",
     *activations.__all__,
+    *class_losses.__all__,
     *dynamic_lr.__all__,
     *layers.__all__,
     *losses.__all__,

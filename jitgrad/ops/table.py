@@ -26,6 +26,7 @@ from jitgrad.ops import (
     searching,
     shaping,
     slicing,
+    solving,
     sorting,
     special,
     splitting,
@@ -34,18 +35,19 @@ from jitgrad.ops import (
 
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
-    searching, creation, linalg, einstein, decompose, activation, norms, loss, conv, image,
+    searching, creation, linalg, einstein, decompose, solving, activation, norms, loss, conv, image,
     slicing, random, state, control, loops, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
 INTERNAL = {
-    "Partial", "argument", "as_tensor", "atleast", "average_pool", "broadcasted", "combine",
-    "diagonal_places", "draw", "draw_uniform", "factors", "fill_", "flipped", "fori_loop",
-    "indices_of", "log1pexp", "maximum_pool", "nd_key", "padded", "paddings", "pair",
-    "permuted", "product", "promote_types", "range_", "reduce_loss", "reshaped",
-    "running_product", "running_sum", "scan", "slice_", "sliced", "solved", "to_dtype",
-    "transposed", "truth", "while_loop", "written",
+    "Partial", "argument", "as_tensor", "atleast", "average_pool", "batched", "broadcasted",
+    "combine", "condition", "diagonal_places", "draw", "draw_uniform", "factors", "fill_",
+    "flipped", "fori_loop", "indices_of", "log1pexp", "matrices", "maximum_pool", "nd_key",
+    "padded", "paddings", "pair", "permuted", "product", "promote_types", "range_",
+    "reduce_loss", "reshaped", "running_product", "running_sum", "scan", "singular", "slice_",
+    "sliced", "solved", "square_matrices", "symmetric", "to_dtype", "transposed", "truth",
+    "turned", "unit", "while_loop", "written",
 }  # fmt: skip
 
 # Other names of functions.

@@ -11,13 +11,15 @@ from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
-from jitgrad.passes.pipeline import dump, optimize
+from jitgrad.passes.pipeline import dump, optimize, through
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
+from jitgrad.passes.unload import unload
 from jitgrad.passes.vectors import vectors
 from jitgrad.passes.widen import widen
 
 PASSES: tuple[Callable[..., Graph], ...] = (
+    unload,  # what loops carry without need
     widen,  # what is accumulated in which dtype
     orient,  # products the way they are read
     vectors,  # products that are reductions
@@ -32,6 +34,9 @@ PASSES: tuple[Callable[..., Graph], ...] = (
     strips,  # what shares one of them
 )
 
+# These also rewrite the bodies of loops and branches.
+INSIDE = frozenset({orient, vectors, joins})
+
 
 def into_kernels(graph: Graph, fits: Fits = lambda node: False) -> Graph:
     """Choose layouts, and group ops into regions: one kernel each, or one strip of kernels. `fits`:
@@ -39,6 +44,8 @@ def into_kernels(graph: Graph, fits: Fits = lambda node: False) -> Graph:
     """
     for rewrite in PASSES:
         before = graph
+        if rewrite in INSIDE:
+            graph = through(rewrite, graph)
         graph = rewrite(graph, fits) if rewrite is gather else rewrite(graph)
         if graph is not before and rewrite is not optimize:
             dump(rewrite.__name__, graph)

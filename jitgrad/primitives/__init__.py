@@ -5,6 +5,7 @@ from jitgrad.primitives import (
     control,
     conv,
     elementwise,
+    factor,
     gather,
     index,
     linalg,
@@ -13,6 +14,7 @@ from jitgrad.primitives import (
     reduce,
     scan,
     shape,
+    solve,
     sort,
 )
 
@@ -21,6 +23,7 @@ __all__ = [
     "control",
     "conv",
     "elementwise",
+    "factor",
     "gather",
     "index",
     "linalg",
@@ -29,5 +32,6 @@ __all__ = [
     "reduce",
     "scan",
     "shape",
+    "solve",
     "sort",
 ]

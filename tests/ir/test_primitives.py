@@ -184,7 +184,8 @@ def check_batching(op: Op, sample: Sample, rng: np.random.Generator) -> None:
     for flags in itertools.product((False, True), repeat=len(plain)):
         if not any(flags) or sum(flags) > 3:
             continue
-        stacks = [_stack(a, rng) if f else a for a, f in zip(sample.inputs, flags)]
+        stack = _multiples if op.name in REGULAR else _stack
+        stacks = [stack(a, rng) if f else a for a, f in zip(sample.inputs, flags)]
         given = [input_node(f"b{i}", of_array(a)) for i, a in enumerate(stacks)]
         mixed = [x if f else g for x, g, f in zip(plain, given, flags)]
         sources = {x: g for x, g, f in zip(plain, given, flags) if f}
@@ -196,6 +197,14 @@ def check_batching(op: Op, sample: Sample, rng: np.random.Generator) -> None:
             for many, one in zip(together, alone, strict=True):
                 tolerance = 1e-3 if one.dtype == np.float16 else 1e-5
                 np.testing.assert_allclose(many[i], one, rtol=tolerance, atol=tolerance)
+
+
+# Of these matrices, other orders of the elements may not be regular or positive definite.
+REGULAR = ("cholesky", "det", "lu", "pinv", "slogdet", "solve", "triangular_solve")
+
+
+def _multiples(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.stack([array * array.dtype.type(1 + i / 8) for i in range(EXAMPLES)])
 
 
 def _stack(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:

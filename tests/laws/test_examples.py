@@ -14,10 +14,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PRINTS = {
     "digits": r"accuracy 9[4-9]\.\d%",
     "each_example": r"accuracy 9\d\.\d%, longest gradient [2-9]\.\d\d before clipping",
+    "kepler": r"E\(1\.5708\) = 2\.0913, all solved: True",
     "linear_regression": r"w = \[ 1\.99 -3\.01  0\.51\], b = 1\.00, loss 0\.0100",
     "oscillator": r"stiffness 4\.000, friction 0\.300",
     "pytorch_face": r"apart by 2\.\d\d, penalty 0\.0\d\d",
     "rnn": r"loss 0\.0\d\d\d, accuracy 100\.0%",
+    "sampler": r"intercept 1\.0\d, slope (1\.9|2\.0)\d, [89]\d% accepted",
     "rosenbrock": r"Newton: \[1\. 1\. 1\.\] after \d+ steps\nmatrix-free: \[1\. 1\. 1\.\] after .*",
 }
 

@@ -181,7 +181,11 @@ class Body:
 
     def step(self, node: Node) -> list[Value]:
         where = self.graph.locs.get(node)
-        alias = {i: j for i, j in step_alias(node).items() if self.can_own(node, node.inputs[j])}
+        alias = {
+            i: j
+            for i, j in step_alias(node).items()
+            if (node, i) not in self.places and self.can_own(node, node.inputs[j])
+        }
         homes = {i: self.owned(node, node.inputs[j]) for i, j in alias.items()}
         homes |= {i: m for (n, i), m in self.places.items() if n is node and i not in homes}
         return write_step(self.w, node, self.values, homes, alias, where)

@@ -14,7 +14,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from jitgrad.codegen.vecmath import llvm, table
+from jitgrad.codegen import target
+from jitgrad.codegen.vecmath import library, llvm, table
 
 NUMBA_TYPES = {
     d: getattr(types, "boolean" if d == "bool" else n) for d, n in table.NUMPY_NAMES.items()
@@ -59,7 +60,7 @@ def _same(name: str, ty: Any, arity: int, emit: Callable[..., ir.Value]) -> Any:
     def match(*args: Any) -> Any:
         if tuple(types.unliteral(a) for a in args) != expected:
             return None  # Numba reports "no match for these types"
-        return ty(*expected), lambda context, builder, sig, args: emit(builder, args)
+        return ty(*expected), lambda context, builder, sig, args: emit(context, builder, args)
 
     typers = {  # Numba reads the operands off the signature, so *args will not do
         1: lambda context, a: match(a),
@@ -73,7 +74,7 @@ def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..
     kind, width = dtype[0], int(dtype[1:])
     symbol = f"jitgrad_{name}"
 
-    def emit(builder: ir.IRBuilder, args: list[Any]) -> Any:
+    def emit(context: Any, builder: ir.IRBuilder, args: list[Any]) -> Any:
         fn = builder.module.globals.get(symbol)
         if fn is None:
             ty = llvm.type_of(kind, width)
@@ -88,21 +89,27 @@ def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..
 
 
 def _called(name: str, dtype: str) -> Callable[..., ir.Value]:
-    """A call of what ``library`` declares and defines."""
+    """A call of what ``library`` declares and defines in kernels; elsewhere the definition is
+    linked in here.
+    """
     symbol = f"jitgrad_{name}"
 
-    def emit(builder: ir.IRBuilder, args: list[Any]) -> Any:
+    def emit(context: Any, builder: ir.IRBuilder, args: list[Any]) -> Any:
         fn = builder.module.globals.get(symbol)
         if fn is None:
             ty = llvm.type_of(dtype[0], int(dtype[1:]))
             fn = ir.Function(builder.module, ir.FunctionType(ty, [ty] * len(args)), symbol)
+            if context.target_name != target.NAME:
+                defined = context.codegen().create_library(symbol)
+                defined.add_llvm_module(library.scalar(name))
+                context.active_code_library.add_linking_library(defined)
         return builder.call(fn, args)
 
     return emit
 
 
 def _accumulate(op: str, dtype: str) -> Callable[..., ir.Value]:
-    def emit(builder: ir.IRBuilder, args: list[Any]) -> Any:
+    def emit(context: Any, builder: ir.IRBuilder, args: list[Any]) -> Any:
         name = FLAGS[op]
         if not name.startswith("llvm"):
             return getattr(builder, name)(*args, flags=("reassoc", "nsz", "contract"))

@@ -157,9 +157,11 @@ def _patched(
     self: Traced, usual: Traced, values: Sequence[Any], slow: Callable[[], Sequence[Any]]
 ) -> list[Any]:
     b = self.builder
-    if usual.lanes == 1:  # selects, so that a loop can become vectors
+    everywhere = usual.ir
+    if usual.lanes > 1:
+        everywhere = usual.declared("llvm.vector.reduce.and", ir.IntType(1), [usual.ir])
+    elif "alwaysinline" in b.function.attributes:  # selects, so that a loop can become vectors
         return [_select(self, usual, v, w) for v, w in zip(values, slow())]
-    everywhere = usual.declared("llvm.vector.reduce.and", ir.IntType(1), [usual.ir])
     start = b.block
     rare, done = (b.function.append_basic_block() for _ in range(2))
     b.cbranch(everywhere, done, rare).set_weights([1 << 20, 1])

@@ -276,6 +276,11 @@ class Outcome:
     error: Exception | None = None
     written: frozenset[int] = frozenset()
 
+    def written_to(self) -> dict[int, Any]:
+        """What the Tensors hold that were written to in place, by their ids."""
+        kinds = (TracedPlace, OutsidePlace)
+        return {id(p.thing): held for p, held in self.places.values() if isinstance(p, kinds)}
+
 
 def is_aliased(trace: Any, held: Sequence[tuple], position: int, own: int) -> bool:
     """Whether a Tensor is known under another name: in another variable, a list, an attribute.

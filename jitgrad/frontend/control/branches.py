@@ -20,7 +20,7 @@ from jitgrad.frontend.control.attempt import (
     is_aliased,
     load,
 )
-from jitgrad.frontend.control.merge import Disagreement, Join, Pair, described, filled
+from jitgrad.frontend.control.merge import Disagreement, Join, Pair, Same, described, filled
 from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.signals import RETURNED, Mixed, Return, alone, code_of, kinds_of
 from jitgrad.frontend.dispatch import fill
@@ -69,20 +69,22 @@ class Merged:
     """Two outcomes as one: the signal, the variables and the places, with pairs to choose from."""
 
     def __init__(self, then: Outcome, orelse: Outcome, variables: Variables, is_value: bool):
-        self.join = Join()
+        self.join = Join((then.written_to(), orelse.written_to()))
         if is_value:
             self.signal: Any = self.join.values(then.signal, orelse.signal, "the value")
         else:
             self.signal = self.signals(then.signal, orelse.signal)
         self.is_value = is_value
         both_values = (then.signal, orelse.signal)
-        self.is_shared = is_value and any(
-            isinstance(v, Tensor) and is_aliased(state.trace, [both_values], i, 2)
+        self.aliased_signals = [
+            v
             for i, v in enumerate(both_values)
-        )
+            if is_value and isinstance(v, Tensor) and is_aliased(state.trace, [both_values], i, 2)
+        ]
+        held = [then.values, orelse.values]
+        sides = ((then, held), (orelse, held[::-1]))
         self.aliases = [
-            may_alias(then, [then.values, orelse.values], variables, i)
-            or may_alias(orelse, [orelse.values, then.values], variables, i)
+            [side.values[i] for side, held in sides if may_alias(side, held, variables, i)]
             for i in range(len(variables.names))
         ]
         both = zip(variables.names, variables.live, then.values, orelse.values)
@@ -127,16 +129,22 @@ class Merged:
         """Bind and write everything; the signal."""
         values = one_for_each([filled(v, results) for v in self.values], self.origins)
         for value, pending, aliased in zip(values, self.values, self.aliases, strict=True):
-            if aliased and isinstance(pending, Pair):
-                state.trace.shared[id(value)] = value
+            if aliased and isinstance(pending, (Pair, Same)):
+                share(value, *aliased)
         variables.put(tuple(values))
         write_places(self.places, results)
         if not self.is_value:
             return settled(self.signal, results)
         found = filled(self.signal, results)
-        if isinstance(self.signal, Pair) and self.is_shared:
-            state.trace.shared[id(found)] = found
+        if isinstance(self.signal, (Pair, Same)) and self.aliased_signals:
+            share(found, *self.aliased_signals)
         return found
+
+
+def share(*tensors: Tensor) -> None:
+    """Note Tensors that may be names of one another, as the program runs: none is written to."""
+    for tensor in tensors:
+        state.trace.shared[id(tensor)] = tensor
 
 
 def may_alias(side: Outcome, held: list[tuple], variables: Variables, position: int) -> bool:

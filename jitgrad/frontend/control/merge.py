@@ -7,7 +7,7 @@ says what cannot be one value, with both types.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,13 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Same:
+    """Stands for a new Tensor with the value that two Tensors have."""
+
+    tensor: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Nest:
     """A nest with Pairs among its leaves."""
 
@@ -48,9 +55,13 @@ class Nest:
 
 
 class Join:
-    """Collects the pairs of Tensors that differ, of one type each, and the names they go by."""
+    """Collects the pairs of Tensors that differ, of one type each, and the names they go by.
 
-    def __init__(self) -> None:
+    written  for each side, what the Tensors hold that it wrote to in place, by their ids.
+    """
+
+    def __init__(self, written: tuple[Mapping[int, Any], Mapping[int, Any]] = ({}, {})) -> None:
+        self.written = written
         self.left: list[Tensor] = []
         self.right: list[Tensor] = []
         self.names: list[str] = []
@@ -75,9 +86,10 @@ class Join:
     def numbers(self, a: Any, b: Any, what: str) -> Any:
         if not isinstance(a, Tensor) and not isinstance(b, Tensor) and same(a, b):
             return a
+        a, b = self.written[0].get(id(a), a), self.written[1].get(id(b), b)
         both = isinstance(a, Tensor) and isinstance(b, Tensor) and a._node is not None
         if both and a._node is b._node and type(a) is type(b):
-            return a
+            return a if isinstance(a, Number) else Same(a)
         type_, weak = common(a, b, what)
         return self.pair(of_type(a, type_), of_type(b, type_), weak, what)
 
@@ -92,6 +104,8 @@ def filled(value: Any, results: Sequence[Tensor]) -> Any:
     """The value with the region's results in the place of what stands for them."""
     if isinstance(value, Pair):
         return Number.of(results[value.index]) if value.weak else results[value.index]
+    if isinstance(value, Same):
+        return Tensor._of_node(value.tensor._node, value.tensor._data)
     if isinstance(value, Nest):
         return tree.unflatten(value.structure, [filled(x, results) for x in value.leaves])
     return value

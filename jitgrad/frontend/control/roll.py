@@ -8,7 +8,7 @@ as in eager mode; then the body is tried again, until nothing new is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,13 @@ from jitgrad.frontend.control.attempt import (
     attempt,
     is_aliased,
 )
-from jitgrad.frontend.control.branches import one_for_each, write_places, zeros_like
+from jitgrad.frontend.control.branches import (
+    may_alias,
+    one_for_each,
+    share,
+    write_places,
+    zeros_like,
+)
 from jitgrad.frontend.control.merge import Disagreement, described, fits, is_numeric, of_type
 from jitgrad.frontend.control.merge import same as same_value
 from jitgrad.frontend.control.paths import Blocked
@@ -272,6 +278,9 @@ class Roll:
 
     def finish(self, outcome: Outcome) -> Any:
         asked, signal = outcome.signal
+        self.aliased = [
+            may_alias(outcome, [outcome.values], self.variables, i) for i in range(len(self.slots))
+        ]
         if self.turns.known:
             self.check_known()
         signal = renamed(signal, WENT_ON, END)
@@ -282,7 +291,8 @@ class Roll:
         if self.returned is not None:
             value = signal.value if RETURNED in kinds_of(signal) else self.returned.entry
             found.append((self.returned, value))
-        new = [t for slot, value in found for t in _tensors(slot, value)]
+        written = outcome.written_to()
+        new = [t for slot, value in found for t in _tensors(slot, value, written)]
         self.new, self.left = new, outcome.values
         new = new + ([code_of(signal)] if self.has_code else [])
         test, options = self.ending(asked)
@@ -331,6 +341,9 @@ class Roll:
         for position, value in finals.items():
             values[position] = value
         values = one_for_each(values, self.left)
+        for value, left, aliased in zip(values, self.left, self.aliased, strict=True):
+            if aliased and value is not left:
+                share(value, left)
         self.variables.put(tuple(values))
         write_places(contents, [])  # type: ignore[arg-type]
         return None if code is None else Mixed(code, self.kinds, returned)
@@ -354,11 +367,13 @@ class Roll:
         return found
 
 
-def _tensors(slot: Slot, value: Any) -> list[Tensor]:
-    """The carried leaves of a new value, in the types that the loop carries."""
+def _tensors(slot: Slot, value: Any, written: Mapping[int, Any]) -> list[Tensor]:
+    """The carried leaves of a new value, in the types that the loop carries. `written`: what
+    Tensors hold that the body wrote to in place, by their ids.
+    """
     if isinstance(value, Unbound) or not slot.carried():
         return []
-    leaves = tree.flatten(value)[0]
+    leaves = [written.get(id(x), x) for x in tree.flatten(value)[0]]
     return [
         of_type(x, leaf.type) if not leaf.weak else wide(x, leaf.type.dtype)  # type: ignore[union-attr]
         for leaf, x in zip(slot.leaves, leaves, strict=True)

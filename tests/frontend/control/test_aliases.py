@@ -82,9 +82,26 @@ def counted_conditionally(x):
     return count
 
 
+def rebound_and_written_in_a_branch(x):
+    y, z = x * 1.0, x * 2.0
+    if x > 0:
+        z = y
+        z += 1.0
+    return y + 2.0 * z
+
+
+def rebound_and_written_in_a_loop(x):
+    y, z = x * 1.0, x * 2.0
+    for _ in range(20):
+        z = y
+        z += 1.0
+    return y + 2.0 * z
+
+
 PROGRAMS = [
     in_a_long_loop, rebound_after_writing, rebound_before_writing, named_in_the_loop,
     named_after_the_loop, in_a_list, in_a_branch, counted_conditionally,
+    rebound_and_written_in_a_branch, rebound_and_written_in_a_loop,
 ]  # fmt: skip
 
 
@@ -125,8 +142,33 @@ def test_one_of_two_is_not_written() -> None:
         chosen += 1.0
         return y + z
 
-    with pytest.raises(TraceError, match="may be one of two is written in place"):
-        ms.jit(g)(Tensor(1.0))
+    def other_name(x):
+        y, z = x * 1.0, x * 2.0
+        if x > 0:
+            z = y
+        y += 1.0
+        return z
+
+    def copied(x):
+        y, z = x * 1.0, x * 2.0
+        other = y.copy()
+        if x > 0:
+            z = other
+        else:
+            z = y
+        y += 1.0
+        return z
+
+    def in_a_loop(x):
+        y, z = x * 1.0, x * 2.0
+        for _ in range(20):
+            z = y
+        y += 1.0
+        return z
+
+    for program in (g, other_name, copied, in_a_loop):
+        with pytest.raises(TraceError, match="may be one of two is written in place"):
+            ms.jit(program)(Tensor(1.0))
     with pytest.raises(TraceError, match="may be one of two is written in place"):
         ms.jit(f)(Tensor(1.0))
     assert ms.jit(lambda x: ops.where(x > 0, x, -x))(Tensor(1.0)).item() == 1.0
