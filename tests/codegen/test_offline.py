@@ -32,10 +32,12 @@ def conv(x, w):
     return (ops.conv2d(x, w) ** 2).sum()
 
 x = Tensor(np.ones((70, 80), np.float32))
-image, filters = Tensor(np.ones((2, 3, 8, 8), np.float32)), Tensor(np.ones((4, 3, 3, 3), np.float32))
+image = Tensor(np.ones((2, 3, 8, 8), np.float32))
+filters = Tensor(np.ones((4, 3, 3, 3), np.float32))
 for name, f, args in [
     ("map", ops.exp, (x,)), ("row", softmax, (x,)), ("across", lambda x: x.sum(0), (x,)),
-    ("product", ms.grad(train, (0, 1)), (x, x.T)), ("conv", ms.grad(conv, (0, 1)), (image, filters)),
+    ("product", ms.grad(train, (0, 1)), (x, x.T)),
+    ("conv", ms.grad(conv, (0, 1)), (image, filters)),
 ]:
     graph = ms.jit(f).lower(*args).stages[0][1]
     for _, grid in DeviceProgram(graph, {}).grids:
