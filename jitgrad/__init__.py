@@ -11,15 +11,26 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from jitgrad import api, autograd, context, ops
+from jitgrad import api, autograd, context, creation, ops
 from jitgrad.api.context import GRAPH_MODE, PYNATIVE_MODE, get_context, set_context
+from jitgrad.api.custom import custom_jvp, custom_vjp
 from jitgrad.api.grad import get_grad, grad, value_and_grad
+from jitgrad.api.higher import derivative, hessian, hvp, jet, linearize
+from jitgrad.api.jacobian import jacfwd, jacrev
 from jitgrad.api.jit import jit
 from jitgrad.api.mutable import mutable
 from jitgrad.api.operation import GradOperation
 from jitgrad.api.recompute import recompute
-from jitgrad.api.transforms import jacfwd, jacrev, jvp, vjp, vmap
-from jitgrad.autograd import enable_grad, no_grad
+from jitgrad.api.transforms import jvp, vjp
+from jitgrad.api.vmap import vmap
+from jitgrad.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from jitgrad.creation import tensor
 from jitgrad.frontend.random import get_seed, set_seed
 from jitgrad.ir.types import (
     DType,
@@ -42,40 +53,48 @@ from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 __version__ = "0.1.0"
 
+manual_seed = set_seed
 half, single, double = float16, float32, float64
 int_, long, float_ = int64, int64, float64
 
 # `ops` is below the derivatives; MindSpore has them under that name too.
-for _function in (grad, value_and_grad, get_grad, jvp, vjp, vmap, jacfwd, jacrev, GradOperation):
+checkpoint = recompute
+for _function in (
+    grad, value_and_grad, get_grad, jvp, vjp, vmap, jacfwd, jacrev, GradOperation, custom_vjp,
+    custom_jvp, derivative, hessian, hvp, jet, linearize,
+):  # fmt: skip
     setattr(ops, _function.__name__, _function)
 
-_LATER = ("nn", "train", "numpy", "mint", "common", "tools", "data")  # imported when first used
+# Imported when first used.
+_LATER = (
+    "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx",
+    "testing", "optimize",
+)  # fmt: skip
+_TRAIN = ("save_checkpoint", "load_checkpoint", "load_param_into_net", "Model")
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in ("save_checkpoint", "load_checkpoint", "load_param_into_net"):
+    if name in _TRAIN:
         return getattr(importlib.import_module(f"{__name__}.train"), name)
+    if name == "export":
+        return importlib.import_module(f"{__name__}.onnx").export
+    if name == "as_njit":
+        return importlib.import_module(f"{__name__}.api.njit").as_njit
     if name == "compare":
         return importlib.import_module(f"{__name__}.tools.compare").compare
     if name == "explain":
         return importlib.import_module(f"{__name__}.tools.explain").explain
+    if name == "check_grads":
+        return importlib.import_module(f"{__name__}.testing").check_grads
     if name == "stop_gradient":
         return ops.stop_gradient
+    if not name.startswith("_"):  # torch.zeros, torch.sin, torch.relu
+        for table in (creation.TABLE, vars(importlib.import_module(f"{__name__}.mint")), vars(ops)):
+            if callable(table.get(name)):
+                return table[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A Tensor, as ``torch.tensor`` makes it.
-
-    >>> import jitgrad as torch
-    >>> x = torch.tensor(2.0, requires_grad=True)
-    >>> (x * x).backward()
-    >>> print(x.grad)
-    4.0
-    """
-    return Tensor(data, dtype, requires_grad=requires_grad)
 
 
 __all__ = [
@@ -89,7 +108,11 @@ __all__ = [
     "api",
     "autograd",
     "bool_",
+    "checkpoint",
     "context",
+    "custom_jvp",
+    "custom_vjp",
+    "derivative",
     "double",
     "empty_cache",
     "enable_grad",
@@ -103,22 +126,30 @@ __all__ = [
     "get_seed",
     "grad",
     "half",
+    "hessian",
+    "hvp",
+    "inference_mode",
     "int8",
     "int16",
     "int32",
     "int64",
     "int_",
+    "is_grad_enabled",
     "jacfwd",
     "jacrev",
+    "jet",
     "jit",
     "jvp",
+    "linearize",
     "long",
+    "manual_seed",
     "memory_stats",
     "mutable",
     "no_grad",
     "ops",
     "recompute",
     "set_context",
+    "set_grad_enabled",
     "set_num_threads",
     "set_seed",
     "single",

@@ -7,6 +7,8 @@ in the same place, so that existing ``except`` clauses keep working.
 
 from __future__ import annotations
 
+import numpy as np
+
 from jitgrad.locate import Location, user_location
 
 
@@ -42,6 +44,16 @@ class TapeError(JitgradError, RuntimeError):
     """Misuse of the eager tape: freed graph, in-place change of a saved value, and the like."""
 
 
+class SeedError(ShapeError, TapeError):
+    """A gradient of another shape than what it belongs to. NumPy's and MindSpore's users catch a
+    ValueError there, PyTorch's a RuntimeError.
+    """
+
+
+class CountError(ArgumentError, TapeError):
+    """More or fewer gradients than there are values. Both a ValueError and a RuntimeError."""
+
+
 class ConditionError(JitgradError, ValueError):
     """A condition that is not one truth value."""
 
@@ -64,6 +76,14 @@ class UndefinedError(JitgradError, UnboundLocalError):
 
 class LimitError(JitgradError, RuntimeError):
     """A loop that does not end within its limit."""
+
+
+class DeviceError(JitgradError, RuntimeError):
+    """A device is not there, or cannot do what is asked of it."""
+
+
+class LinAlgError(JitgradError, np.linalg.LinAlgError):
+    """A matrix that has no inverse, no Cholesky factor, or no eigenvalues that could be found."""
 
 
 class IRError(JitgradError, ValueError):

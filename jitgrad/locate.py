@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
 import sys
@@ -10,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-# What stands between the user and us without being of interest: functions of NumPy, which ask a
-# Tensor for its array, and Python's import machinery.
-BETWEEN = (os.path.dirname(os.path.abspath(np.__file__)) + os.sep, "<frozen")
+# What stands between the user and us without being of interest: functions of NumPy and Numba, which
+# ask a Tensor for its array or type, and Python's import machinery.
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__))
+_NUMBA = os.path.join(os.path.dirname(_NUMPY), "numba")  # beside it, without importing it
+BETWEEN = (_NUMPY + os.sep, _NUMBA + os.sep, functools.__file__, "<frozen")
 
 
 class Location(NamedTuple):

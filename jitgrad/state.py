@@ -16,11 +16,12 @@ class State(threading.local):
     """Per thread: the trace that is active, and what the eager tape records.
 
     `grad` is OFF, ON, or FUNCTIONAL inside of `grad(f)`, where Parameters are constants unless
-    they are among the weights.
+    they are among the weights. `recording` is what it is when it is not OFF.
     """
 
     trace: Any = None
     grad: int = ON
+    recording: int = ON
 
 
 state = State()
@@ -50,10 +51,11 @@ class Leaf:
     inside of `grad(f)`.
     """
 
-    __slots__ = ("__weakref__", "hooks", "parameter", "serial", "tensor")
+    __slots__ = ("__weakref__", "after", "hooks", "parameter", "serial", "tensor")
 
     def __init__(self, tensor: Any, parameter: bool = False):
         self.tensor = tensor  # a weak reference, or None for a leaf of grad(f)'s own
         self.parameter = parameter
-        self.hooks: dict[int, Callable] = {}
+        self.hooks: dict[int, dict[int, Callable]] = {}
+        self.after: dict[int, Callable] = {}  # called when a gradient was added to `grad`
         self.serial = 0  # before every recorded operation

@@ -90,6 +90,24 @@ def assembled(kind: type, keys: tuple[Any, ...], children: Sequence[Any]) -> Any
     return kind(children)
 
 
+def paths(structure: Structure) -> list[str]:
+    """How each leaf is reached, as one writes it in Python.
+
+    >>> paths(flatten({"a": 1, "b": (2, 3)})[1])
+    ["['a']", "['b'][0]", "['b'][1]"]
+    """
+    if structure.kind is None:
+        return [""]
+    keys: list[str]
+    if issubclass(structure.kind, dict):
+        keys = [f"[{key!r}]" for key in structure.keys]
+    elif structure.keys:
+        keys = [f".{name}" for name in structure.keys]
+    else:
+        keys = [f"[{i}]" for i in range(len(structure.children))]
+    return [key + rest for key, child in zip(keys, structure.children) for rest in paths(child)]
+
+
 def _dataclass(kind: type, values: dict[str, Any]) -> Any:
     """An instance of these values; its fields that `__init__` does not take are set afterwards."""
     taken = {field.name for field in dataclasses.fields(kind) if field.init}

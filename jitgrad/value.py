@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad.arrays import array_text, dtype_asked, initialized, leaves, scalar_text, to_array
-from jitgrad.errors import ArgumentError, DTypeError, TapeError, TraceError, fail
+from jitgrad.errors import ArgumentError, DTypeError, SeedError, TapeError, TraceError, fail
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, bump, state
@@ -45,18 +45,18 @@ class Tensor:
     __slots__ = (
         "__weakref__",
         "_data",  # np.ndarray, C-contiguous; None for a traced Tensor
+        "_grad",  # the gradient that was accumulated, or None
         "_grad_fn",  # tape node that made this Tensor, its Leaf, or None
         "_index",  # which result of `_grad_fn` it is
         "_node",  # ir.Node while traced
         "_trace",  # to which `_node` belongs; unset where there is none
         "_type",
         "_version",  # counts in-place changes
-        "grad",
     )
     _data: np.ndarray | None
+    _grad: Tensor | None
     _node: Node | None
     _type: TensorType
-    grad: Tensor | None
     __array_priority__ = 1000
 
     def __init__(
@@ -69,7 +69,7 @@ class Tensor:
         requires_grad: bool = False,
     ):
         wanted = None if dtype is None else dtype_asked(dtype)
-        self._grad_fn, self._index, self._version, self.grad = None, 0, 0, None
+        self._grad_fn, self._index, self._version, self._grad = None, 0, 0, None
         self._node = None
         if init is not None:
             input_data = initialized(shape, wanted or float32, init)
@@ -113,7 +113,7 @@ class Tensor:
             if not array.flags.c_contiguous:
                 array = np.ascontiguousarray(array).reshape(type.shape)
         self._data, self._type, self._node = array, type, None
-        self._grad_fn, self._index, self._version, self.grad = None, 0, 0, None
+        self._grad_fn, self._index, self._version, self._grad = None, 0, 0, None
         return self
 
     @staticmethod
@@ -121,7 +121,7 @@ class Tensor:
         """A traced Tensor; with `array`, a constant whose value is known."""
         self = _new(Tensor)
         self._data, self._type, self._node = array, node.type, node
-        self._grad_fn, self._index, self._version, self.grad = None, 0, 0, None
+        self._grad_fn, self._index, self._version, self._grad = None, 0, 0, None
         self._trace = state.trace
         return self
 
@@ -194,6 +194,23 @@ class Tensor:
     def grad_fn(self) -> Any:
         """The recorded operation that made this Tensor, or None for a leaf."""
         return None if self.is_leaf else self._grad_fn
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` added up for this Tensor, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            raise fail(DTypeError, f"grad must be a Tensor or None, got a {type(value).__name__}")
+        if value is not None and value._type is not self._type:
+            raise fail(
+                SeedError if value.shape != self.shape else TapeError,
+                f"a Tensor of type {self._type} is given a grad of type {value._type}",
+                instead="a gradient has the shape and dtype of its Tensor",
+            )
+        self._grad = value
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Set `requires_grad` and return the Tensor itself."""
@@ -315,6 +332,16 @@ class Tensor:
 
     # --- NumPy ----------------------------------------------------------------------------------
 
+    @property
+    def _numba_type_(self) -> Any:
+        """Asked for by Numba when one of its functions gets a Tensor."""
+        raise fail(
+            DTypeError,
+            "a Tensor was passed to a function that Numba compiled",
+            why="run eagerly, it takes NumPy arrays and numbers",
+            instead="jitgrad.jit for the function that calls it, or x.asnumpy()",
+        )
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self._untracked("turned into a NumPy array")
         if dtype is not None and np.dtype(dtype) != array.dtype:
@@ -358,7 +385,7 @@ class Tensor:
         new._data = None if self._data is None else self._data.copy()
         new._type, new._node, new._trace = self._type, self._node, state.trace
         new._grad_fn, new._index, new._version = None, 0, 0
-        new.grad = copy.deepcopy(self.grad, memo)
+        new._grad = copy.deepcopy(self._grad, memo)
         memo[id(self)] = new
         if self._grad_fn is not None:
             new._grad_fn = Leaf(weakref.ref(new), self._grad_fn.parameter)

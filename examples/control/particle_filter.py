@@ -44,7 +44,7 @@ def main():
     drift = Tensor(0.0)
     for _ in range(60):
         (value, resampled), slope = gradient(drift, readings, kicks, places)
-        drift = drift - 0.002 * slope
+        drift = drift - 0.0002 * slope
     print(f"drift {drift.item():.2f} (0.30), resampled {int(resampled)} times", end=", ")
     print(f"surprise {value.item():.1f}")
 

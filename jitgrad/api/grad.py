@@ -13,7 +13,7 @@ from jitgrad.api.jit import Compiled
 from jitgrad.api.points import Point, point, tensors_of, title
 from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
-from jitgrad.errors import ArgumentError, DTypeError, ShapeError, TapeError, fail
+from jitgrad.errors import ArgumentError, CountError, DTypeError, SeedError, TapeError, fail
 from jitgrad.frontend import dispatch
 from jitgrad.frontend.control import converted
 from jitgrad.frontend.graphcall import compiled
@@ -344,23 +344,25 @@ def ones_seed(y: Tensor, integers: bool) -> Tensor | None:
     return None
 
 
-def given_seeds(outputs: Sequence[Tensor], sens: Any) -> list[Tensor]:
-    """Cotangents that the user gave, one for each output; ShapeError if they do not fit."""
+def given_seeds(
+    outputs: Sequence[Tensor], sens: Any, what: str = "cotangent", whose: str = "output"
+) -> list[Tensor]:
+    """What the user gave, one for each output, or input; ShapeError if they do not fit."""
     given = [
         Tensor(x, outputs[0].dtype) if isinstance(x, (int, float, np.ndarray)) else x
         for x in tree.flatten(sens)[0]
     ]
     if len(given) != len(outputs) or not all(isinstance(x, Tensor) for x in given):
         raise fail(
-            ArgumentError,
-            f"got {len(given)} cotangents for {len(outputs)} outputs",
-            instead="pass one Tensor for each output, nested in the same way",
+            CountError,
+            f"got {len(given)} {what}s for {len(outputs)} {whose}s",
+            instead=f"pass one Tensor for each {whose}, nested in the same way",
         )
     seeds = []
     for x, y in zip(given, outputs, strict=True):
         if x.shape != y.shape:
             raise fail(
-                ShapeError, f"got a cotangent of shape {list(x.shape)} for an output of {y._type}"
+                SeedError, f"got a {what} of shape {list(x.shape)} for an {whose} of {y._type}"
             )
         seeds.append(x if x.dtype is y.dtype else x.astype(y.dtype))
     return seeds

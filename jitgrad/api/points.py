@@ -12,6 +12,7 @@ import numpy as np
 from jitgrad import tree
 from jitgrad.errors import BoundsError, DTypeError, fail
 from jitgrad.frontend.guards import is_cell
+from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 
@@ -111,6 +112,18 @@ def tensors_of(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     if not any(isinstance(x, np.ndarray) for x in leaves):
         return args, kwargs
     return tree.unflatten(structure, [convert(x) for x in leaves])
+
+
+def in_numpy(*values: Any) -> bool:
+    """Whether a call is answered in NumPy: it was given arrays, and no Tensors."""
+    leaves = tree.flatten(values)[0]
+    arrays = any(isinstance(x, (np.ndarray, np.generic)) for x in leaves)
+    return arrays and state.trace is None and not any(isinstance(x, Tensor) for x in leaves)
+
+
+def to_numpy(value: Any) -> Any:
+    """The nest with its Tensors as NumPy arrays and scalars."""
+    return tree.map(lambda x: x.asnumpy()[()] if isinstance(x, Tensor) else x, value)
 
 
 def parameter_names(function: Callable) -> list[str]:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import products, rows, strips
-from jitgrad.codegen.launch import Launch, Strip, copy, of_kernel, zero
+from jitgrad.codegen import factors, products, rows, specials, strips
+from jitgrad.codegen.conv import images, weight
+from jitgrad.codegen.launch import Launch, Strip, add_up, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import block_count, lower
 from jitgrad.codegen.structured import structured, structured_scratch
-from jitgrad.ir.node import Graph, Node, input_node
+from jitgrad.ir.node import Graph, Node, full, input_node
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.access import Affine, strides
 from jitgrad.passes.plan import Buffer, Step
@@ -43,8 +45,9 @@ def _region(step: Step) -> list[Launch]:
     node = step.node
     assert node is not None
     attrs = node.attrs
-    kernel = lower(attrs["body"], attrs["domain"], attrs["axes"], step.alias)
-    fresh = [w for i, w in enumerate(step.writes) if i not in step.alias]
+    stores = {i: w.place for i, w in enumerate(step.writes) if w.place is not None}
+    kernel = lower(attrs["body"], attrs["domain"], attrs["axes"], step.alias, stores)
+    fresh = [w.memory() for i, w in enumerate(step.writes) if i not in step.alias]
     if not kernel.partial:
         return [of_kernel(kernel, (*step.reads, *fresh))]
     return _blocked(step, kernel)
@@ -61,16 +64,10 @@ def _blocked(step: Step, kernel: Kernel) -> list[Launch]:
         if output.op.kind == "reduce":
             part = next(partials)
             pointers.append(part)
-            finish.append(_reduce_all(output, part, step.writes[index], kernel.partial))
+            finish.append(add_up(output.op, part, step.writes[index], output.type, kernel.partial))
         elif index not in step.alias:
-            pointers.append(step.writes[index])
+            pointers.append(step.writes[index].memory())
     return [of_kernel(kernel, tuple(pointers)), *finish]
-
-
-def _reduce_all(output: Node, part: Buffer, result: Buffer, count: int) -> Launch:
-    source = input_node("a0", TensorType(output.dtype, (count,)))
-    body = Graph("body", (source,), (output.op(source, axes=(0,)),))
-    return of_kernel(lower(body, (count,), (0,), kind="row"), (part, result))
 
 
 def _region_scratch(node: Node) -> Sequence[int]:
@@ -98,11 +95,26 @@ def _pad(step: Step) -> list[Launch]:
     assert node is not None
     (x,), at = node.inputs, node.attrs
     steps = strides(node.shape)
+    if step.reads[0].whole is not None:
+        return _margin(node, step.writes[0])
     offset = sum(low * stride for low, stride in zip(at["low"], steps, strict=True))
     spread = tuple((i + 1) * stride for i, stride in zip(at["interior"], steps, strict=True))
     moved = _placed(x.type, Affine(offset, spread), step.reads[0], step.writes[0])
     cleared = zero(step.writes[0], node.type.nbytes)
     return [cleared, moved] if x.type.size else [cleared]
+
+
+def _margin(node: Node, result: Buffer) -> list[Launch]:
+    """Zeros before and behind what is in its place already, along each axis."""
+    (x,), steps, made = node.inputs, strides(node.shape), []
+    for axis, (low, high) in enumerate(zip(node.attrs["low"], node.attrs["high"], strict=True)):
+        for start, extent in ((0, low), (low + x.shape[axis], high)):
+            shape = (*node.shape[:axis], extent, *node.shape[axis + 1 :])
+            if math.prod(shape):
+                zeros = Graph("body", (), (full(0, node.type.with_shape(shape)),))
+                target = Affine(start * steps[axis], steps)
+                made.append(of_kernel(lower(zeros, shape, (), stores={0: target}), (result,)))
+    return made
 
 
 def _concat(step: Step) -> list[Launch]:
@@ -111,7 +123,7 @@ def _concat(step: Step) -> list[Launch]:
     steps, axis, at = strides(node.shape), node.attrs["axis"], 0
     made = []
     for operand, x in zip(step.reads, node.inputs, strict=True):
-        if x.type.size:
+        if x.type.size and operand.whole is None:
             target = Affine(at * steps[axis], steps)
             made.append(_placed(x.type, target, operand, step.writes[0]))
         at += x.shape[axis]
@@ -121,12 +133,15 @@ def _concat(step: Step) -> list[Launch]:
 CALLS |= {"gathered": structured}
 SCRATCH |= {"gathered": structured_scratch}
 CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {**factors.RULES, **specials.RULES}
 CALLS |= {
     "matmul": products.matmul,
     "strip": strips.strip,
-    "conv2d": products.conv2d,
-    "conv2d_input": products.conv2d_input,
-    "conv2d_weight": products.conv2d_weight,
+    "conv2d": images.convolution,
+    "conv2d_input": images.convolution,
+    "conv2d_weight": weight.conv2d_weight,
 }
 SCRATCH |= {"fused": _region_scratch, "strip": strips.scratch, "sort": rows.sort_scratch}
-SCRATCH |= dict.fromkeys(products.GEOMETRY, products.convolution_scratch)
+SCRATCH |= factors.SCRATCH
+SCRATCH |= dict.fromkeys(images.MAPS, images.convolution_scratch)
+SCRATCH |= {"conv2d_weight": weight.weight_scratch}

@@ -44,16 +44,17 @@ def symbol_of(source: str) -> str:
 @functools.cache
 def names() -> dict[str, Any]:
     """What the text of a kernel can call, for Numba."""
-    return {**intrinsics.namespace_numba(), **machine.namespace_numba(), **_literals()}
+    return {**intrinsics.namespace_numba(), **machine.namespace_numba(), **literals()}
 
 
 @functools.cache
 def plain_names() -> dict[str, Any]:
     """What the text of a kernel can call, for plain Python."""
-    return {**intrinsics.namespace_python(), **machine.namespace_python(), **_literals()}
+    return {**intrinsics.namespace_python(), **machine.namespace_python(), **literals()}
 
 
-def _literals() -> dict[str, Any]:
+def literals() -> dict[str, Any]:
+    """The dtypes that make literals, and the numbers without a literal."""
     types = {"f32": np.float32, "f64": np.float64}
     for bits in (8, 16, 32, 64):
         types[f"i{bits}"] = getattr(np, f"int{bits}")
@@ -115,6 +116,11 @@ def optimized_module(
 def compile_source(source: str, *how: Any) -> tuple[str, bytes]:
     """The symbol and the object code of a text; `how` as for `optimized_module`."""
     return symbol_of(source), native.target_machine().emit_object(optimized_module(source, *how))
+
+
+def compile_bitcode(source: str, *how: Any) -> tuple[str, bytes]:
+    """The symbol and the LLVM bitcode of a text; `how` as for `optimized_module`."""
+    return symbol_of(source), optimized_module(source, *how).as_bitcode()
 
 
 def assembly(source: str, *how: Any) -> str:

@@ -8,7 +8,13 @@ from typing import Any
 
 from jitgrad.codegen import cpu
 from jitgrad.codegen.loops import Kernel
+from jitgrad.codegen.lower import lower
+from jitgrad.ir.node import Graph, input_node
+from jitgrad.ir.op import Op
+from jitgrad.ir.types import TensorType
 from jitgrad.passes.plan import Buffer
+
+MOST_CHUNKS = 16  # at most so many threads share a strip
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +123,12 @@ def copy(source: Buffer, target: Buffer) -> Launch:
 def zero(target: Pointer, nbytes: int) -> Launch:
     """All bytes of a buffer to 0."""
     return Launch(ZERO, (target,), (), nbytes, nbytes)
+
+
+def add_up(reduction: Op, source: Pointer, target: Pointer, type: TensorType, count: int) -> Launch:
+    """One result from `count` of them, one after the other in memory."""
+    shape = (count, *type.shape)
+    parts = input_node("a0", TensorType(type.dtype, shape))
+    body = Graph("body", (parts,), (reduction(parts, axes=(0,)),))
+    kernel = lower(body, shape, (0,), kind="row" if not type.shape else "")
+    return of_kernel(kernel, [source, target])

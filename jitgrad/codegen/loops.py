@@ -3,7 +3,7 @@
 A kernel reads and writes flat arrays at affine addresses, in loops over a collapsed index space.
 Extents and strides are parameters (`dims`), so one kernel serves every shape whose axes collapse
 alike. What stays in the text is only what changes the machine code: which strides are 0, which
-are 1, and the order of the loops.
+are short, and the order of the loops.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from jitgrad.ir.types import DType
 from jitgrad.passes.access import Affine
 
+LITERAL = 16  # elements: the longest stride that is part of the text
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a load or store goes: parameter names for the offset and each loop's stride.
 
-    A stride is None where the loop does not move the address, and "1" where it moves it by one.
-    `steps` are (k, parameter) for each loop that is written out: its k-th round.
+    A stride is None where the loop does not move the address, and a number where that is small.
+    `steps` are (k, parameter) for each loop that is written out, its k-th round; or k rounds ahead
+    of where a loop is.
     """
 
     offset: str | None
@@ -33,6 +36,13 @@ class Address:
         steps = tuple((k, stride) for k, stride in found if k and stride is not None)
         rest = tuple(None if d in rounds else s for d, s in enumerate(self.strides))
         return Address(self.offset, rest, steps)
+
+    def ahead(self, dim: int, rounds: int) -> Address:
+        """The address so many rounds of a loop later."""
+        stride = self.strides[dim] if rounds else None
+        if stride is None:
+            return self
+        return Address(self.offset, self.strides, (*self.steps, (rounds, stride)))
 
     def depth(self) -> int:
         """The innermost loop that moves it, -1 for none."""
@@ -60,10 +70,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Let:
-    """name = text."""
+    """name = text. Where it is a step of a reduction, `joined` makes two totals one."""
 
     name: str
     text: str
+    joined: str = ""  # of {0} and {1}
+    code: str = ""  # what a total is
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +90,17 @@ class Store:
 
 @dataclass(slots=True)
 class For:
-    """A loop over dimension `dim`; "part" loops cover the range that the caller gives."""
+    """A loop over dimension `dim`; "part" loops cover the range that the caller gives.
+
+    With `taken`, each round does so many at once, as far as that goes; with `after`, the loop does
+    what such a loop leaves.
+    """
 
     dim: int
     part: bool = False
     body: list[Statement] = field(default_factory=list)
+    taken: int = 1
+    after: int = 1
 
 
 @dataclass(slots=True)
@@ -112,6 +130,7 @@ class Kernel:
     body: list[Statement]
     values: list[int]  # of the parameters, for the shapes it was lowered from
     extent: int  # of the range that the caller splits
+    outer: int = 0  # loops around those of its reductions
     partial: int = 0  # blocks of partial results, if it makes such
     work: int = 0  # elements of the index space
     ops: tuple[str, ...] = ()  # that it computes
@@ -195,14 +214,16 @@ def _walk_as_one(outer: Dimension, inner: Dimension, accesses: Sequence[Affine])
 def place(
     access: Affine, dims: Sequence[Dimension], stem: str, parameters: Parameters, vector: int
 ) -> Address:
-    """Give an access its parameters; only the `vector` dimension may have the literal stride 1."""
+    """Give an access its parameters. Along the `vector` dimension short strides are literals: LLVM
+    makes wide loads and shuffles of those, but one load for each element of any other.
+    """
     strides: list[str | None] = []
     for position, dim in enumerate(dims):
         stride = access.coefficients[dim.axes[-1]] if dim.axes else 0
         if stride == 0:
             strides.append(None)
-        elif stride == 1 and position == vector:
-            strides.append("1")
+        elif abs(stride) <= LITERAL and position == vector:
+            strides.append(str(stride))
         else:
             strides.append(parameters.new(f"{stem}_s{position}", stride))
     offset = parameters.new(f"{stem}_o", access.offset) if access.offset else None

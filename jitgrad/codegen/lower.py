@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from jitgrad.codegen.loops import (
+    Address,
     Array,
     Dimension,
     For,
@@ -23,9 +24,9 @@ from jitgrad.codegen.loops import (
 )
 from jitgrad.codegen.scalar import convert, expression, literal, product, unrounded
 from jitgrad.ir.node import Graph, Node, input_op, splat, topological
-from jitgrad.passes.access import Affine, Index, linear
+from jitgrad.passes.access import Affine, Index, linear, strides, walk
 from jitgrad.passes.body import Body
-from jitgrad.passes.fuse import work
+from jitgrad.passes.cost import work
 from jitgrad.passes.schedule import BLOCK, schedule
 
 
@@ -60,6 +61,7 @@ class Lowering(Body):
         self.dims: list[Dimension] = []
         self.outer = 0  # loops outside of the reduction
         self.rounds: dict[int, int] = {}  # of loops that are written out, where we are
+        self.ahead = (0, 0)  # a loop, and how many of its rounds ahead we are
         self.loading: Mapping[Node, int] = {}  # values that this pass loads from results
         self.keeping: Sequence[tuple[Node, int]] = ()  # values that it stores there
         self.notes: list[str] = []
@@ -106,10 +108,9 @@ class Lowering(Body):
         return [n for n in inside if self.is_full(n)]
 
     def store_address(self, position: int, output: Node) -> Affine:
-        if position in self.stores:
-            return self.stores[position]
+        dense = Affine(0, strides(self.memory_shape(output, position)))
         index = self.index[self.is_full(output)]
-        return linear(index, self.memory_shape(output, position), len(self.domain))
+        return walk(index, self.stores.get(position, dense), len(self.domain))
 
     # --- loops ---
 
@@ -124,11 +125,12 @@ class Lowering(Body):
         self.outer = len(runs[0])
         self.dims = [d for run in runs for d in run]
         one = Dimension((), 1)
-        if self.kind in ("map", "row", "short") and self.outer == 0:
+        if self.kind in ("map", "row", "short", "across") and self.outer == 0:
             self.dims.insert(0, one)
             self.outer = 1
         self.extents = [self.parameters.new(f"n{d}", x.extent) for d, x in enumerate(self.dims)]
-        vector = (self.outer if self.kind == "short" else len(self.dims)) - 1
+        neighbours = self.kind in ("short", "across")  # that run side by side are rows
+        vector = (self.outer if neighbours else len(self.dims)) - 1
         self.load_at = {
             node: place(a, self.dims, f"x{i}", self.parameters, vector)
             for i, (node, (_, a)) in enumerate(self.addresses.items())
@@ -171,7 +173,7 @@ class Lowering(Body):
             name, depth = self.name("v"), max(floor, self.store_at[home].depth())
             made: Statement = Load(name, self.outputs[home].name, self.store_at[home], node.dtype)
         elif node in self.addresses:
-            base, at = self.addresses[node][0], self.load_at[node].at(self.rounds)
+            base, at = self.addresses[node][0], self.here(self.load_at[node])
             name = self.name("v")
             depth = max(floor, at.depth())
             if splat(base) is not None:
@@ -196,6 +198,10 @@ class Lowering(Body):
             return convert(operands[0], node.inputs[0].dtype, node.dtype)
         return expression(node.op, operands, node.inputs[-1].dtype, node.dtype)
 
+    def here(self, at: Address) -> Address:
+        """An address in the round that is being written."""
+        return at.at(self.rounds).ahead(*self.ahead)
+
     def fill(
         self,
         nodes: Iterable[Node],
@@ -212,15 +218,16 @@ class Lowering(Body):
         work = math.prod(self.domain)
         if self.tile is not None:
             work = work // self.domain[self.tile.axis] * self.tile.extent
+        parameters = self.parameters
         return Kernel(
-            arrays, self.parameters.names, body, self.parameters.values, extent, partial, work
+            arrays, parameters.names, body, parameters.values, extent, self.outer, partial, work
         )
 
     def stores_of(self, outputs: Iterable[int]) -> list[Store]:
         return [
             Store(
                 self.outputs[i].name,
-                self.store_at[i].at(self.rounds),
+                self.here(self.store_at[i]),
                 self.value(self.body.outputs[i]),
                 self.body.outputs[i].dtype,
             )
@@ -237,8 +244,9 @@ def lower(
     kind: str = "",
     tile: Tile | None = None,
 ) -> Kernel:
-    """The kernel of a fused region. `stores` places outputs elsewhere than densely; `kind` asks
-    for another loop nest than the region's schedule; `tile` for a part of the domain.
+    """The kernel of a fused region. `stores` places outputs elsewhere than densely, by steps along
+    their own axes; `kind` asks for another loop nest than the region's schedule; `tile` for a part
+    of the domain.
     """
     from jitgrad.codegen.nests import NESTS
 

@@ -1,5 +1,5 @@
-"""What kernels need of the machine beside arithmetic: halves, tapes, calls of kernels and BLAS.
-Numba is imported when the namespace for Numba is asked for, not before.
+"""What kernels need of the machine beside arithmetic: halves, tapes, calls of kernels, of BLAS
+and of LAPACK. Numba is imported when the namespace for Numba is asked for, not before.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen import tapes
+from jitgrad.codegen import lapack, registers, tapes
 
 
 @functools.cache
 def namespace_numba() -> dict[str, Any]:
     """All of them, as Numba intrinsics."""
     return {
-        **_halves(),
+        **halves(),
         **tapes.namespace_numba(),
+        **lapack.namespace_numba(),
+        **registers.namespace_numba(),
         "gemm_f32": _gemm("f32"),
         "gemm_f64": _gemm("f64"),
     }
 
 
-def _halves() -> dict[str, Any]:
+def halves() -> dict[str, Any]:
     """float16 in memory, float32 in registers."""
     from llvmlite import ir
     from numba.core import types
@@ -128,6 +130,7 @@ def namespace_python() -> dict[str, Any]:
     return {
         "f16_ptr": lambda ptrs, k: ptrs[k],
         **tapes.namespace_python(),
+        **registers.namespace_python(),
         "unpack_f16": unpack_f16,
         "pack_f16": pack_f16,
         "round_f16": lambda x: _half(x).astype(np.float32),

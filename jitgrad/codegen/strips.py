@@ -5,24 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jitgrad.codegen import products
-from jitgrad.codegen.launch import Launch, Moving, Strip, of_kernel
+from jitgrad.codegen.launch import MOST_CHUNKS, Launch, Moving, Strip, add_up, of_kernel
 from jitgrad.codegen.loops import Tile
 from jitgrad.codegen.lower import lower
 from jitgrad.codegen.scalar import identity_number
+from jitgrad.codegen.structured import SMALL, structured, structured_scratch
 from jitgrad.ir.node import Graph, Node, full, input_node, project_op
 from jitgrad.ir.op import op
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.access import Affine, Index, linear, strides
 from jitgrad.passes.body import Body
+from jitgrad.passes.gather import is_flow
+from jitgrad.passes.interchange import for_lanes
 from jitgrad.passes.plan import Arena, Buffer, Step
 from jitgrad.passes.schedule import schedule
-from jitgrad.passes.tiles import SUMMED, WHOLE, Tiling, results, stored_axis, tilings
+from jitgrad.passes.tiles import SUMMED, WHOLE, Tiling, results, steps_of, stored_axis
 
 TILE = 1 << 18  # bytes of a tile's slices: a part of the L2 cache
+VECTOR = 16  # lanes that fill vectors
 LANES = 64  # a tile of lanes is a multiple of this
-MOST_CHUNKS = 16  # at most so many threads share a strip
 SUMS = 1 << 22  # bytes of all chunks' sums
 
 
@@ -47,10 +51,7 @@ class Layout:
 def layout(node: Node) -> Layout:
     """Sizes of a strip's tiles, from the bytes that one index of the axis brings along."""
     made = Layout(node)
-    body: Graph = node.attrs["body"]
-    steps = [n for n in body.nodes if n.op.kind in ("region", "call")]
-    for step, loop in zip(steps, node.attrs["loops"], strict=True):
-        made.steps.append((step, next(t for t in tilings(step) if t.loop == loop)))
+    made.steps += steps_of(node)
     extent = node.attrs["extent"]
     made.tile = _tile(made, extent)
     made.tiles = -(-extent // made.tile)
@@ -84,7 +85,11 @@ def _tile(made: Layout, extent: int) -> int:
     unit = LANES if last or fits >= LANES else 1
     tile = max(fits // unit, 1) * unit
     even = -(-extent // -(-extent // tile))  # tiles of about one size
-    return min(-(-even // unit) * unit, extent)
+    tile = -(-even // unit) * unit
+    if any(is_flow(step) for step, _ in made.steps):  # these write few lanes in another way
+        while 0 < extent % tile <= SMALL:
+            tile += VECTOR
+    return min(tile, extent)
 
 
 def scratch(node: Node) -> Sequence[int]:
@@ -110,6 +115,7 @@ class Cut:
             if axis == SUMMED:
                 self.sums[result] = next(sums) if self.layout.chunks > 1 else self.memory[result]
         self.local: set[Node] = set()
+        self.working: dict[Node, tuple[Buffer, ...]] = {}  # of loops
         self.bytes = self.place_locals()
 
     def place_locals(self) -> int:
@@ -126,6 +132,11 @@ class Cut:
                 self.memory[result] = buffer
                 self.local.add(result)
                 dying.setdefault(last.get(result, position), []).append(buffer)
+            if is_flow(step):
+                sizes = structured_scratch(*self.flow(step, tiling, self.layout.tile))
+                working = [Buffer(n, "local", arena.take(n)) for n in sizes]
+                self.working[step] = tuple(working)
+                dying.setdefault(position, []).extend(working)
             for buffer in dying.pop(position, ()):
                 arena.free(buffer.at, buffer.nbytes)
         return arena.size
@@ -137,7 +148,7 @@ class Cut:
         if value in self.sums:
             chunk = value.type.nbytes if self.layout.chunks > 1 else 0
             return Moving(self.sums[value], chunk=chunk) if chunk else self.sums[value]
-        buffer = self.memory[value]
+        buffer = self.memory[value].memory()
         if value in self.local or axis == WHOLE or not stride:
             return buffer
         return Moving(buffer, tile=stride * self.layout.tile * value.dtype.size)
@@ -168,17 +179,47 @@ class Cut:
             SUMMED in tiling.results,
         )
         kind = schedule(domain, axes)
-        kernel = lower(body, domain, axes, kind="row" if kind == "blocked" else kind, tile=tile)
+        kind = "row" if kind == "blocked" else kind
+        places = [self.memory[v].place if v in self.memory else None for v in made]
+        stores = {i: at for i, at in enumerate(places) if at is not None}
+        kernel = lower(body, domain, axes, stores=stores, kind=kind, tile=tile)
         loads = Body(body, domain, axes).loads()
         pointers = [
             self.pointer(v, a, _speed(loads.get(x, ()), x.shape, tiling.loop, len(domain)))
             for v, a, x in zip(step.inputs, tiling.operands, body.inputs, strict=True)
         ]
         pointers += [
-            self.pointer(v, a, strides(v.shape)[a] if a >= 0 else 0)
-            for v, a in zip(made, tiling.results, strict=True)
+            self.pointer(v, a, (at.coefficients if at else strides(v.shape))[a] if a >= 0 else 0)
+            for v, a, at in zip(made, tiling.results, places, strict=True)
         ]
         return of_kernel(kernel, pointers)
+
+    def flow(self, step: Node, tiling: Tiling, extent: int) -> tuple[Node, tuple[int, ...]]:
+        """A region of loops for some lanes, and how far the rows of its stacks are apart."""
+        axes = (*tiling.operands, *tiling.results)
+        rows = []
+        for value, axis in zip((*step.inputs, *results(step)), axes, strict=True):
+            if axis != 1:
+                rows.append(0)
+                continue
+            lanes = self.layout.tile if value in self.local else value.shape[1]
+            rows.append(lanes * math.prod(value.shape[2:]))
+        return for_lanes(step, extent), tuple(rows)
+
+    def loops(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
+        """A region of loops, for some lanes."""
+        node, rows = self.flow(step, tiling, extent)
+        values = [*step.inputs, *results(step)]
+        moved: dict[Buffer, Any] = {}
+        for value, axis in zip(values, (*tiling.operands, *tiling.results), strict=True):
+            stride = strides(value.shape)[axis] if axis >= 0 else 0
+            moved[Buffer(0)] = self.pointer(value, axis, stride)
+        found, count = tuple(moved), len(step.inputs)
+        made = Step(node, found[:count], found[count:], self.working[step])
+        return [
+            replace(m, pointers=tuple([moved.get(p, p) for p in m.pointers]))  # type: ignore[arg-type]
+            for m in structured(made, rows)
+        ]
 
     def call(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
         """A call on arrays of a tile's size. What is cut is so along its first axis in memory."""
@@ -206,7 +247,9 @@ class Cut:
     def launches(self, extent: int) -> tuple[Launch, ...]:
         made: list[Launch] = []
         for step, tiling in self.layout.steps:
-            if step.op.kind == "region":
+            if step in self.working:
+                made += self.loops(step, tiling, extent)
+            elif step.op.kind == "region":
                 made.append(self.region(step, tiling, extent))
             else:
                 made += self.call(step, tiling, extent)
@@ -220,11 +263,8 @@ class Cut:
 
     def add_up(self, result: Node) -> Launch:
         """The chunks' sums to one."""
-        shape = (self.layout.chunks, *result.shape)
-        source = input_node("a0", TensorType(result.dtype, shape))
-        body = Graph("body", (source,), (_reduction(result)(source, axes=(0,)),))
-        kernel = lower(body, shape, (0,), kind="row" if not result.shape else "")
-        return of_kernel(kernel, [self.sums[result], self.memory[result]])
+        where = self.sums[result], self.memory[result]
+        return add_up(_reduction(result), *where, result.type, self.layout.chunks)
 
 
 def _stored(value: Node) -> Node:

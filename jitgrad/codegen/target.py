@@ -48,6 +48,7 @@ def _contexts() -> tuple[Any, Any]:
 
 
 def _typing_context() -> Any:
+    from numba.core.types.functions import BaseFunction
     from numba.core.typing.context import Context
     from numba.core.typing.templates import builtin_registry
 
@@ -66,9 +67,13 @@ def _typing_context() -> Any:
             if kws:
                 return super().resolve_function_type(func, args, kws)
             key = func, tuple(args)
-            found = self.known_calls.get(key)
-            if found is None:
-                found = self.known_calls[key] = super().resolve_function_type(func, args, kws)
+            if key not in self.known_calls:
+                found = super().resolve_function_type(func, args, kws)
+                rule = func.get_impl_key(found) if isinstance(func, BaseFunction) else None
+                self.known_calls[key] = found, rule
+            found, rule = self.known_calls[key]
+            if rule is not None:  # a function's type is shared with Numba's own target
+                func._impl_keys[found.args] = rule
             return found
 
         def resolve_value_type(self, val: Any) -> Any:
@@ -158,6 +163,7 @@ def lower_to_llvm(
 ) -> tuple[str, str]:
     """Numba's LLVM text for a function, and the name of the function in it."""
     from numba.core import compiler, types
+    from numba.core.compiler_lock import global_compiler_lock
     from numba.core.target_extension import target_override
 
     typing, target = _contexts()
@@ -168,7 +174,7 @@ def lower_to_llvm(
     flags.no_compile = True
     flags.error_model = "numpy"
     library = _keeping_library()(target.codegen(), function.__name__)
-    with target_override(NAME):
+    with global_compiler_lock, target_override(NAME):
         compiled = compiler.compile_extra(
             typing,
             target,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.errors import TapeError, fail
+from jitgrad.errors import DTypeError, SeedError, TapeError, fail
 from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.tape import TapeNode
 from jitgrad.primitives.elementwise import add
@@ -29,13 +29,15 @@ def walk(
     """The cotangents at the `wanted` spots (None: at every leaf), given those at the outputs.
 
     Iterative, newest node first: a node is made after all that it uses, so when its turn comes
-    its cotangents are complete.
+    its cotangents are complete. Nothing is freed or kept for `retain_grad` until all went well, so
+    that an error, of a hook for instance, leaves the tape as it was.
     """
     targets = None if wanted is None else set(wanted)
     useful = _useful([spot[0] for spot in outputs if spot is not None], targets)
     found: dict[Any, dict[int, Tensor]] = {}
     result: dict[Spot, Tensor] = {}
     queue: list[tuple[int, int, Any]] = []
+    passed: list[tuple[TapeNode, dict[int, Tensor]]] = []
     before, state.grad = state.grad, _mode(create_graph)
 
     def send(spot: Spot, value: Tensor) -> None:
@@ -62,15 +64,17 @@ def walk(
                     result[node, index] = slots[index]
             if type(node) is Leaf or not useful[node]:
                 continue
-            _retain(node, slots, targets)
+            passed.append((node, slots))
             given = [slots.get(i) for i in range(len(node.types))]
             for edge, value in zip(node.edges, node.cotangents(given), strict=True):
                 if edge is not None and value is not None:
                     send(edge, value)
-            if not retain_graph:
-                node.release()
     finally:
         state.grad = before
+    for node, slots in passed:
+        _retain(node, slots)
+        if not retain_graph:
+            node.release()
     return result
 
 
@@ -128,32 +132,45 @@ def _hooked(node: Any, index: int, value: Tensor) -> Tensor:
     for hook in list(node.hooks.get(index, {}).values()):
         changed = hook(own(value))
         if changed is not None:
-            if not isinstance(changed, Tensor) or changed._type is not value._type:
-                got = changed._type if isinstance(changed, Tensor) else type(changed).__name__
-                raise fail(TapeError, f"a hook on a gradient of type {value._type} returned {got}")
-            value = changed
+            value = fitting("a hook", value, changed)
     return value
 
 
-def _retain(node: TapeNode, slots: dict[int, Tensor], targets: set[Spot] | None) -> None:
+def fitting(name: str, value: Tensor, changed: Any) -> Tensor:
+    """What a hook returned in the place of a gradient; an error if it is of another type."""
+    if not isinstance(changed, Tensor):
+        raise fail(
+            DTypeError,
+            f"{name} on a gradient of type {value._type} returned a {type(changed).__name__}",
+            instead="return a Tensor, or None to leave the gradient as it is",
+        )
+    if changed._type is not value._type:
+        raise fail(
+            SeedError if changed.shape != value.shape else TapeError,
+            f"{name} on a gradient of type {value._type} returned {changed._type}",
+        )
+    return changed
+
+
+def _retain(node: TapeNode, slots: dict[int, Tensor]) -> None:
     """Give the gradient to Tensors that asked for it with `retain_grad`."""
-    if targets is None and node.retained:
-        for index, reference in node.retained.items():
-            tensor = reference()
-            if tensor is not None and index in slots:
-                accumulate(tensor, slots[index])
+    for index, reference in node.retained.items():
+        tensor = reference()
+        if tensor is not None and index in slots:
+            accumulate(tensor, slots[index])
 
 
 def accumulate(tensor: Tensor, value: Tensor) -> None:
     """Add to `tensor.grad`: in place, unless the sum is to be differentiated."""
-    if tensor.grad is None:
-        tensor.grad = own(value)
-    elif value._grad_fn is None and tensor.grad._grad_fn is None:
-        tensor.grad._set(tensor.grad._data + value._data, value._type)
+    known = tensor._grad
+    if known is None:
+        tensor._grad = own(value)
+    elif value._grad_fn is None and known._grad_fn is None:
+        known._set(np.add(known._data, value._data), value._type)
     else:
         before, state.grad = state.grad, ON
         try:
-            tensor.grad = apply(add, tensor.grad, value)
+            tensor._grad = apply(add, known, value)
         finally:
             state.grad = before
 

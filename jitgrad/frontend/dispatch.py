@@ -8,11 +8,12 @@ import numpy as np
 
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import tape
-from jitgrad.ir.node import builder, full, project
+from jitgrad.ir.node import Node, builder, full, project
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
-from jitgrad.state import state
+from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
 
 KNOWN_SIZE = 64  # up to so many elements, what follows from constants is computed while tracing
@@ -59,12 +60,21 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     arrays = [x._data if x._node is not None else None for x in inputs]
     known = inputs and all(a is not None for a in arrays)
     if type(node.type) is TupleType:
-        return tuple([Tensor._of_node(project(node, i)) for i in range(len(node.type.items))])
+        parts = [project(node, i) for i in range(len(node.type.items))]
+        return tuple([Tensor._of_node(_constant(part)) for part in parts])
+    node = _constant(node)
     if known and node.type.size <= KNOWN_SIZE and op.kind != "region":
         with np.errstate(all="ignore"):
             value = np.asarray(op.numpy(*arrays, **attrs), node.type.dtype.numpy)
         return Tensor._of_node(node, np.array(value, order="C"))
     return Tensor._of_node(node)
+
+
+def _constant(node: Node) -> Node:
+    """The value of a node; inside of `no_grad` it has no derivative."""
+    if state.grad != OFF or not isinstance(node.type, TensorType) or not node.dtype.is_float:
+        return node
+    return builder.make(stop_gradient, (node,), {})
 
 
 def splat(number: Any, type: TensorType) -> Tensor:

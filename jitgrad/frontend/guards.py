@@ -294,6 +294,9 @@ class Scan:
     def instance(self, value: Any) -> None:
         own = getattr(value, "__dict__", {})
         self.visit(own.get("__wrapped__"))
+        if "_watched" in own:  # the rules of a custom derivative
+            self.note("attribute", value, "_watched", own["_watched"])
+            self.visit(own["_watched"])
         kind = value if isinstance(value, type) else type(value)
         if is_cell(value):
             self.cell(value)

@@ -1,20 +1,19 @@
-"""PyTorch's way to ask for gradients: `backward` and `grad` on results, and a Tensor's history."""
+"""PyTorch's way to ask for gradients: `backward` and `grad` on results."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from jitgrad.autodiff.reverse import cotangents
-from jitgrad.errors import DTypeError, ShapeError, TapeError, fail
+from jitgrad.errors import CountError, DTypeError, SeedError, TapeError, fail
 from jitgrad.frontend.backward import accumulate, own, walk
-from jitgrad.frontend.custom import with_custom_vjp
-from jitgrad.frontend.dispatch import apply, fill
-from jitgrad.primitives.elementwise import stop_gradient
-from jitgrad.primitives.shape import concat, reshape
+from jitgrad.frontend.dispatch import fill
+from jitgrad.frontend.graphcall import call_graph, interpreted
+from jitgrad.frontend.trace import Argument, trace
+from jitgrad.frontend.vectorize import vectorize
 from jitgrad.state import Leaf, state
 from jitgrad.tensor import Tensor
 
@@ -36,7 +35,7 @@ def seeds_of(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
     elif not isinstance(given, (tuple, list)):
         given = (given,)
     if len(given) != len(outputs):
-        raise fail(TapeError, f"got {len(outputs)} tensors and {len(given)} gradients")
+        raise fail(CountError, f"got {len(outputs)} tensors and {len(given)} gradients")
     seeds = []
     for y, g in zip(outputs, given):
         if g is None:
@@ -48,11 +47,13 @@ def seeds_of(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
                     instead="pass the cotangent: backward(gradient=…), grad(…, grad_outputs=…)",
                 )
             g = fill(1, y._type)
-        if not isinstance(g, Tensor):
+        if isinstance(g, (np.ndarray, np.generic)):
             g = Tensor(g, y.dtype)
+        if not isinstance(g, Tensor):
+            raise fail(DTypeError, f"a gradient must be a Tensor or None, got a {type(g).__name__}")
         if g.shape != y.shape:
             raise fail(
-                ShapeError,
+                SeedError,
                 f"Mismatch in shape: a gradient of shape {list(g.shape)} for an output of shape"
                 f" {list(y.shape)}",
             )
@@ -99,14 +100,15 @@ def backward(
     starts = [_spot(y) for y in outputs]
     found = walk(starts, seeds, spots, create_graph=create_graph, retain_graph=retain)
     if spots is None:
-        for (leaf, _), value in found.items():
-            tensor = leaf.tensor() if leaf.tensor is not None else None
-            if tensor is not None:
-                accumulate(tensor, value)
+        ends = [(leaf.tensor() if leaf.tensor is not None else None, leaf) for leaf, _ in found]
+        pairs = [(t, leaf, found[leaf, 0]) for t, leaf in ends if t is not None]
     else:
-        for x, spot in zip(chosen, spots, strict=True):
-            if spot in found:
-                accumulate(x, found[spot])
+        pairs = [(x, s[0], found[s]) for x, s in zip(chosen, spots, strict=True) if s in found]
+    for tensor, _, value in pairs:
+        accumulate(tensor, value)
+    for tensor, origin, _ in pairs:
+        for hook in list(origin.after.values()) if type(origin) is Leaf else ():
+            hook(tensor)
 
 
 def gradients(
@@ -118,24 +120,54 @@ def gradients(
     allow_unused: bool | None = None,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the outputs' sum with respect to the inputs; see `jitgrad.autograd`."""
-    ys, xs = as_tuple(outputs, "outputs"), as_tuple(inputs, "inputs")
+    ys, xs = as_tuple(outputs, "outputs"), _differentiated(inputs)
     seeds = seeds_of(ys, grad_outputs)
     if state.trace is not None:
         found = _in_trace(ys, xs, seeds)
     else:
         _checked_outputs(ys)
-        spots = [_spot(x) for x in xs]
         retain = create_graph if retain_graph is None else retain_graph
-        starts = [_spot(y) for y in ys]
-        at = walk(starts, seeds, spots, create_graph=create_graph, retain_graph=retain)
-        found = [own(at[spot]) if spot in at else None for spot in spots]
-    if not allow_unused and any(g is None for g in found):
-        raise fail(
-            TapeError,
-            "One of the differentiated Tensors appears to not have been used in the graph",
-            instead="allow_unused=True, if this is the desired behavior",
-        )
+        found = _by_walk(ys, xs, seeds, create_graph, retain)
+    _check_used(ys, xs, found, allow_unused)
     return tuple(found)
+
+
+def _differentiated(inputs: Tensors) -> tuple[Tensor, ...]:
+    xs = as_tuple(inputs, "inputs")
+    if not xs:
+        raise fail(TapeError, "inputs argument to grad cannot be empty")
+    return xs
+
+
+def _by_walk(
+    ys: Sequence[Tensor],
+    xs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    create_graph: bool,
+    retain_graph: bool,
+) -> list[Tensor | None]:
+    spots = [_spot(x) for x in xs]
+    starts = [_spot(y) for y in ys]
+    at = walk(starts, seeds, spots, create_graph=create_graph, retain_graph=retain_graph)
+    return [own(at[spot]) if spot in at else None for spot in spots]
+
+
+def _check_used(
+    ys: Sequence[Tensor],
+    xs: Sequence[Tensor],
+    found: Sequence[Tensor | None],
+    allow_unused: bool | None,
+) -> None:
+    if allow_unused or all(g is not None for g in found):
+        return
+    position = next(i for i, g in enumerate(found) if g is None)
+    names = " and ".join([f"{getattr(y.grad_fn, 'label', 'the output')} {y._type}" for y in ys])
+    raise fail(
+        TapeError,
+        f"the differentiated Tensor at index {position}, of type {xs[position]._type}, appears to"
+        f" not have been used in the graph of {names}",
+        instead="allow_unused=True, if this is the desired behavior",
+    )
 
 
 def _in_trace(
@@ -160,134 +192,42 @@ def _spot(x: Tensor) -> tuple[Any, int]:
 
 
 def batched_gradients(
-    outputs: Tensors, inputs: Tensors, grad_outputs: Any, **options: Any
-) -> tuple[Tensor | None, ...]:
-    """`gradients` for each of a batch of cotangents, stacked along a leading axis."""
-    batch = as_tuple(grad_outputs, "grad_outputs")
-    size = batch[0].shape[0]
-    rows = []
-    for i in range(size):
-        options["retain_graph"] = options.get("retain_graph") or i + 1 < size
-        rows.append(gradients(outputs, inputs, tuple([g[i] for g in batch]), **options))  # type: ignore[index]
-    return tuple([None if g[0] is None else _stacked(g) for g in zip(*rows, strict=True)])
-
-
-def _stacked(rows: Sequence[Tensor]) -> Tensor:
-    parts = [apply(reshape, r, shape=(1, *r.shape)) for r in rows]
-    return apply(concat, *parts, axis=0)
-
-
-# --- methods of Tensor --------------------------------------------------------------------------
-
-_handles = itertools.count()
-
-
-class Handle:
-    """What `register_hook` returns: `remove()` takes the hook away again."""
-
-    def __init__(self, table: dict[int, Callable], key: int):
-        self._table, self._key = table, key
-
-    def remove(self) -> None:
-        """Take the hook away."""
-        self._table.pop(self._key, None)
-
-
-def _tensor_backward(
-    self: Tensor,
-    gradient: Any = None,
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Any,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Tensors | None = None,
-) -> None:
-    """Add the gradient of this Tensor to `grad` of the leaves it was computed from.
-
-    `gradient` is the cotangent of this Tensor, needed unless it has one element only.
-    """
-    backward(self, gradient, retain_graph, create_graph, inputs)
-
-
-def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
-    """Call ``hook(gradient)`` when the gradient of this Tensor is known; what it returns, if
-    anything, replaces the gradient. RuntimeError if the tape does not follow the Tensor.
-    """
-    if self._node is not None:
-        return _hook_in_trace(self, hook)
-    if self._grad_fn is None:
+    allow_unused: bool | None = None,
+) -> tuple[Tensor | None, ...]:
+    """`gradients` for a batch of cotangents along a leading axis, as one batched program."""
+    ys, xs = as_tuple(outputs, "outputs"), _differentiated(inputs)
+    batch = as_tuple(grad_outputs, "grad_outputs")
+    if len(batch) != len(ys):
+        raise fail(CountError, f"got {len(ys)} tensors and {len(batch)} gradients")
+    sizes = {g.shape[:1] for g in batch}
+    if len(sizes) != 1 or any(g.shape[1:] != y.shape for g, y in zip(batch, ys)):
+        given = ", ".join(f"{g._type} for {y._type}" for g, y in zip(batch, ys))
         raise fail(
-            TapeError,
-            "cannot register a hook on a tensor that doesn't require gradient",
-            instead="t.requires_grad_() first",
+            SeedError,
+            f"Mismatch in shape: got batches of gradients {given}",
+            why="with is_grads_batched they have one more, leading axis, of one extent",
         )
-    table = self._grad_fn.hooks.setdefault(self._index, {})
-    key = next(_handles)
-    table[key] = hook
-    return Handle(table, key)
+    _checked_outputs(ys)
+    ((size,),) = sizes
+    retain = create_graph if retain_graph is None else retain_graph
+    used: list[bool] = []
 
+    def one(seeds: list[Tensor]) -> list[Tensor]:
+        found = _by_walk(ys, xs, seeds_of(ys, seeds), create_graph, retain)
+        used[:] = [g is not None for g in found]
+        return [g for g in found if g is not None]
 
-def _hook_in_trace(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
-    """The Tensor becomes an identity of itself whose derivative is the hook."""
+    arguments = [Argument(f"g{i}", g._type) for i, g in enumerate(batch)]
+    traced = trace(lambda given: vectorize(one, given, size)[0], arguments, "batched_gradients")
+    results = iter(call_graph(traced.graph, [*batch, *traced.captures], interpreted))
+    found = [next(results) if there else None for there in used]
+    _check_used(ys, xs, found, allow_unused)
+    return tuple(found)
 
-    def bprop(x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
-        changed = hook(dout)
-        return (dout if changed is None else changed,)
-
-    self._node = with_custom_vjp(lambda x: x, bprop, (self,), "hook")._node
-    return Handle({}, 0)
-
-
-def _retain_grad(self: Tensor) -> None:
-    """Keep the gradient of a Tensor that is no leaf in its `grad`, too."""
-    import weakref
-
-    if self._grad_fn is None:
-        raise fail(TapeError, "can't retain_grad on a Tensor that has requires_grad=False")
-    if type(self._grad_fn) is not Leaf:
-        self._grad_fn.retained[self._index] = weakref.ref(self)
-
-
-def _detach(self: Tensor) -> Tensor:
-    """The same value without history: a copy."""
-    if state.trace is not None:
-        return apply(stop_gradient, self)
-    return Tensor._wrap(self._array("detached").copy(), self._type)
-
-
-def _detach_in_place(self: Tensor) -> Tensor:
-    """Forget the history of this Tensor."""
-    self._grad_fn, self._index = None, 0
-    return self
-
-
-def _value(self: Tensor) -> Tensor:
-    """The value as another Tensor, which gradients flow through."""
-    return apply(reshape, self, shape=self.shape)
-
-
-def _data(self: Tensor) -> Tensor:
-    return _detach(self)
-
-
-def _set_data(self: Tensor, value: Any) -> None:
-    """Replace the value and keep the history: what PyTorch programs do in hand-written updates."""
-    new = value if isinstance(value, Tensor) else Tensor(value)
-    if state.trace is not None:
-        state.trace.write(self, new, keep_gradient=False)
-    else:
-        self._set(np.array(new._array("assigned"), order="C"), new._type)
-
-
-def attach_methods() -> None:
-    """Give Tensor its history."""
-    Tensor.backward = _tensor_backward  # type: ignore[attr-defined]
-    Tensor.register_hook = _register_hook  # type: ignore[attr-defined]
-    Tensor.retain_grad = _retain_grad  # type: ignore[attr-defined]
-    Tensor.detach = _detach  # type: ignore[attr-defined]
-    Tensor.detach_ = _detach_in_place  # type: ignore[attr-defined]
-    Tensor.value = _value  # type: ignore[attr-defined]
-    Tensor.data = property(_data, _set_data)  # type: ignore[attr-defined]
-
-
-attach_methods()
 
 __all__ = ["backward", "batched_gradients", "gradients"]

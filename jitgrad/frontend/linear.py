@@ -150,6 +150,7 @@ class TapeLinear(Linear):
     def __init__(self, start: int, ends: list[Any], types: list, again: bool):
         self.start, self.ends, self.types, self.again = start, ends, types, again
         self.roots: list[tape.Edge] = []
+        self.transposed: Linear | None = None
         self.reaches: bool | None = None
 
     def outside(self, seeds: Seeds) -> bool:
@@ -184,9 +185,12 @@ class TapeLinear(Linear):
         """Transpose twice: what pulls cotangents u back is linear in u, and its own pull is the
         push.
         """
-        dummies = [tape.zeros(y._type) for y in self.outputs]
         given = [tape.zeros(t) if d is None else d for d, t in zip(directions, self.types)]
-        _, transposed = linearize(lambda us: tuple(self.pull(us)), dummies)
+        transposed = self.transposed
+        if transposed is None:
+            dummies = [tape.zeros(y._type) for y in self.outputs]
+            _, transposed = linearize(lambda us: tuple(self.pull(us)), dummies, again=self.again)
+            self.transposed = transposed if self.again else None
         return transposed.pull(given)
 
 

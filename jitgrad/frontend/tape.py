@@ -53,7 +53,7 @@ class Saved:
         if changed and (self.strict or tensor._data is self.array):
             raise fail(
                 TapeError,
-                f"a Tensor of type {tensor._type} that the gradient of {node.name} needs has"
+                f"a Tensor of type {tensor._type} that the gradient of {node.label} needs has"
                 " been modified by an in-place operation",
                 why=f"it is at version {tensor._version}, expected version {self.version}",
                 instead="compute a new Tensor, or write in place after the backward pass",
@@ -73,7 +73,7 @@ class TapeNode:
         "__weakref__",
         "edges",
         "hooks",
-        "name",
+        "label",
         "pull",
         "retained",
         "saved",
@@ -81,8 +81,8 @@ class TapeNode:
         "types",
     )
 
-    def __init__(self, name: str, edges: Sequence[Edge], types: Sequence[TensorType]):
-        self.name = name
+    def __init__(self, label: str, edges: Sequence[Edge], types: Sequence[TensorType]):
+        self.label = label  # the op, or the function
         self.edges = tuple(edges)
         self.types = tuple(types)  # of the results
         self.serial = next(serials)
@@ -96,7 +96,7 @@ class TapeNode:
         if self.saved is None:
             raise fail(
                 TapeError,
-                f"trying to backward through the graph a second time, at {self.name}",
+                f"trying to backward through the graph a second time, at {self.label}",
                 why="the values saved for the gradient were freed by the first pass",
                 instead="pass retain_graph=True to the first backward() or autograd.grad()",
             )
@@ -106,7 +106,7 @@ class TapeNode:
         """The cotangents of the inputs from those of the results."""
         pull = self.pull
         if pull is None:
-            raise fail(TapeError, f"{self.name} cannot be differentiated")
+            raise fail(TapeError, f"{self.label} cannot be differentiated")
         filled = [zeros(t) if g is None else g for g, t in zip(given, self.types, strict=True)]
         results = run(pull.graph, [*self.values(), *filled])
         found: list[Tensor | None] = [None] * len(self.edges)
@@ -119,13 +119,17 @@ class TapeNode:
         if self.saved:
             self.saved = None
 
+    def name(self) -> str:
+        """What was recorded: an op, or a function."""
+        return self.label
+
     @property
     def next_functions(self) -> tuple:
         """The nodes before this one, as PyTorch shows them."""
         return tuple([edge if edge is not None else (None, 0) for edge in self.edges])
 
     def __repr__(self) -> str:
-        return f"<{self.name} backward>"
+        return f"<{self.label} backward>"
 
 
 def zeros(type: TensorType) -> Tensor:
@@ -220,13 +224,13 @@ def attach(node: TapeNode, outputs: Sequence[Tensor], integers: bool = False) ->
 class _Mode(contextlib.ContextDecorator):
     """Switch the tape inside of a ``with`` block or a decorated function."""
 
+    enabled = False
+
     def __init__(self, function: Any = None):
         self._before: list[int] = []
         self._function = function
         if function is not None:
             functools.update_wrapper(self, function)
-
-    mode = OFF
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._function is None:  # @no_grad() decorates, @no_grad did
@@ -234,44 +238,76 @@ class _Mode(contextlib.ContextDecorator):
         with type(self)():
             return self._function(*args, **kwargs)
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
     def __enter__(self) -> None:
         self._before.append(state.grad)
-        state.grad = self.mode
+        _switch(self.enabled)
 
     def __exit__(self, *exc: Any) -> None:
         state.grad = self._before.pop()
 
 
+def _switch(enabled: bool) -> None:
+    state.grad = state.recording if enabled else OFF
+
+
 class no_grad(_Mode):
-    """Record nothing inside of the block; also a decorator."""
+    """Record nothing inside of the block: what is computed there is constant to every derivative,
+    in compiled functions too. Also a decorator.
+    """
 
 
 class enable_grad(_Mode):
     """Record inside of the block, in a `no_grad` block for instance; also a decorator."""
 
-    mode = ON
+    enabled = True
+
+
+class inference_mode(_Mode):
+    """As `no_grad`; ``inference_mode(False)`` as `enable_grad`. Also a decorator."""
+
+    def __init__(self, mode: Any = True):
+        super().__init__(mode if callable(mode) else None)
+        self.enabled = not mode
 
 
 class set_grad_enabled(_Mode):
-    """Record or not, from the call on; as a context, until the end of the block."""
+    """Record or not, from the call on; as a context, until the end of the block. Also a
+    decorator.
+    """
 
     def __init__(self, mode: bool):
         super().__init__()
-        self._before.append(state.grad)
-        state.grad = ON if mode else OFF
+        self.enabled = bool(mode)
+        self._found = state.grad
+        _switch(self.enabled)
 
     def __enter__(self) -> None:
-        """The constructor did it."""
+        self._before.append(self._found)
+        _switch(self.enabled)
+
+    def __call__(self, function: Any) -> Any:
+        state.grad = self._found  # as a decorator it switches nothing by itself
+
+        @functools.wraps(function)
+        def switched(*args: Any, **kwargs: Any) -> Any:
+            with set_grad_enabled(self.enabled):
+                return function(*args, **kwargs)
+
+        return switched
 
 
 @contextlib.contextmanager
 def functional() -> Iterator[None]:
     """Inside of `grad(f)`: record, with all Parameters constants except the weights."""
-    before, state.grad = state.grad, FUNCTIONAL
+    before = state.grad, state.recording
+    state.grad = state.recording = FUNCTIONAL
     try:
         yield
     finally:
-        state.grad = before
+        state.grad, state.recording = before
 
 
 def is_grad_enabled() -> bool:

@@ -333,7 +333,8 @@ def trace(
     inputs = [active.input(a.name, a.type) for a in arguments]
     if values is not None:
         active.known_values = dict(zip(inputs, values, strict=True))
-    before, state.trace = state.trace, active
+    before, state.trace = (state.trace, state.grad), active
+    state.grad = state.grad or state.recording  # a trace is used in a `no_grad` block and outside
     try:
         tensors = [_stand_in(a, n) for a, n in zip(arguments, inputs, strict=True)]
         with builder.recording(active.note):
@@ -347,7 +348,7 @@ def trace(
             effect.show_now()
         raise
     finally:
-        state.trace = before
+        state.trace, state.grad = before
     return _finish(active, name, inputs, tensors, leaves, structure, nodes)
 
 
@@ -357,7 +358,7 @@ def _stand_in(argument: Argument, node: Node) -> Tensor:
     original = argument.parameter
     stand_in = object.__new__(type(original))
     stand_in._data, stand_in._type, stand_in._node = None, node.type, node
-    stand_in._grad_fn, stand_in._index, stand_in._version, stand_in.grad = None, 0, 0, None
+    stand_in._grad_fn, stand_in._index, stand_in._version, stand_in._grad = None, 0, 0, None
     stand_in._trace = state.trace
     stand_in.__dict__.update(original.__dict__)
     return stand_in

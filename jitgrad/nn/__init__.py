@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from jitgrad.nn import (
     activations,
+    class_losses,
     dynamic_lr,
     layers,
     losses,
+    metrics,
     optim,
+    products,
     schedule,
     train_cells,
 )
 from jitgrad.nn.activations import *  # noqa: F403
 from jitgrad.nn.cell import Cell
+from jitgrad.nn.class_losses import *  # noqa: F403
 from jitgrad.nn.containers import CellDict, CellList, SequentialCell
 from jitgrad.nn.dynamic_lr import *  # noqa: F403
 from jitgrad.nn.layers import *  # noqa: F403
 from jitgrad.nn.losses import *  # noqa: F403
+from jitgrad.nn.metrics import *  # noqa: F403
 from jitgrad.nn.optim import *  # noqa: F403
+from jitgrad.nn.products import *  # noqa: F403
 from jitgrad.nn.schedule import *  # noqa: F403
 from jitgrad.nn.train_cells import *  # noqa: F403
 
@@ -29,10 +35,13 @@ learning_rate_schedule = schedule
 __all__ = [
     "Cell", "CellDict", "CellList", "SequentialCell", "Adamax", "Hardshrink", "Softshrink",
     *activations.__all__,
+    *class_losses.__all__,
     *dynamic_lr.__all__,
     *layers.__all__,
     *losses.__all__,
+    *metrics.__all__,
     *optim.__all__,
+    *products.__all__,
     *schedule.__all__,
     *train_cells.__all__,
 ]  # fmt: skip

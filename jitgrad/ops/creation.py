@@ -233,9 +233,9 @@ def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None):
 
 
 def vander(x, N=None):
-    """The powers x**(N-1), …, x, 1 of a vector, as columns."""
+    """The powers x**(N-1), …, x, 1 of vectors, as columns."""
     x = tensor("vander", x)
-    powers = np.arange(x.shape[0] if N is None else N)[::-1]
+    powers = np.arange(x.shape[-1] if N is None else N)[::-1]
     return e.pow(reshaped("vander", x, (*x.shape, 1)), constant(powers.astype(x.dtype.numpy)))
 
 

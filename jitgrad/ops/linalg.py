@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
+from jitgrad.errors import DTypeError, ShapeError, fail
 from jitgrad.ir.types import bool_
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
@@ -24,7 +24,6 @@ from jitgrad.ops.promote import (
     describe,
     expand,
     fill,
-    fresh,
     spellings,
     tensor,
 )
@@ -258,24 +257,6 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return _added("addbmm", input, beta, r.sum(bmm(batch1, batch2), 0), alpha)
 
 
-@fresh
-def matrix_power(input, n):
-    """The n-th power of square matrices, n >= 0."""
-    x = tensor("matrix_power", input, NUMBER)
-    if n < 0:
-        raise fail(ArgumentError, f"matrix_power got n={n}", why="negative powers need an inverse")
-    out = None
-    while n:
-        if n & 1:
-            out = x if out is None else product("matrix_power", out, x)
-        n >>= 1
-        x = product("matrix_power", x, x) if n else x
-    if out is not None:
-        return out
-    unit = fill(1, x._type.with_shape(x.shape[-1:]))
-    return expand(diag(unit), x.shape)
-
-
 # --- diagonals ----------------------------------------------------------------------------------
 
 
@@ -346,5 +327,5 @@ def combinations(input, r=2, with_replacement=False):
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "combinations", "cross", "diag",
     "diag_embed", "diagflat", "diagonal", "diagonal_places", "dot", "factors", "inner", "kron",
-    "matmul", "matrix_power", "mm", "mv", "outer", "product", "tensordot", "trace", "vecdot",
+    "matmul", "mm", "mv", "outer", "product", "tensordot", "trace", "vecdot",
 ]  # fmt: skip

@@ -15,21 +15,25 @@ from jitgrad.frontend.control import converted
 from jitgrad.frontend.dispatch import constant
 from jitgrad.ops.indexing import getitem
 from jitgrad.ops.joining import stack
+from jitgrad.ops.solving import condition
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 SHORT = 16  # iterations that may be written out, if the body cannot be a loop
 
 
-def cond(pred: Any, true_fn: Callable, false_fn: Callable, *operands: Any) -> Any:
+def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, *operands: Any) -> Any:
     """``true_fn(*operands)`` if `pred` holds, else ``false_fn(*operands)``; only one of them runs.
 
-    Both return the same nest of Tensors of the same types.
+    Both return the same nest of Tensors of the same types. `cond(A)` and `cond(A, p)`, with no
+    function, are the condition number of matrices (see `linalg.cond`).
 
     >>> from jitgrad import Tensor, ops
     >>> ops.cond(Tensor(1.0) > 0, lambda x: x * 2, lambda x: -x, Tensor(3.0)).item()
     6.0
     """
+    if not callable(true_fn) and false_fn is None:
+        return condition(pred, true_fn)
     true_fn, false_fn = converted(true_fn), converted(false_fn)
     if not isinstance(pred, Tensor):
         return (true_fn if pred else false_fn)(*operands)

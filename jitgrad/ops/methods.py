@@ -24,9 +24,11 @@ from jitgrad.ops import (
     loss,
     norms,
     random,
+    scientific,
     searching,
     shaping,
     slicing,
+    solving,
     sorting,
     special,
     splitting,
@@ -37,6 +39,7 @@ from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.promote import NUMBERS, RANK, cast
+from jitgrad.state import state as running
 from jitgrad.tensor import Tensor
 
 OPERANDS = (Tensor, np.ndarray, list, tuple, *NUMBERS)
@@ -79,7 +82,7 @@ def in_place(name: str, function: Callable) -> Callable:
 
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
-        new = function(self, *args, **keywords)
+        new = function(_as_it_was(self), *args, **keywords)
         if new.shape != self.shape:
             raise fail(
                 ShapeError,
@@ -100,6 +103,15 @@ def in_place(name: str, function: Callable) -> Callable:
     method.__name__ = name
     method.__doc__ = f"In place: {function.__doc__ or ''}"
     return method
+
+
+def _as_it_was(x: Tensor) -> Tensor:
+    """The value before a write, for the tape to keep: its array is not written to."""
+    if x._grad_fn is None or running.trace is not None:
+        return x
+    old = Tensor._wrap(x._data, x._type)
+    old._grad_fn, old._index = x._grad_fn, x._index
+    return old
 
 
 def _setitem(self: Tensor, key: Any, value: Any) -> None:
@@ -155,15 +167,17 @@ SAME: dict[Any, str] = {
     sorting: "argsort cummax cummin cumprod cumsum diff kthvalue logcumsumexp median"
     " msort nanquantile quantile sort topk",
     linalg: "addbmm addmm addmv addr baddbmm bmm cross diag diagflat diagonal dot inner matmul"
-    " matrix_power mm mv outer",
+    " mm mv outer",
     norms: "norm",
     special: "addcdiv addcmul angle conj copysign deg2rad float_power fmax fmin frac heaviside"
     " hypot imag isneginf isposinf isreal ldexp lerp logaddexp logaddexp2 mvlgamma nan_to_num"
     " rad2deg real signbit sinc xdivy",
     loss: "xlogy",
+    scientific: "bessel_i0 gcd igamma igammac lcm nextafter polygamma",
     activation: "hardshrink log_softmax logit relu softmax",
     creation: "tril triu",
-    decompose: "cholesky cholesky_inverse cholesky_solve det eigvals inverse logdet qr slogdet",
+    decompose: "cholesky cholesky_inverse cholesky_solve eigvals geqrf lu_solve orgqr ormqr qr svd",
+    solving: "det inverse logdet lstsq matrix_exp matrix_power pinv slogdet",
     slicing: "adjoint diagonal_scatter fills renorm reverse_sequence select_scatter slice_scatter",
     random: "multinomial",
     state: "is_complex is_floating_point numel type_as",
@@ -174,7 +188,7 @@ ALSO: dict[str, str] = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",
     "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh",
     "clip": "clamp", "divide": "div", "ger": "outer", "greater": "gt", "greater_equal": "ge",
-    "invert": "bitwise_not", "less": "lt", "less_equal": "le", "multiply": "mul",
+    "i0": "bessel_i0", "invert": "bitwise_not", "less": "lt", "less_equal": "le", "multiply": "mul",
     "negative": "neg", "nelement": "numel", "ndimension": "dim", "reverse": "flip",
     "sgn": "sign", "true_divide": "div",
     "soft_shrink": "softshrink", "permute": "transpose", "inv": "inverse",

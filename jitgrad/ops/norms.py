@@ -11,6 +11,7 @@ from jitgrad.ir.types import float32
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
+from jitgrad.ops.decompose import svdvals
 from jitgrad.ops.joining import stack
 from jitgrad.ops.linalg import factors
 from jitgrad.ops.promote import (
@@ -20,12 +21,13 @@ from jitgrad.ops.promote import (
     axis_of,
     cast,
     floating,
+    one_of,
     scalar,
     shape_of,
     spellings,
     tensor,
 )
-from jitgrad.ops.shaping import reshaped
+from jitgrad.ops.shaping import permuted, reshaped
 from jitgrad.tensor import Tensor
 
 # --- norms --------------------------------------------------------------------------------------
@@ -37,7 +39,7 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
 
     Args:
         ord: None for the 2-norm of all elements; a number, inf or -inf for that norm of vectors;
-            "fro", 1, -1, inf or -inf for that of matrices.
+            "fro", "nuc", 1, -1, 2, -2, inf or -inf for that of matrices.
         dim: an axis for vectors, two for matrices. None takes a matrix if `ord` is given and the
             input is one, all elements otherwise.
     """
@@ -74,18 +76,21 @@ def vector_norm(x, ord=2, axis=None, keepdims=False, *, dtype=None):
 
 @spellings
 def matrix_norm(A, ord="fro", axis=(-2, -1), keepdims=False, *, dtype=None):
-    """The norm of matrices in two axes: "fro", or 1, -1, inf, -inf of columns or rows."""
+    """The norm of matrices in two axes: "fro"; 1, -1, inf, -inf of columns or rows; 2, -2 or "nuc"
+    of singular values: the largest, the smallest, their sum.
+    """
     x = floating("matrix_norm", A)
     x = x if dtype is None else e.to_dtype("matrix_norm", x, dtype)
     rows, columns = (axis_of("matrix_norm", a, x.ndim) for a in axis)
     if ord == "fro":
         return e.sqrt(r.sum(e.square(x), (rows, columns), keepdims))
-    if ord not in (1, -1, math.inf, -math.inf):
-        raise fail(
-            ArgumentError,
-            f"matrix_norm got ord={ord!r}",
-            why="it knows 'fro', 1, -1, inf and -inf",
-        )
+    one_of("matrix_norm", "ord", ord, ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf))
+    if ord in ("nuc", 2, -2):
+        others = [a for a in range(x.ndim) if a not in (rows, columns)]
+        values = svdvals(permuted("matrix_norm", x, [*others, rows, columns]))
+        out = {"nuc": r.sum, 2: r.amax, -2: r.amin}[ord](values, -1)
+        shape = [1 if a in (rows, columns) else n for a, n in enumerate(x.shape)]
+        return reshaped("matrix_norm", out, tuple(shape)) if keepdims else out
     along, over = (rows, columns) if builtins.abs(ord) == 1 else (columns, rows)
     sums = r.sum(apply(scalar.abs_, x), along, True)
     out = (r.amax if ord > 0 else r.amin)(sums, over, True)

@@ -23,9 +23,11 @@ from jitgrad.ops import (
     norms,
     random,
     reduce,
+    scientific,
     searching,
     shaping,
     slicing,
+    solving,
     sorting,
     special,
     splitting,
@@ -34,18 +36,19 @@ from jitgrad.ops import (
 
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
-    searching, creation, linalg, einstein, decompose, activation, norms, loss, conv, image,
-    slicing, random, state, control, loops, classes,
+    searching, creation, linalg, einstein, decompose, solving, scientific, activation, norms,
+    loss, conv, image, slicing, random, state, control, loops, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
 INTERNAL = {
-    "Partial", "argument", "as_tensor", "atleast", "average_pool", "broadcasted", "combine",
-    "diagonal_places", "draw", "draw_uniform", "factors", "fill_", "flipped", "fori_loop",
-    "indices_of", "log1pexp", "maximum_pool", "nd_key", "padded", "paddings", "pair",
-    "permuted", "product", "promote_types", "range_", "reduce_loss", "reshaped",
-    "running_product", "running_sum", "scan", "slice_", "sliced", "solved", "to_dtype",
-    "transposed", "truth", "while_loop", "written",
+    "Partial", "argument", "as_tensor", "atleast", "average_pool", "batched", "broadcasted",
+    "combine", "condition", "diagonal_places", "draw", "draw_uniform", "factors", "fill_",
+    "flipped", "fori_loop", "indices_of", "log1pexp", "matrices", "maximum_pool", "nd_key",
+    "padded", "paddings", "pair", "permuted", "product", "promote_types", "range_",
+    "reduce_loss", "reshaped", "running_product", "running_sum", "scan", "singular", "slice_",
+    "sliced", "solved", "square_matrices", "symmetric", "to_dtype", "transposed", "truth",
+    "turned", "unit", "while_loop", "written",
 }  # fmt: skip
 
 # Other names of functions.
@@ -54,7 +57,8 @@ ALSO: dict[str, str] = {
     "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh",
     "clip": "clamp", "divide": "div", "expand": "broadcast_to", "floor_div": "floor_divide",
     "floor_mod": "remainder", "floordiv": "floor_divide", "floormod": "remainder", "ger": "outer",
-    "greater": "gt", "greater_equal": "ge", "inv": "reciprocal", "invert": "bitwise_not",
+    "greater": "gt", "greater_equal": "ge", "i0": "bessel_i0", "inv": "reciprocal",
+    "invert": "bitwise_not",
     "less": "lt", "less_equal": "le", "log_matrix_determinant": "slogdet",
     "matrix_determinant": "det", "mod": "remainder", "mse_loss_ext": "mse_loss", "multiply": "mul",
     "negative": "neg", "pows": "pow", "select": "where", "sgn": "sign",

@@ -44,12 +44,17 @@ def strides(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def linear(index: Index, shape: Sequence[int], loops: int) -> Affine:
-    """The address of an index in a C-ordered array."""
-    total = Affine(0, (0,) * loops)
-    for position, stride in zip(index, strides(shape), strict=True):
+def walk(index: Index, steps: Affine, loops: int) -> Affine:
+    """The address of an index where steps along its axes lead to addresses."""
+    total = Affine(steps.offset, (0,) * loops)
+    for position, stride in zip(index, steps.coefficients, strict=True):
         total = total.plus(position.scaled(stride))
     return total
+
+
+def linear(index: Index, shape: Sequence[int], loops: int) -> Affine:
+    """The address of an index in a C-ordered array."""
+    return walk(index, Affine(0, strides(shape)), loops)
 
 
 def _through_broadcast(view: Node, index: Index) -> Index:

@@ -13,6 +13,8 @@ import numpy as np
 
 from jitgrad.ir.node import Graph, Node, constant_op, project_op
 from jitgrad.ir.types import TapeType, TupleType
+from jitgrad.passes.access import Affine
+from jitgrad.passes.placing import place_parts
 from jitgrad.passes.schedule import schedule
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
@@ -21,7 +23,8 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 @dataclass(slots=True, eq=False)
 class Buffer:
     """Memory of one value. `at` is a position among the inputs, outputs or constants, or an
-    offset in the arena, or in the "local" memory that each thread has for one tile of a strip.
+    offset in the arena, or in the "local" memory that each thread has for one tile of a strip. A
+    "part" lies in the buffer `whole`, from where steps along its axes lead as `place` says.
     """
 
     nbytes: int
@@ -29,6 +32,12 @@ class Buffer:
     at: int = -1
     first: int = -1  # the step that writes it
     last: int = -1  # the last step that reads it
+    whole: Buffer | None = None
+    place: Affine | None = None
+
+    def memory(self) -> Buffer:
+        """The buffer in which it is."""
+        return self if self.whole is None else self.whole
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +78,8 @@ class Plan:
 
 
 def _place(buffer: Buffer) -> str:
+    if buffer.whole is not None:
+        return f"part of {_place(buffer.whole)}"
     return f"{buffer.home}[{buffer.at}]:{buffer.nbytes}"
 
 
@@ -183,8 +194,8 @@ class Planner:
         if home.last > value.first or value.nbytes != home.nbytes:
             return False
         step = self.steps[value.first]
-        if home not in step.reads:
-            return True
+        if home not in step.reads or value not in step.writes:
+            return home not in step.reads
         return may_alias(step, step.writes.index(value), home)
 
     # --- the arena ---
@@ -212,6 +223,8 @@ class Planner:
         end: dict[int, list[Buffer]] = {}
         for position, step in enumerate(self.steps):
             for index, buffer in enumerate((*step.writes, *step.scratch)):
+                if buffer.memory().home == "arena" and buffer.memory().at < 0 and buffer.whole:
+                    buffer.whole.at = arena.take(buffer.whole.nbytes)
                 if buffer.home != "arena":
                     continue
                 if index in step.alias and step.reads[step.alias[index]].home == "arena":
@@ -300,6 +313,7 @@ def plan(
     """
     planner = Planner(graph, updates, scratch)
     planner.collect()
+    place_parts(planner.steps, {planner.buffer(o) for o in graph.outputs})
     outputs = planner.settle_outputs()
     planner.settle_updates()
     planner.reuse_in_place()

@@ -26,6 +26,7 @@ from jitgrad.ir.node import (
 from jitgrad.ir.op import op
 from jitgrad.ir.types import TupleType
 from jitgrad.locate import Location
+from jitgrad.passes.interchange import carried_bytes
 from jitgrad.passes.tiles import (
     SUMMED,
     Tiling,
@@ -191,7 +192,7 @@ class Cutter:
             if _swapped(v) is value
         }
         same = name == mine and axes == {made.results[index]} and SUMMED not in axes
-        return same and ("domain" in step.attrs or axes == {0})
+        return same and (step.op.kind == "region" or axes == {0})
 
     def find_stages(self) -> dict[Node, int]:
         """Steps of a stage can run together: what leads from one to another is linked."""
@@ -242,8 +243,14 @@ class Cutter:
                 uses = [(v, r) for v, r in self.all_readers(step) if r is not None]
                 inside = {v for v, r in uses if r in members and self.linked(v, r)}
                 group.saved += sum(v.type.nbytes for v in inside)
-            group.saved += self.shared(group)
-        return [g for g in found.values() if len(g.steps) > 1 and g.saved >= WORTH]
+            group.saved += self.shared(group) + sum(map(carried_bytes, group.steps))
+        return [g for g in found.values() if self.pays(g)]
+
+    @staticmethod
+    def pays(group: Group) -> bool:
+        """Whether a strip keeps enough in the cache: what its steps hand on, or a loop carries."""
+        many = len(group.steps) > 1 or carried_bytes(group.steps[0]) > 0
+        return many and group.saved >= WORTH
 
     def shared(self, group: Group) -> int:
         """Bytes of slices that several steps of a group read, and only the first has to fetch."""

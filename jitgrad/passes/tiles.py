@@ -15,6 +15,7 @@ from jitgrad.ir.types import TupleType
 from jitgrad.passes.access import Affine, Index
 from jitgrad.passes.body import Body
 from jitgrad.passes.dce import prune_inputs
+from jitgrad.passes.interchange import lanes_of
 
 SUMMED = -1  # in the place of a result's axis: tiles add to the result
 WHOLE = -1  # in the place of an operand's axis: every tile reads all of it
@@ -185,6 +186,16 @@ def _product_tilings(node: Node) -> list[Tiling]:
     return made
 
 
+def _loop_tilings(node: Node) -> list[Tiling]:
+    """Loops over independent lanes, some lanes at a time."""
+    lanes = lanes_of(node)
+    if lanes is None:
+        return []
+    body: Graph = node.attrs["body"]
+    operands = tuple([lanes.axis[x] for x in body.inputs])
+    return [Tiling(0, operands, tuple([lanes.axis[o] for o in body.outputs]))]
+
+
 def stored_axis(operand: Node) -> Callable[[int], int]:
     """Where an axis of an operand is in memory."""
     if operand.op.kind == "view" and "perm" in operand.attrs:
@@ -196,7 +207,28 @@ def stored_axis(operand: Node) -> Callable[[int], int]:
 RULES: dict[str, Callable[[Node], list[Tiling]]] = {
     "fused": region_tilings,
     "matmul": _product_tilings,
+    "gathered": _loop_tilings,
 }
+
+
+def steps_of(strip: Node) -> list[tuple[Node, Tiling]]:
+    """The steps of a strip, and how each is cut."""
+    steps = [n for n in strip.attrs["body"].nodes if n.op.kind in ("region", "call")]
+    pairs = zip(steps, strip.attrs["loops"], strict=True)
+    return [(step, next(t for t in tilings(step) if t.loop == loop)) for step, loop in pairs]
+
+
+def sums(node: Node) -> set[int]:
+    """The results of a strip to which each of its tiles adds."""
+    if "loops" not in node.attrs:
+        return set()
+    outputs = node.attrs["body"].outputs
+    return {
+        outputs.index(result)
+        for step, tiling in steps_of(node)
+        for result, axis in zip(results(step), tiling.results, strict=True)
+        if axis == SUMMED and result in outputs
+    }
 
 
 def tilings(node: Node) -> list[Tiling]:

@@ -5,6 +5,7 @@ from jitgrad.primitives import (
     control,
     conv,
     elementwise,
+    factor,
     gather,
     index,
     linalg,
@@ -13,7 +14,9 @@ from jitgrad.primitives import (
     reduce,
     scan,
     shape,
+    solve,
     sort,
+    special,
 )
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "control",
     "conv",
     "elementwise",
+    "factor",
     "gather",
     "index",
     "linalg",
@@ -29,5 +33,7 @@ __all__ = [
     "reduce",
     "scan",
     "shape",
+    "solve",
     "sort",
+    "special",
 ]

@@ -1,53 +1,32 @@
-"""From a graph to something that runs: fused, planned, compiled, loaded."""
+"""A program that runs: compiled and loaded."""
 
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jitgrad import config
-from jitgrad.codegen import cuda
-from jitgrad.codegen.calls import launches, scratch
-from jitgrad.codegen.compile import assembly
-from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status, Strip
-from jitgrad.codegen.structured import fits, releases
-from jitgrad.errors import BoundsError, IRError, fail
+from jitgrad.codegen.launch import Part, Pointer
+from jitgrad.errors import IRError
 from jitgrad.ir.node import Graph
-from jitgrad.passes.kernels import into_kernels
-from jitgrad.passes.pipeline import dump, optimize
-from jitgrad.passes.plan import Buffer, Plan, plan
-from jitgrad.runtime import blas, executor, faults, loader, memory, plain
-from jitgrad.runtime.table import ABSOLUTE, ARENA, LOCAL, STATUS, Entries, Table, flattened, room
+from jitgrad.passes.plan import Buffer
+from jitgrad.runtime import executor, memory, plain
+from jitgrad.runtime.program import Program
+from jitgrad.runtime.table import Entries, Table
 
 
-class Executable:
+class Executable(Program):
     """A compiled graph: arrays in, arrays out, some inputs overwritten in place.
 
     Call it with one contiguous array per input, of the input's dtype and shape.
     """
 
     def __init__(self, graph: Graph, updates: Mapping[int, int]):
-        self.graph = graph
-        dump("trace", graph)
-        self.optimized = optimize(graph)
-        self.fused = into_kernels(self.optimized, fits)
-        self.plan: Plan = plan(self.fused, updates, scratch)
-        self.launches: list[tuple[int, Launch | Strip]] = [
-            (position, entry)
-            for position, step in enumerate(self.plan.steps)
-            for entry in launches(step)
-        ]
-        self.launches += releases(self.plan)
-        self.flattened = flattened(self.launches)  # by number
-        self.local = max((room(entry) for _, entry in self.launches), default=0)
-        self._show()
-        outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
-        self.outputs = [(o.shape, o.dtype.numpy) for o in outputs]
-        self.large = any(o.type.nbytes >= memory.LARGE for o in outputs)
+        super().__init__(graph, updates)
+        self.large = any(buffer.nbytes >= memory.LARGE for buffer in self.plan.outputs)
         self.native = config.get("jit")
         self.run = self.function(self.launches) if self.native else self._run_plain
 
@@ -95,44 +74,10 @@ class Executable:
             mended.append(np.ndarray(x.shape, x.dtype.numpy, array))
         return self(*mended)
 
-    def _show(self) -> None:
-        """Write the late stages where JITGRAD_DUMP and JITGRAD_DEBUG want them."""
-        dump("plan", f"{self.plan}\n", "txt")
-        for number, (_, launch) in enumerate(self.flattened):
-            dump(f"kernel_{number}", launch.source, "cpu.py")
-            if launch.kernel is not None:
-                dump(f"kernel_{number}", cuda.source(launch.kernel), "cuda.py")
-        level = config.get("debug")
-        if level >= 4:
-            print(self.plan, file=sys.stderr)
-        sources = dict.fromkeys(launch.source for _, launch in self.flattened)
-        for source in sources if level >= 5 else ():
-            print(source, file=sys.stderr)
-            if level >= 6:
-                print(assembly(source), file=sys.stderr)
-
     def explain(self, outcome: Any) -> None:
         """Raise BoundsError if that is what the outcome of a run means."""
-        if not isinstance(outcome, bytes):
-            return
-        number, value = np.frombuffer(outcome, np.int64).tolist()
-        position, launch = self.flattened[number - 1]
-        node = self.plan.steps[position].node
-        where = self.fused.locs.get(node) if node is not None else None
-        if launch.faults:
-            raise faults.error(launch.faults, value, where)
-        name = node.op.name if node is not None else "copy"
-        # Indices that counted from the end, or are one of several, are no longer what they were.
-        index = f"index {value}" if value >= 0 else "an index"
-        bound = ""
-        if node is not None and node.op.kind == "call" and value >= 0:
-            bound = f" for an axis of extent {node.inputs[0].shape[0]}"
-        raise fail(
-            BoundsError,
-            f"{name}: {index} is out of bounds{bound}",
-            instead="run it without jit to see the index and what it indexes",
-            where=where,
-        )
+        if isinstance(outcome, bytes):
+            raise self.error(*np.frombuffer(outcome, np.int64).tolist())
 
     def _run_plain(self, *arrays: np.ndarray) -> Any:
         """The plan as plain Python, over the arrays of inputs and outputs."""
@@ -165,26 +110,6 @@ class Executable:
         room = self.plan.arena, self.local
         words = executor.table(Table(entries, self.locate), room, inputs, outputs, around)
         return executor.native_function(words, (self.plan.constants, inputs, outputs, around))
-
-    def locate(self, pointer: Pointer) -> tuple[int, int]:
-        """(base, byte offset) of a pointer: bases are inputs, outputs, and those that
-        `jitgrad.runtime.table` names.
-        """
-        if isinstance(pointer, Library):
-            return ABSOLUTE, blas.address(pointer.name)
-        if isinstance(pointer, Entry):
-            return ABSOLUTE, loader.address(pointer.source)
-        if isinstance(pointer, Status):
-            return STATUS, 0
-        if isinstance(pointer, Part):
-            base, offset = self.locate(pointer.buffer)
-            return base, offset + pointer.offset
-        assert isinstance(pointer, Buffer)  # Moving pointers are moved first
-        if pointer.home == "constant":
-            return ABSOLUTE, self.plan.constants[pointer.at].ctypes.data
-        if pointer.home in ("arena", "local"):
-            return ARENA if pointer.home == "arena" else LOCAL, pointer.at
-        return pointer.at + (len(self.plan.inputs) if pointer.home == "output" else 0), 0
 
 
 @functools.lru_cache(maxsize=256)

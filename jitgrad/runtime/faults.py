@@ -8,6 +8,7 @@ from typing import Any
 from jitgrad.errors import BoundsError, JitgradError, fail
 from jitgrad.locate import Location
 from jitgrad.primitives.flow import too_long
+from jitgrad.primitives.matrix import WRONG, broken
 
 
 def _index(fault: Any, value: int, where: Location | None) -> Exception:
@@ -36,10 +37,15 @@ def _memory(fault: Any, value: int, where: Location | None) -> Exception:
     )
 
 
+def _matrix(fault: Any, value: int, where: Location | None) -> Exception:
+    return broken(fault.kind, fault.extent, where)
+
+
 KINDS: dict[str, Callable[[Any, int, Location | None], Exception]] = {
     "index": _index,
     "limit": _limit,
     "memory": _memory,
+    **dict.fromkeys(WRONG, _matrix),
 }
 
 

@@ -18,6 +18,7 @@ if hasattr(os, "register_at_fork"):  # a child of a process that is compiling ca
     os.register_at_fork(
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
     )
+BITCODE = "# LLVM\n"  # before a source whose LLVM code is meant, not its object code
 _addresses: dict[str, int] = {}
 compiled = 0  # kernels compiled by this process
 fetched = 0  # kernels that it found in the disk cache
@@ -45,6 +46,14 @@ def address(source: str) -> int:
     return _address(source, compile_source)
 
 
+def bitcode(source: str) -> tuple[str, bytes]:
+    """The symbol and the optimized LLVM code of the kernel of a source, for other modules."""
+    from jitgrad.codegen.compile import compile_bitcode
+
+    with _lock:
+        return _found(BITCODE + source, lambda _: compile_bitcode(source))
+
+
 def routine(source: str) -> int:
     """The address of a compiled function in the language of `jitgrad.codegen.words`."""
 
@@ -65,16 +74,21 @@ def _address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
 
 
 def _new_address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
-    global fetched, seconds
+    global seconds
     start = time.perf_counter()
-    found = cache.load(source)
-    if found is None:
-        found = _compile(source, compiler)
-    else:
-        fetched += 1
-    _addresses[source] = _link(*found)
+    _addresses[source] = _link(*_found(source, compiler))
     seconds += time.perf_counter() - start
     return _addresses[source]
+
+
+def _found(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> tuple[str, bytes]:
+    """Symbol and code, from the cache or compiled."""
+    global fetched
+    found = cache.load(source)
+    if found is None:
+        return _compile(source, compiler)
+    fetched += 1
+    return found
 
 
 def _compile(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> tuple[str, bytes]:

@@ -9,8 +9,7 @@ import itertools
 import numpy as np
 
 from jitgrad.codegen import compile as compiler
-from jitgrad.codegen.canonical import conv, index, pool, scan, sort
-from jitgrad.codegen.canonical.text import working
+from jitgrad.codegen.canonical import index, pool, scan, sort
 from jitgrad.ir.types import BY_CODE, BY_NUMPY
 from jitgrad.runtime import loader
 
@@ -150,89 +149,6 @@ def sorting(run, inputs, attrs, outputs):
     run(source, [x, *outputs, *work], [n, b], a * b)
 
 
-class Panels:
-    """The geometry of a convolution, and its matrices for a panel of images and a group."""
-
-    def __init__(self, run, x_shape, w_shape, out, attrs, of, panel=2):
-        self.run, self.of, self.panel = run, of, panel
-        self.n, self.c, *self.size = x_shape
-        self.filters, self.depth, *self.kernel = w_shape
-        self.out, self.attrs, self.groups = out, attrs, attrs["groups"]
-        self.k = self.depth * self.kernel[0] * self.kernel[1]
-        self.p = out[0] * out[1]
-        self.o = self.filters // self.groups
-
-    def __iter__(self):
-        for group in range(self.groups):
-            for first in range(0, self.n, self.panel):
-                yield group, first, min(self.panel, self.n - first)
-
-    def dims(self, group, first, count):
-        area = self.size[0] * self.size[1]
-        start = (first * self.c + group * self.depth) * area
-        at = self.attrs
-        geometry = (*self.size, *self.kernel, *self.out, *at["stride"], *at["dilation"])
-        return [start, self.c * area, count, *geometry, at["pad"][0], at["pad"][2]]
-
-    def columns(self, x, *panel):
-        columns = zeros((self.k, panel[2] * self.p), working(self.of))
-        self.run(conv.im2col(self.of), [x, columns], self.dims(*panel), self.k)
-        return columns
-
-    def images(self, columns, x, *panel):
-        dims = [*self.dims(*panel), self.depth]
-        self.run(conv.col2im(working(self.of)), [columns, x], dims, panel[2] * self.depth)
-
-    def place(self, group, first, count):
-        """dims of `rows` in [N, O, P] and in [O, count, P]."""
-        start = (first * self.filters + group * self.o) * self.p
-        return (start, self.p, self.filters * self.p), (0, count * self.p, self.p)
-
-    def rows(self, g, *panel):
-        out = zeros((self.o, panel[2] * self.p), working(self.of))
-        here, there = self.place(*panel)
-        dims = [panel[2], self.p, *here, *there]
-        self.run(conv.rows(self.of, working(self.of)), [g, out], dims, self.o * panel[2])
-        return out
-
-    def unrows(self, y, out, *panel):
-        here, there = self.place(*panel)
-        dims = [panel[2], self.p, *there, *here]
-        y = np.ascontiguousarray(y)
-        self.run(conv.rows(working(self.of), self.of), [y, out], dims, self.o * panel[2])
-
-    def filters_of(self, w, group):
-        w = w.reshape(self.groups, self.o, self.k)[group]
-        return w.astype(BY_CODE[working(self.of)].numpy)
-
-
-def conv2d(run, inputs, attrs, outputs):
-    x, w = inputs
-    panels = Panels(run, x.shape, w.shape, outputs[0].shape[2:], attrs, code(x))
-    for panel in panels:
-        y = panels.filters_of(w, panel[0]) @ panels.columns(x, *panel)
-        panels.unrows(y, outputs[0], *panel)
-
-
-def conv2d_input(run, inputs, attrs, outputs):
-    g, w = inputs
-    panels = Panels(run, outputs[0].shape, w.shape, g.shape[2:], attrs, code(g))
-    into = zeros(outputs[0].shape, working(code(g)))
-    for panel in panels:
-        columns = panels.filters_of(w, panel[0]).T @ panels.rows(g, *panel)
-        panels.images(np.ascontiguousarray(columns), into, *panel)
-    outputs[0][...] = into
-
-
-def conv2d_weight(run, inputs, attrs, outputs):
-    x, g = inputs
-    panels = Panels(run, x.shape, outputs[0].shape, g.shape[2:], attrs, code(x), panel=1)
-    total = zeros((attrs["groups"], panels.o, panels.k), working(code(x)))
-    for panel in panels:
-        total[panel[0]] += panels.rows(g, *panel) @ panels.columns(x, *panel).T
-    outputs[0][...] = total.reshape(outputs[0].shape)
-
-
 def pooling(name, planes=False):
     def launch(run, inputs, attrs, outputs):
         if name == "avg_pool2d_grad":
@@ -262,9 +178,6 @@ LAUNCH = {
     **{name: extremes(name) for name in ("cummax", "cummin")},
     **{name: args(name) for name in ("argmax", "argmin")},
     "sort": sorting,
-    "conv2d": conv2d,
-    "conv2d_input": conv2d_input,
-    "conv2d_weight": conv2d_weight,
     "max_pool2d": pooling("max_pool2d"),
     "max_pool2d_grad": pooling("max_pool2d_grad", planes=True),
     "max_pool2d_pick": pooling("max_pool2d_pick"),

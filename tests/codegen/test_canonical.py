@@ -24,7 +24,7 @@ def check(name: str, sample: Sample, machine: str) -> None:
     outputs = [np.zeros(w.shape, w.dtype) for w in want]
     LAUNCH[name](Run(machine), inputs, sample.attrs, outputs)
     for got, expected in zip(outputs, want):
-        exact = got.dtype.kind != "f" or not re.match("conv|pool|max_pool2d_grad|avg", name)
+        exact = got.dtype.kind != "f" or not re.match("pool|max_pool2d_grad|avg", name)
         tolerance = 0 if exact else 20 * np.finfo(got.dtype).eps
         np.testing.assert_allclose(got, expected, tolerance, tolerance)
 
@@ -141,18 +141,6 @@ def test_pools_of_specials(machine):
             mean = {**attrs, "count_include_pad": whole}
             check("avg_pool2d", Sample((t,), mean), machine)
             check("avg_pool2d_grad", Sample((g,), {**mean, "size": (7, 8)}), machine)
-
-
-@machines
-@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 3)])
-@pytest.mark.parametrize("pad", [(0, 0, 0, 0), (2, 0, 1, 5), (0, 3, 4, 0)])
-def test_convolutions(stride, pad, machine):
-    attrs = {"stride": stride, "pad": pad, "dilation": (1, 2), "groups": 2}
-    x, w = (RNG.standard_normal(s).astype(np.float32) for s in ((3, 4, 5, 6), (6, 2, 3, 2)))
-    check("conv2d", Sample((x, w), attrs), machine)
-    g = RNG.standard_normal(OPS["conv2d"].numpy(x, w, **attrs).shape).astype(np.float32)
-    check("conv2d_input", Sample((g, w), {**attrs, "size": (5, 6)}), machine)
-    check("conv2d_weight", Sample((x, g), {**attrs, "kernel": (3, 2)}), machine)
 
 
 @machines

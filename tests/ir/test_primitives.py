@@ -26,12 +26,17 @@ WITHOUT_SAMPLES = {
     "project": "takes results of other ops, and is in every test of an op with several",
     "fused": "made by the fuse pass, of any body; tests/passes has its laws",
     "gathered": "made by the gather pass, of any body; tests/passes has its laws",
+    "no_derivative": "has no value; tests/ops/test_special.py",
     "strip": "made by the strips pass, of any steps; tests/codegen/test_cut.py has its laws",
 }
 # The derivative that is stated is not that of the values, on purpose.
 STATED = {
     "stop_gradient": "has no derivative by definition",
     "custom": "has the derivative that the user gives",
+    "nextafter": "differs from its operand by rounding only, and has its derivative",
+    **dict.fromkeys(
+        ("igamma", "igammac", "betainc"), "has none in its parameters: tests/ops/test_special.py"
+    ),
 }
 
 NAMES = sorted(OPS.keys() - WITHOUT_SAMPLES.keys())
@@ -184,7 +189,8 @@ def check_batching(op: Op, sample: Sample, rng: np.random.Generator) -> None:
     for flags in itertools.product((False, True), repeat=len(plain)):
         if not any(flags) or sum(flags) > 3:
             continue
-        stacks = [_stack(a, rng) if f else a for a, f in zip(sample.inputs, flags)]
+        stack = _multiples if op.name in REGULAR else _stack
+        stacks = [stack(a, rng) if f else a for a, f in zip(sample.inputs, flags)]
         given = [input_node(f"b{i}", of_array(a)) for i, a in enumerate(stacks)]
         mixed = [x if f else g for x, g, f in zip(plain, given, flags)]
         sources = {x: g for x, g, f in zip(plain, given, flags) if f}
@@ -196,6 +202,14 @@ def check_batching(op: Op, sample: Sample, rng: np.random.Generator) -> None:
             for many, one in zip(together, alone, strict=True):
                 tolerance = 1e-3 if one.dtype == np.float16 else 1e-5
                 np.testing.assert_allclose(many[i], one, rtol=tolerance, atol=tolerance)
+
+
+# Of these matrices, other orders of the elements may not be regular or positive definite.
+REGULAR = ("cholesky", "det", "lu", "pinv", "slogdet", "solve", "triangular_solve")
+
+
+def _multiples(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.stack([array * array.dtype.type(1 + i / 8) for i in range(EXAMPLES)])
 
 
 def _stack(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -142,15 +142,8 @@ PRINTS = {
 }
 
 
-TOO_MUCH = {"particle_filter": "a branch with whole arrays inside of a loop does not compile yet"}
-NAMES = [
-    pytest.param(n, marks=pytest.mark.xfail(reason=TOO_MUCH[n])) if n in TOO_MUCH else n
-    for n in PRINTS
-]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PRINTS)
 def test_programs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """As they are, compiled."""
     before = ms.get_context("mode")

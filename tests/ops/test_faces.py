@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import pytest
+import scipy.linalg as sl
 
 import jitgrad.mint.nn.functional as F
 import jitgrad.numpy as mnp
 from jitgrad import Tensor, mint, ops
+from jitgrad.scipy import linalg as scipy_linalg
 
 X = np.array([[0.5, -1.25, 2.0], [3.5, 0.25, -0.75]], np.float32)
 Y = np.array([[1.5, 0.25, -2.0], [0.5, 2.25, 0.75]], np.float32)
@@ -67,7 +71,84 @@ def test_mint_functional() -> None:
     assert F.smooth_l1_loss(x, x).item() == 0
 
 
+A = np.random.default_rng(3).uniform(-1, 1, (4, 4)) + 3 * np.eye(4)
+S = A @ A.T
+
+LINALG = {
+    "cholesky": (S,), "cond": (A, 1), "cross": (A[:, :3], A[:, 1:]), "det": (A,), "inv": (A,),
+    "diagonal": (A,), "eigvalsh": (S,), "matmul": (A, S), "matrix_norm": (A,),
+    "outer": (X[0], X[1]), "matrix_power": (A, 3), "matrix_rank": (A,), "norm": (A, "nuc"),
+    "pinv": (A[:3],), "slogdet": (A,), "solve": (A, S), "svdvals": (A,), "trace": (A,),
+    "vecdot": (A, S), "vector_norm": (A,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINALG)
+def test_numpy_linalg(name: str) -> None:
+    function = getattr(np.linalg, name, None) or getattr(np, name)
+    agree(getattr(mnp.linalg, name), function, *LINALG[name])
+
+
+SCIPY = {
+    "cholesky": (S,), "cho_factor": (S, True), "eigh": (S,), "lu": (A,), "lu_factor": (A,),
+    "solve_triangular": (A, S, 1), "qr": (A[:, :2],), "svd": (A[:2],), "expm": (A,),
+    "block_diag": (A, X), "inv": (A,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCIPY)
+def test_scipy_linalg(name: str) -> None:
+    def values(result):
+        """What does not depend on signs and on unread triangles."""
+        if name == "eigh":
+            return result[0], (result[1] * result[0]) @ result[1].T
+        if name == "svd":
+            return result[0][:, :2] @ (result[1][:, None] * result[2][:2])
+        return np.tril(result[0]) if name == "cho_factor" else result
+
+    def ours(*args):
+        found = getattr(scipy_linalg, name)(*args)
+        found = found if isinstance(found, tuple) else (found,)
+        arrays = tuple(x.asnumpy() if isinstance(x, Tensor) else x for x in found)
+        return values(arrays if len(arrays) > 1 else arrays[0])
+
+    agree(ours, lambda *args: values(getattr(sl, name)(*args)), *SCIPY[name])
+
+
+def test_scipy_systems() -> None:
+    a, s, b = Tensor(A), Tensor(S), Tensor(A[0])
+    factor, solve = scipy_linalg.lu_factor, scipy_linalg.lu_solve
+    np.testing.assert_allclose(solve(factor(a), s).asnumpy(), np.linalg.solve(A, S))
+    factor, solve = scipy_linalg.cho_factor, scipy_linalg.cho_solve
+    np.testing.assert_allclose(solve(factor(s), b).asnumpy(), np.linalg.solve(S, A[0]))
+    values, vectors = (x.asnumpy() for x in scipy_linalg.eigh(s, s + 1))
+    np.testing.assert_allclose(values, sl.eigh(S, S + 1)[0])
+    np.testing.assert_allclose(S @ vectors, (S + 1) @ vectors * values, atol=1e-12)
+
+
+def test_mint_linalg() -> None:
+    a, s = Tensor(A), Tensor(S)
+    found = mint.linalg.solve_triangular(a, s, upper=True, left=False).asnumpy()
+    np.testing.assert_allclose(found @ np.triu(A), S)
+    u, values, vh = (x.asnumpy() for x in mint.linalg.svd(a, False))
+    np.testing.assert_allclose((u * values) @ vh, A)
+    np.testing.assert_allclose(mint.linalg.vander(a, 3).asnumpy(), A[..., None] ** np.arange(3))
+    lu, pivots = mint.linalg.lu_factor(a)
+    np.testing.assert_allclose(mint.linalg.lu_solve(lu, pivots, s).asnumpy(), np.linalg.solve(A, S))
+    np.testing.assert_allclose(mint.linalg.matrix_norm(a).asnumpy(), np.linalg.norm(A))
+    np.testing.assert_allclose(mint.linalg.diagonal(a).asnumpy(), np.diagonal(A))
+
+
+def agree(ours, theirs, *args) -> None:
+    found = ours(*(Tensor(x) if isinstance(x, np.ndarray) else x for x in args))
+    wanted = theirs(*args)
+    for mine, other in zip(*(v if isinstance(v, (list, tuple)) else [v] for v in (found, wanted))):
+        mine = mine.asnumpy() if isinstance(mine, Tensor) else mine
+        np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-11)
+
+
 def test_all_names() -> None:
-    for module in (mint, mnp, F):
+    for module in (mint, mnp, F, mint.linalg, mnp.linalg, scipy_linalg):
         for name in module.__all__:
-            assert callable(getattr(module, name)), name
+            found = getattr(module, name)
+            assert callable(found) or isinstance(found, ModuleType), name

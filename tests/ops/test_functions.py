@@ -12,7 +12,11 @@ from jitgrad import Tensor
 from jitgrad.frontend.trace import Argument, trace
 from jitgrad.ir.interp import interpret
 from tests.ops import table
-from tests.ops.table import ROWS, Row
+from tests.ops.table import Row
+from tests.ops.table_linalg import LINALG
+from tests.ops.table_special import SPECIAL
+
+ROWS = [*table.ROWS, *LINALG, *SPECIAL]
 
 IDS = [f"{i}-{row.name}" for i, row in enumerate(ROWS)]
 EVERY_ROW = pytest.mark.parametrize("row", ROWS, ids=IDS)
@@ -162,6 +166,8 @@ FAMILIES = {
     "activations": table.ACTIVATIONS,
     "losses": table.LOSSES,
     "layers": table.LAYERS,
+    "linear algebra": LINALG,
+    "special": SPECIAL,
 }
 
 

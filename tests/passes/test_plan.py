@@ -13,12 +13,13 @@ from jitgrad import config
 from jitgrad.codegen.calls import scratch
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, Node, constant, full, project_op
+from jitgrad.passes.access import Affine
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.plan import ALIGNMENT, Arena, Buffer, Plan, plan
 from jitgrad.primitives.elementwise import exp, relu, sin, tanh
 from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.reduce import reduce_sum
-from jitgrad.primitives.shape import flip, lead, reshape, transpose
+from jitgrad.primitives.shape import concat, flip, lead, reshape, transpose
 from jitgrad.runtime.executable import Executable
 from tests.programs import along, graph_of, row_sum
 from tests.strategies import INTEGRAL, graphs, integral_arrays, values_of
@@ -42,11 +43,14 @@ def value_of(node: Node) -> object:
     return node, 0
 
 
+Place = tuple[str, int, int, Affine | None]
+
+
 class Memory:
     """Which value every piece of memory holds."""
 
     def __init__(self, plan: Plan):
-        self.held: dict[tuple[str, int, int], object] = {}
+        self.held: dict[Place, object] = {}
         for node, buffer in zip(plan.graph.inputs, plan.inputs, strict=True):
             self.held[place(buffer)] = value_of(node)
 
@@ -61,11 +65,15 @@ class Memory:
         self.held[place(buffer)] = value
 
 
-def place(buffer: Buffer) -> tuple[str, int, int]:
-    return buffer.home, buffer.at, buffer.nbytes
+def place(buffer: Buffer) -> Place:
+    """Where a buffer is, and which part of that it is: its offset and steps."""
+    at = buffer.memory()
+    return at.home, at.at, at.nbytes, buffer.place
 
 
-def overlap(a: tuple[str, int, int], b: tuple[str, int, int]) -> bool:
+def overlap(a: Place, b: Place) -> bool:
+    if a[:3] == b[:3] and a[3] is not None and b[3] is not None:
+        return a[3].offset == b[3].offset  # parts of one join
     if a[0] != "arena" or b[0] != "arena":
         return a[:2] == b[:2]
     return a[1] < b[1] + b[2] and b[1] < a[1] + a[2] and a[2] > 0 < b[2]
@@ -102,11 +110,12 @@ def check_step(step) -> None:
     """Buffers of one step lie apart, other than results written over operands."""
     writes = [*step.writes, *step.scratch]
     for i, buffer in enumerate(writes):
-        assert buffer.at >= 0
-        assert buffer.home != "arena" or buffer.at % ALIGNMENT == 0
+        whole = buffer.memory()
+        assert whole.at >= 0
+        assert whole.home != "arena" or whole.at % ALIGNMENT == 0
         assert not any(overlap(place(buffer), place(other)) for other in writes[:i])
         for j, operand in enumerate(step.reads):
-            if overlap(place(buffer), place(operand)):
+            if operand.whole is not buffer and overlap(place(buffer), place(operand)):
                 assert step.alias.get(i) == j
     for i, j in step.alias.items():
         assert place(step.writes[i]) == place(step.reads[j])
@@ -153,6 +162,28 @@ def assert_runs(graph: Graph, updates: Updates, arrays: Sequence[np.ndarray]) ->
 def test_plans_run(case: tuple[Graph, Updates], seed: int) -> None:
     graph, updates = case
     assert_runs(graph, updates, integral_arrays([x.type for x in graph.inputs], seed))
+
+
+def test_parts_of_a_join_are_written_where_they_belong() -> None:
+    """Columns, and rows that are long, need no copy; what is read elsewhere as well does."""
+
+    def columns(x: Node, y: Node) -> tuple[Node, Node]:
+        parts = [reshape(x * y, shape=(200, 1)), reshape(x - y, shape=(200, 1))]
+        kept = reshape(x + y, shape=(200, 1))
+        return concat(*parts, kept, axis=1), kept
+
+    def rows(x: Node, y: Node) -> Node:
+        return concat(x * y, y, x - y, axis=0)
+
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(-9, 9, 200).astype(np.float32) for _ in range(2)]
+    for program, copies in ((columns, 1), (rows, 1)):
+        executable = assert_runs(graph_of(program, "f32[200] f32[200]"), {}, arrays)
+        nodes = [step.node for step in executable.plan.steps]
+        joined = [
+            n for at, _ in executable.launches if (n := nodes[at]) is not None and n.op is concat
+        ]
+        assert len(joined) == copies
 
 
 # --- results and updates -------------------------------------------------------------------------

@@ -1,148 +1,130 @@
-"""What a convolution needs around its matrix products: images as columns, and back.
+"""Convolutions: images with a border of zeros, and blocks of sums in registers over them.
 
-With K = C * KH * KW (the channels of one group) and P = OH * OW, for a panel of `count` images and
-one group of O filters, in row-major matrices:
-
-    conv2d          im2col: x -> columns[K, count * P];   w[O, K] @ columns = y[O, count * P];
-                    rows: y -> out
-    conv2d_weight   im2col: x -> columns;   rows: g -> y[O, count * P];
-                    out[O, K] += y @ columns^T, over all panels
-    conv2d_input    rows: g -> y;   w^T[K, O] @ y = columns;   col2im: columns -> out
-
-A panel of one image needs no `rows`: y is then the image's own [O, P] in g or out. Panels are
-independent but for the sum in conv2d_weight.
+An image is first laid out so that every element of the kernel meets the image at one distance from
+the output's place, whatever the place: with its zeros around it, and, for strides, with every
+s-th row and column together (a *phase*). Rows follow each other at a pitch; sums are made at all
+places of that pitch, the few between two rows of outputs too. What is copied out leaves them away.
 """
 
 from __future__ import annotations
 
-from jitgrad.codegen.canonical.text import fill, indented, working
+from jitgrad.codegen.canonical.text import fill
 
-GEOMETRY = """start, step, count = dims[0], dims[1], dims[2]
-    high, wide = dims[3], dims[4]
-    kernel_high, kernel_wide = dims[5], dims[6]
-    out_high, out_wide = dims[7], dims[8]
-    sh, sw = dims[9], dims[10]
-    dh, dw = dims[11], dims[12]
-    top, left = dims[13], dims[14]
-    joined = (sh == 1) & (sw == 1) & (out_wide == wide)"""
-
-# The outputs whose element (kh, kw) lies inside the image: y_low <= oh < y_high and first <= ow <
-# last. `shift` leads from (oh, ow), times the strides, to that element. Where a row of outputs is
-# as long as one of the image, rows follow each other here as there: all are one line.
-SPAN = """y0, x0 = kh * dh - top, kw * dw - left
-shift = y0 * wide + x0
-y_low = minimum_i64(maximum_i64((sh - 1 - y0) // sh, 0), out_high)
-y_high = maximum_i64(minimum_i64((high - 1 - y0) // sh + 1, out_high), y_low)
-first = minimum_i64(maximum_i64((sw - 1 - x0) // sw, 0), out_wide)
-last = maximum_i64(minimum_i64((wide - 1 - x0) // sw + 1, out_wide), first)
-lines, length = y_high - y_low, last - first
-if joined:
-    length += (lines - 1) * wide
-    lines = minimum_i64(lines, 1)"""
-
-IM2COL = """def kernel(ptrs, dims, lo, hi):
-    # columns[(c, kh, kw), (image, oh, ow)] = x[image, c, y, x], 0 outside of the image
-    images = {T}_ptr(ptrs, 0)
-    columns = {C}_ptr(ptrs, 1)
-    {geometry}
-    area = kernel_high * kernel_wide
-    for k in range(lo, hi):
-        c, kh, kw = k // area, k % area // kernel_wide, k % kernel_wide
-        {span}
-        for image in range(count):
-            to = (k * count + image) * out_high * out_wide
-            here = start + image * step + c * high * wide + shift + first * sw
-            for line in range(y_low, y_low + lines):
-                row, at = to + line * out_wide + first, here + line * sh * wide
-                for i in range(length):
-                    columns[row + i] = {load}(images[at + i * sw])
-            for i in range(to, to + y_low * out_wide):
-                columns[i] = {C}(0)
-            for i in range(to + y_high * out_wide, to + out_high * out_wide):
-                columns[i] = {C}(0)
-            for oh in range(y_low, y_high):
-                for i in range(to + oh * out_wide, to + oh * out_wide + first):
-                    columns[i] = {C}(0)
-                for i in range(to + oh * out_wide + last, to + (oh + 1) * out_wide):
-                    columns[i] = {C}(0)
-"""
-
-COL2IM = """def kernel(ptrs, dims, lo, hi):
-    # x[image, c, y, x] = the sum of all columns[(c, kh, kw), (image, oh, ow)] from there
-    columns = {T}_ptr(ptrs, 0)
-    images = {T}_ptr(ptrs, 1)
-    {geometry}
-    channels = dims[15]
-    for q in range(lo, hi):
-        image, c = q // channels, q % channels
-        plane = start + image * step + c * high * wide
-        for i in range(plane, plane + high * wide):
-            images[i] = {T}(0)
-        for kh in range(kernel_high):
-            for kw in range(kernel_wide):
-                {span}
-                k = (c * kernel_high + kh) * kernel_wide + kw
-                source = (k * count + image) * out_high * out_wide
-                if joined:
-                    for oh in range(y_low, y_high):
-                        for i in range(source + oh * wide, source + oh * wide + first):
-                            columns[i] = {T}(0)
-                        for i in range(source + oh * wide + last, source + (oh + 1) * wide):
-                            columns[i] = {T}(0)
-                here = plane + shift + first * sw
-                for line in range(y_low, y_low + lines):
-                    row, at = source + line * out_wide + first, here + line * sh * wide
-                    for i in range(length):
-                        total = images[at + i * sw] + columns[row + i]
-                        images[at + i * sw] = total
-"""
-
-ROWS = """def kernel(ptrs, dims, lo, hi):
-    # target[a, b, :] = source[a, b, :], each with its own distances between a's and between b's
-    source = {S}_ptr(ptrs, 0)
+PACK = """def kernel(ptrs, dims, lo, hi):
+    # target[plane, phase, q, p] = source[plane, q * sh + y0, p * sw + x0], and 0 outside of it
+    source = {T}_ptr(ptrs, 0)
     target = {T}_ptr(ptrs, 1)
-    nb, length = dims[0], dims[1]
-    for p in range(lo, hi):
-        a, b = p // nb, p % nb
-        here = dims[2] + a * dims[3] + b * dims[4]
-        there = dims[5] + a * dims[6] + b * dims[7]
-        for j in range(length):
-            target[there + j] = {store}({unpack}(source[here + j]))
+    high, wide, rows, pitch, size = dims[0], dims[1], dims[2], dims[3], dims[4]
+    sh, sw, dh, dw = dims[5], dims[6], dims[7], dims[8]
+    phases_high, phases_wide, top, left = dims[9], dims[10], dims[11], dims[12]
+    for at in range(lo, hi):
+        phase, plane = at % (phases_high * phases_wide), at // (phases_high * phases_wide)
+        y0 = phase // phases_wide * dh % sh - top
+        x0 = phase % phases_wide * dw % sw - left
+        first = minimum_i64(maximum_i64((sh - 1 - y0) // sh, 0), rows)
+        last = maximum_i64(minimum_i64((high - 1 - y0) // sh + 1, rows), first)
+        begin = minimum_i64(maximum_i64((sw - 1 - x0) // sw, 0), pitch)
+        end = maximum_i64(minimum_i64((wide - 1 - x0) // sw + 1, pitch), begin)
+        for i in range(at * size, (at + 1) * size):
+            target[i] = {T}(0)
+        for q in range(first, last):
+            to = at * size + q * pitch
+            here = plane * high * wide + (y0 + q * sh) * wide + x0
+            for p in range(begin, end):
+                target[to + p] = source[here + p * sw]
+"""
+
+TAPS = """def kernel(ptrs, dims, lo, hi):
+    # sums[o, j] = sum over c and t of w[o, c, t] * x[c, j + shift[t]], for blocks of {rows} rows o
+    # and {vectors} vectors j; the range is groups, times the blocks of the outer of o and j
+    x = {T}_ptr(ptrs, 0)
+    w = {T}_ptr(ptrs, 1)
+    sums = {T}_ptr(ptrs, 2)
+    images, outer, inner = dims[0], dims[1], dims[2]
+    for at in range(lo, hi):
+        group, i = at // outer, at % outer
+        for image in range(images):
+            for k in range(inner):
+                x_at = image * dims[3] + group * dims[4] + i * dims[5] + k * dims[6]
+                w_at = dims[7] + group * dims[8] + i * dims[9] + k * dims[10]
+                to = dims[11] + image * dims[12] + group * dims[13] + i * dims[14] + k * dims[15]
+                taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, dims, 16)
+"""
+
+UNPACK = """def kernel(ptrs, dims, lo, hi):
+    # target[plane, start + i * row_step + j * step] = sums[plane, i * pitch + j]
+    sums = {T}_ptr(ptrs, 0)
+    target = {T}_ptr(ptrs, 1)
+    size, pitch, rows, columns = dims[0], dims[1], dims[2], dims[3]
+    start, plane_step, row_step, step = dims[4], dims[5], dims[6], dims[7]
+    for plane in range(lo, hi):
+        for row in range(rows):
+            here, to = plane * size + row * pitch, start + plane * plane_step + row * row_step
+            for i in range(columns):
+                target[to + i * step] = sums[here + i]
+"""
+
+PAIRS = """def kernel(ptrs, dims, lo, hi):
+    # sums[o, c, t] += sum over images and j of g[o, j] * x[c, j + shift[t]], for blocks of {rows}
+    # rows o and {columns} columns t; the range is groups, times the blocks of o
+    x = {T}_ptr(ptrs, 0)
+    g = {T}_ptr(ptrs, 1)
+    sums = {T}_ptr(ptrs, 2)
+    blocks, channels, column_blocks = dims[0], dims[1], dims[2]
+    for at in range(lo, hi):
+        group, i = at // blocks, at % blocks
+        g_at = dims[3] + group * dims[4] + i * dims[5]
+        for c in range(channels):
+            x_at = group * dims[6] + c * dims[7]
+            to = dims[8] + group * dims[9] + i * dims[10] + c * dims[11]
+            for k in range(column_blocks):
+                taps = 18 + 2 * {columns} * k
+                pairs_{T}({columns}, {rows}, x, x_at, g, g_at, sums, to, dims, 12, taps)
 """
 
 
-def im2col(dtype: str) -> str:
-    """Images as columns. float16 images make float32 columns, because BLAS knows no float16.
+def pack(dtype: str) -> str:
+    """Planes with their border, phase by phase.
 
-    ptrs   x, columns[K, count * P]
-    dims   start (element of x where the first image's first channel begins), step (elements from
-           one image to the next), count, H, W, KH, KW, OH, OW, stride (rows, columns), dilation
-           (rows, columns), top, left
-    range  rows k of K
+    ptrs   source[planes, H, W], target[planes, phases, size]
+    dims   H, W, rows, pitch and size (of a phase), stride, dilation and phases (each for rows and
+           columns), top, left
+    range  planes times phases
     """
-    return fill(IM2COL, dtype, geometry=GEOMETRY, span=indented(SPAN, 8))
+    return fill(PACK, dtype)
 
 
-def col2im(dtype: str) -> str:
-    """Columns added up into images, which are overwritten (float32 or float64); so are columns.
+def taps(dtype: str, vectors: int, rows: int) -> str:
+    """Blocks of sums over a packed image.
 
-    ptrs   columns[K, count * P], x
-    dims   those of `im2col`, then C (the channels of the group)
-    range  planes (image, c) of count * C
+    ptrs   x, w, sums
+    dims   images, blocks of the outer and of the inner loop; then the steps from one to the next:
+           in x of images, groups, outer and inner blocks; in w, after where it begins, of groups
+           and blocks; in sums, after where they begin, of images, groups and blocks; then those of
+           `registers.taps`
+    range  groups times outer blocks
     """
-    return fill(COL2IM, dtype, geometry=GEOMETRY, span=indented(SPAN, 16))
+    return fill(TAPS, dtype, vectors=str(vectors), rows=str(rows))
 
 
-def rows(source: str, target: str) -> str:
-    """Contiguous rows under two leading axes, from one layout into another, with a conversion
-    between float16 and float32 if the two dtypes say so.
+def unpack(dtype: str) -> str:
+    """Rows of sums to where they belong.
 
-    ptrs   source, target
-    dims   B, length, then for the source and for the target: where the first row begins, elements
-           from a to a + 1, elements from b to b + 1
-    range  pairs (a, b) of A * B
+    ptrs   sums[planes, size], target
+    dims   size, pitch, rows, columns; start, and steps from plane to plane, row to row, column to
+           column in the target
+    range  planes
     """
-    if working(source) != working(target):
-        raise ValueError(f"rows does not convert {source} to {target}")
-    unpack = "unpack_f16" if source == "f16" else ""
-    return fill(ROWS, target, S=source, unpack=unpack)
+    return fill(UNPACK, dtype)
+
+
+def pairs(dtype: str, columns: int, rows: int) -> str:
+    """Blocks of sums of products of two packed images.
+
+    ptrs   x, g, sums
+    dims   blocks of rows, channels, blocks of columns; where g begins, steps of a group and of a
+           block in it; steps of a group and of a channel in x; where sums begins, steps of a group,
+           a block and a channel in it; then those of `registers.pairs`
+    range  groups times blocks of rows
+    """
+    return fill(PAIRS, dtype, columns=str(columns), rows=str(rows))

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from jitgrad.codegen.structured.kernel import fits, releases, structured, structured_scratch
+from jitgrad.codegen.structured.writer import SMALL
 
-__all__ = ["fits", "releases", "structured", "structured_scratch"]
+__all__ = ["SMALL", "fits", "releases", "structured", "structured_scratch"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jitgrad.codegen.launch import Launch, Pointer, Status
@@ -48,21 +48,23 @@ class Structured:
     work: int
 
 
-def structured_scratch(node: Node) -> Sequence[int]:
+def structured_scratch(node: Node, rows: tuple[int, ...] = ()) -> Sequence[int]:
     """The working memory of a region's kernel."""
-    return lowered(node).scratch
+    return lowered(node, rows).scratch
 
 
-def structured(step: Step) -> list[Launch]:
-    """The launch of a region."""
+def structured(step: Step, rows: tuple[int, ...] = ()) -> list[Launch]:
+    """The launch of a region. `rows`: for each operand and result how far its rows are from each
+    other, if it is a part of a larger array, else 0.
+    """
     assert step.node is not None
-    made = lowered(step.node)
+    made = lowered(step.node, rows)
     pointers = (*step.reads, *step.writes, *step.scratch, Status(), *made.others)
     return [Launch(made.source, pointers, made.dims, 1, made.work, faults=made.faults)]
 
 
 @functools.lru_cache(maxsize=512)
-def lowered(node: Node) -> Structured:
+def lowered(node: Node, rows: tuple[int, ...] = ()) -> Structured:
     """The kernel of a `gathered` region; Unsupported if it is too much for one."""
     graph = prepared(node.attrs["body"])
     w, head = Writer(), []
@@ -74,7 +76,8 @@ def lowered(node: Node) -> Structured:
     for i, (name, x) in enumerate(zip(names, (*graph.inputs, *graph.outputs), strict=True)):
         kind = "i64" if isinstance(x.type, TapeType) else x.dtype.code
         head.append(f"{name} = {kind}_ptr(ptrs, {i})")
-    values = _opened(w, graph, names)
+    row = {n: w.number(r, "row") for n, r in zip(names, rows) if r}
+    values = _opened(w, graph, names, row)
     homes: list[Memory | Tape] = []
     fresh: list[str] = []  # tapes that are made here
     body = Body(w, graph, values)
@@ -83,7 +86,7 @@ def lowered(node: Node) -> Structured:
             homes.append(Tape(name, o.type.item))
             fresh.append(name)
         else:
-            homes.append(Memory(name, "", o.type, private=True))
+            homes.append(Memory(name, "", o.type, True, row.get(name, "")))
         if o.op is project_op:
             body.places[o.inputs[0], o.attrs["index"]] = homes[-1]
     for home, result in zip(homes, body.write(), strict=True):
@@ -96,7 +99,7 @@ def lowered(node: Node) -> Structured:
     return Structured(source, dims, scratch, tuple(w.faults), tuple(w.others), WORK)
 
 
-def _opened(w: Writer, graph: Graph, names: list[str]) -> dict[Node, Value]:
+def _opened(w: Writer, graph: Graph, names: list[str], row: Mapping[str, str]) -> dict[Node, Value]:
     """The operands: small ones in variables, unless they are read at computed places."""
     indexed, stacks = indexed_inputs(graph), _stacks(graph)
     values: dict[Node, Value] = {}
@@ -104,7 +107,7 @@ def _opened(w: Writer, graph: Graph, names: list[str]) -> dict[Node, Value]:
         if isinstance(x.type, TapeType):
             values[x] = Tape(name, x.type.item)
             continue
-        memory = Memory(name, "", x.type)
+        memory = Memory(name, "", x.type, row=row.get(name, ""))
         in_memory = is_large(x) or x in indexed or x in stacks
         values[x] = memory if in_memory else Elements(w.elements(memory), x.type)
     return values

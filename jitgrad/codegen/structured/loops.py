@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from jitgrad.codegen.structured.order import is_large
+from jitgrad.codegen.structured.carries import in_place
+from jitgrad.codegen.structured.order import is_large, result_of
 from jitgrad.codegen.structured.steps import prepared
 from jitgrad.codegen.structured.writer import (
     Elements,
@@ -18,6 +19,7 @@ from jitgrad.codegen.structured.writer import (
 )
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TapeType, TensorType
+from jitgrad.passes.ranges import entering
 from jitgrad.primitives.flow import Parts, inner, parts
 
 FIRST_ROOM = 256  # iterations that a new tape has room for
@@ -44,13 +46,14 @@ class _Growing:
 class _Loop:
     def __init__(self, outer: Any, node: Node):
         self.outer, self.w, self.node, self.attrs = outer, outer.w, node, node.attrs
-        self.body: Graph = prepared(node.attrs["body"])
+        self.body: Graph = in_place(prepared(node.attrs["body"]), node.attrs["carried"])
         self.test: Graph | None = node.attrs["test"]
         self.given: Parts[Node] = parts(node.attrs, node.inputs)
         self.own: Parts[Node] = inner(node.attrs, self.body.inputs)
         self.carried = node.attrs["carried"]
         self.k = ""
         self.where = outer.graph.locs.get(node)
+        self.known = entering(node, node.inputs, outer.known)
 
     # --- before the loop ---
 
@@ -150,7 +153,7 @@ class _Loop:
         assert self.test is not None
         xs = (self.own.count, *self.own.carry, *self.own.rest)
         given = {t: values[x] for t, x in zip(self.test.inputs, xs, strict=True)}  # type: ignore[index]
-        (going,) = Body(self.w, self.test, given).write()
+        (going,) = Body(self.w, self.test, given, self.known["test"]).write()
         (text,) = self.w.elements(going)
         with self.w.block(f"if not {text}:"):
             self.w.line("break")
@@ -166,14 +169,14 @@ class _Loop:
     def slice(self, x: Node, stack: Value) -> Value:
         """This iteration's part of a stacked operand."""
         assert isinstance(stack, Memory)
-        row = Memory(stack.base, self.row(stack.offset, x.type.size), x.type)
+        row = Memory(stack.base, self.row(stack, x.type.size), x.type)
         if is_large(x):
             return row
         return Elements(tuple(self.w.elements(row)), x.type)
 
-    def row(self, offset: str, size: int) -> str:
-        at = self.k if size == 1 else f"{self.k} * {self.w.number(size)}"
-        return f"{offset} + {at}" if offset else at
+    def row(self, stack: Memory, size: int) -> str:
+        at = self.k if size == 1 else f"{self.k} * {stack.row or self.w.number(size)}"
+        return f"{stack.offset} + {at}" if stack.offset else at
 
     def iteration(
         self,
@@ -186,19 +189,18 @@ class _Loop:
         from jitgrad.codegen.structured.body import Body
 
         w = self.w
-        inside = Body(w, self.body, values)
+        inside = Body(w, self.body, values, self.known["body"])
         data = iter(growing)
         targets = []
         for record, output in zip(records, self.body.outputs[self.carried :], strict=True):
-            base = next(data).data if isinstance(record, Tape) else record.base  # type: ignore[union-attr]
-            offset = "" if isinstance(record, Tape) else record.offset  # type: ignore[union-attr]
-            size = output.type.size if isinstance(output.type, TensorType) else 0
-            targets.append(Memory(base, self.row(offset, size), output.type))
-        for target, output in zip(targets, self.body.outputs[self.carried :], strict=True):
             if isinstance(output.type, TapeType):
                 raise Unsupported("a tape of tapes")
-            if output.op.kind == "tuple" and "carried" in output.inputs[0].attrs:
-                inside.places[output.inputs[0], output.attrs["index"]] = target
+            stack = Memory(next(data).data, "", output.type) if isinstance(record, Tape) else record
+            targets.append(Memory(stack.base, self.row(stack, output.type.size), output.type))  # type: ignore[union-attr,arg-type]
+        for target, output in zip(targets, self.body.outputs[self.carried :], strict=True):
+            made = result_of(output)
+            if made is not None:
+                inside.places[made] = target
         results = inside.write()
         for target, result in zip(targets, results[self.carried :], strict=True):
             w.copy(target, result)

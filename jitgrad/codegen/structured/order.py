@@ -49,6 +49,21 @@ def in_place(node: Node) -> bool:
     )
 
 
+def result_of(node: Node) -> tuple[Node, int] | None:
+    """The loop or step that a value is a result of, if it can write it where it is wanted."""
+    region, index = node, 0
+    if node.op is project_op:
+        region, index = node.inputs[0], node.attrs["index"]
+    is_step = "domain" in region.attrs or (region.op.kind == "call" and not _is_access(region))
+    can = "carried" in region.attrs or (is_step and is_large(node))
+    return (region, index) if can else None
+
+
+def _is_access(call: Node) -> bool:
+    """Whether a call is written out as reads or writes of elements."""
+    return call.op.name in READS or call.op.name in WRITES
+
+
 def root(node: Node, graph: Graph) -> int | None:
     """The input of a graph in whose memory a value is, after all writing in place."""
     while node not in graph.inputs:
@@ -144,6 +159,7 @@ def scheduled(graph: Graph, indexed: Mapping[Node, bool]) -> tuple[list[Node], s
 
 def _sorted(graph: Graph, before: Mapping[Node, list[Node]]) -> list[Node]:
     """The nodes, inputs before users, and as far as possible those in `before` first."""
+    waits = _possible(before)
     order: list[Node] = []
     seen: dict[Node, bool] = {}  # False while what a node needs is being listed
     stack = [*reversed(graph.outputs)]
@@ -156,6 +172,29 @@ def _sorted(graph: Graph, before: Mapping[Node, list[Node]]) -> list[Node]:
                 order.append(node)
             continue
         seen[node] = False
-        stack += [n for n in before.get(node, ()) if n not in seen]
+        stack += [n for n in waits.get(node, ()) if n not in seen]
         stack += [n for n in reversed(node.inputs) if n not in seen]
     return order
+
+
+def _possible(before: Mapping[Node, list[Node]]) -> dict[Node, list[Node]]:
+    """Which of the wishes in `before` can be met together: no node waits for itself."""
+    waits: dict[Node, list[Node]] = {}
+    for node, others in before.items():
+        for other in others:
+            if not _needs(other, node, waits):
+                waits.setdefault(node, []).append(other)
+    return waits
+
+
+def _needs(node: Node, other: Node, waits: Mapping[Node, list[Node]]) -> bool:
+    """Whether a node can only come after another."""
+    pending, seen = [node], {node}
+    while pending:
+        here = pending.pop()
+        if here is other:
+            return True
+        more = {*here.inputs, *waits.get(here, ())} - seen
+        seen |= more
+        pending += more
+    return False

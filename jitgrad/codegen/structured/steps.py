@@ -8,11 +8,20 @@ from __future__ import annotations
 import functools
 
 from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status
+from jitgrad.codegen.loops import Kernel
+from jitgrad.codegen.lower import lower
+from jitgrad.codegen.structured.inline import write_nest
 from jitgrad.codegen.structured.order import is_large, views_of
 from jitgrad.codegen.structured.scalars import rule_for
-from jitgrad.codegen.structured.writer import Memory, Unsupported, Value, Writer
+from jitgrad.codegen.structured.writer import (
+    Elements,
+    Memory,
+    Unsupported,
+    Value,
+    Writer,
+)
 from jitgrad.ir.node import Graph, Node
-from jitgrad.ir.types import TensorType, TupleType
+from jitgrad.ir.types import TensorType, TupleType, float16
 from jitgrad.locate import Location
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.plan import Buffer, Step
@@ -35,6 +44,20 @@ def is_small(region: Node) -> bool:
     return all(rule_for(n) is not None for n in inside)
 
 
+def is_number(value: Value) -> bool:
+    """Whether a value is one variable that a loop nest can use as it is."""
+    single = isinstance(value, Elements) and len(value.texts) == 1
+    return single and value.type.dtype is not float16  # type: ignore[union-attr]
+
+
+def nest_of(node: Node, alias: dict[int, int]) -> Kernel | None:
+    """The loop nest of a region, if it is one. `alias`: results that are written over operands."""
+    if "domain" not in node.attrs:
+        return None
+    kernel = lower(node.attrs["body"], node.attrs["domain"], node.attrs["axes"], alias)
+    return None if kernel.partial else kernel
+
+
 def write_step(
     w: Writer,
     node: Node,
@@ -52,6 +75,14 @@ def write_step(
     types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
     if not all(isinstance(t, TensorType) for t in types):
         raise Unsupported(f"{node.op.name} : {node.type}")
+    results = [homes.get(i) or w.new_memory(t) for i, t in enumerate(types)]  # type: ignore[arg-type]
+    given = [values[views_of(i)] for i in node.inputs]
+    kernel = nest_of(node, alias)
+    if kernel is not None:
+        fresh = [m for i, m in enumerate(results) if i not in alias]
+        write_nest(w, kernel, (*(x if is_number(x) else w.in_memory(x) for x in given), *fresh))  # type: ignore[arg-type]
+        return list(results)
+    reads = [w.in_memory(x) for x in given]
     memory: dict[Buffer, Memory] = {}
 
     def buffer(value: Memory) -> Buffer:
@@ -59,8 +90,6 @@ def write_step(
         memory[made] = value
         return made
 
-    reads = [w.in_memory(values[views_of(i)]) for i in node.inputs]
-    results = [homes.get(i) or w.new_memory(t) for i, t in enumerate(types)]  # type: ignore[arg-type]
     read = tuple(buffer(m) for m in reads)
     written = tuple(read[alias[i]] if i in alias else buffer(m) for i, m in enumerate(results))
     working = tuple(buffer(w.new_bytes(n)) for n in scratch(node))
@@ -82,7 +111,10 @@ def _call(w: Writer, launch: Launch, memory: dict[Buffer, Memory], where: Locati
     w.line(f"call_kernel({entry}, {table}, dims, {first}, {extent})")
     if any(isinstance(p, Status) for p in launch.pointers):
         with w.block("if status[0] != 0:"):
-            w.fault("index", where, "status[1]")
+            if launch.faults:
+                w.fault(launch.faults[0].kind, where, extent=launch.faults[0].extent)
+            else:
+                w.fault("index", where, "status[1]")
 
 
 def _address(w: Writer, pointer: Pointer, memory: dict[Buffer, Memory]) -> str:

@@ -34,12 +34,16 @@ class Elements:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """An array in memory: `base[offset + i]` is its element i. `private`: it may be overwritten."""
+    """An array in memory: `base[offset + i]` is its element i. `private`: it may be overwritten.
+
+    `row` is the distance of the rows of a stack that is a part of a larger one, else empty.
+    """
 
     base: str
     offset: str
     type: TensorType
     private: bool = False
+    row: str = ""
 
     def at(self, index: str) -> str:
         """The text of an element, given its place in the array."""
@@ -194,6 +198,8 @@ class Writer:
         assert isinstance(value, Memory)
         if target.same_place(value):
             return
+        if target.row or value.row:
+            raise Unsupported("a stack of parts, apart from the loop that makes it")
         e = self.name("e")
         with self.block(f"for {e} in range({self.number(target.type.size)}):"):
             self.line(f"{target.at(e)} = {value.at(e)}")

@@ -4,7 +4,8 @@ A long function inlined at each of its uses costs compile time at each.  Such fu
 declared while a kernel is optimized, together with the names of their versions for vectors
 (LLVM's ``vector-function-abi-variant``), to which the loop vectorizer turns calls.  What is called
 in the end is defined afterwards: one body for the machine's widest vectors, in which rare cases may
-branch (``lang.patched``), and for fewer lanes and for scalars a few instructions around it.
+branch (``lang.patched``), and for fewer lanes and for scalars a few instructions around it. Where a
+kernel has no vectors, the body is one for scalars.
 """
 
 from __future__ import annotations
@@ -53,17 +54,27 @@ def declare(text: str) -> str:
 
 
 def define(module: Any, bits: int) -> None:
-    """Link the functions that an optimized module calls into it, on vectors of ``bits`` bits."""
+    """Link the functions that an optimized module calls into it, on vectors of ``bits`` bits; on
+    scalars those that it calls on nothing else.
+    """
     import llvmlite.binding as binding
 
     called = {(name, int(lanes or 1)) for name, lanes in CALLED.findall(str(module))}
-    for name in sorted({name for name, _ in called}):
-        module.link_in(binding.parse_bitcode(_body(name, bits)))
-    full = {(name, bits // int(name[-2:])) for name, _ in called}
-    if called - full:
-        module.link_in(binding.parse_assembly(_around(called - full, bits)))
-    for name, lanes in called | full:
+    on_vectors = {name for name, lanes in called if lanes > 1}
+    bodies = {(name, bits // int(name[-2:]) if name in on_vectors else 1) for name, _ in called}
+    for name, lanes in sorted(bodies):
+        module.link_in(binding.parse_bitcode(_body(name, lanes)))
+    if called - bodies:
+        module.link_in(binding.parse_assembly(_around(called - bodies, bits)))
+    for name, lanes in called | bodies:
         module.get_function(_symbol(name, lanes)).linkage = "internal"
+
+
+def scalar(name: str) -> Any:
+    """A module that defines a function on scalars."""
+    import llvmlite.binding as binding
+
+    return binding.parse_bitcode(_body(name, 1))
 
 
 def _symbol(name: str, lanes: int) -> str:
@@ -79,13 +90,12 @@ def _function(module: ir.Module, name: str, lanes: int) -> ir.Function:
 
 
 @functools.cache
-def _body(name: str, bits: int) -> bytes:
-    """The optimized bitcode of a function on vectors of ``bits`` bits."""
+def _body(name: str, lanes: int) -> bytes:
+    """The optimized bitcode of a function."""
     from jitgrad.codegen import native
 
     function, _, dtype = table.functions()[name]
-    width = int(dtype[1:])
-    module, lanes = ir.Module(), bits // width
+    width, module = int(dtype[1:]), ir.Module()
     fn = _function(module, name, lanes)
     b = ir.IRBuilder(fn.append_basic_block())
     b.ret(function(*(llvm.Traced(b, a, "f", width, lanes) for a in fn.args)).ir)

@@ -59,7 +59,7 @@ class Traced(Value):
 
     def make(self, value: Any, kind: str | None = None, width: int | None = None) -> Traced:
         """A result, of self's type if no other is given."""
-        return Traced(self.builder, value, kind or self.kind, width or self.width, self.lanes)
+        return type(self)(self.builder, value, kind or self.kind, width or self.width, self.lanes)
 
     def type(self, kind: str | None = None, width: int | None = None) -> ir.Type:
         """The LLVM type of self, or one with another kind or width."""
@@ -157,9 +157,11 @@ def _patched(
     self: Traced, usual: Traced, values: Sequence[Any], slow: Callable[[], Sequence[Any]]
 ) -> list[Any]:
     b = self.builder
-    if usual.lanes == 1:  # selects, so that a loop can become vectors
+    everywhere = usual.ir
+    if usual.lanes > 1:
+        everywhere = usual.declared("llvm.vector.reduce.and", ir.IntType(1), [usual.ir])
+    elif "alwaysinline" in b.function.attributes:  # selects, so that a loop can become vectors
         return [_select(self, usual, v, w) for v, w in zip(values, slow())]
-    everywhere = usual.declared("llvm.vector.reduce.and", ir.IntType(1), [usual.ir])
     start = b.block
     rare, done = (b.function.append_basic_block() for _ in range(2))
     b.cbranch(everywhere, done, rare).set_weights([1 << 20, 1])

@@ -42,9 +42,18 @@ def place_of(thing: Any) -> Place | None:
     return ArrayPlace(thing) if isinstance(thing, np.ndarray) else None
 
 
+def python_of(function: Any) -> Any:
+    """The Python function of one that Numba compiles; anything else as it is."""
+    kind = type(function)
+    if kind is type and function.__module__ == "numba.misc.special":
+        return range if function.__name__ == "prange" else function
+    return function.py_func if kind.__module__ == "numba.core.registry" else function
+
+
 def callee(function: Any) -> Any:
     """What to call for a function that a user's code calls."""
     trace = state.trace
+    function = python_of(function)
     if trace is None:
         return function
     kind = type(function)
@@ -142,6 +151,7 @@ def _argument(value: Any) -> Any:
 
 def converted(function: Callable) -> Callable:
     """What to call for a function that a transform (`grad`, `vmap`, a Cell) was given."""
+    function = python_of(function)
     if state.trace is None or is_cell(function):
         return function
     return callee(function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -85,6 +86,12 @@ class Print:
     def __init__(self, args: tuple, kwargs: dict):
         self.template, self.kwargs = Template(args), kwargs
         self.nodes = [state.trace.read(t) for t in self.template.tensors]
+
+    def at(self, nodes: Sequence[Any]) -> Print:
+        """The same with other values."""
+        new = copy.copy(self)
+        new.nodes, new.tensors = list(nodes), [Tensor._of_node(n) for n in nodes]
+        return new
 
     def show_now(self) -> None:
         """Print for the arguments of this trace, as far as they have values."""

@@ -1,8 +1,7 @@
-"""Attention, and the layers of a Transformer encoder. Vaswani et al. (2017)."""
+"""Attention. Vaswani et al. (2017)."""
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -10,12 +9,9 @@ from jitgrad import ops
 from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ir.types import dtype as dtype_of
 from jitgrad.ir.types import float32
-from jitgrad.nn.activations import as_activation
 from jitgrad.nn.cell import Cell
-from jitgrad.nn.containers import CellList
-from jitgrad.nn.initializer import XavierUniform, initializer
-from jitgrad.nn.layers.basic import Dense, Dropout
-from jitgrad.nn.layers.norm import LayerNorm
+from jitgrad.nn.initializer import XavierNormal, XavierUniform, initializer
+from jitgrad.nn.layers.basic import Dense
 from jitgrad.nn.layers.windows import single
 from jitgrad.tensor import Parameter, Tensor
 
@@ -27,7 +23,8 @@ class MultiheadAttention(Cell):
     `batch_first`, to the output, shaped as the query, and the weights (n, l, s), averaged over the
     heads unless ``average_attn_weights=False``, or None with ``need_weights=False``.
     key_padding_mask (n, s) is True where a key counts for nothing; attn_mask (l, s) is True where
-    a pair does not count, or a float that is added to the scores.
+    a pair does not count, or a float that is added to the scores. `add_bias_kv` adds a key and a
+    value that are trained, `add_zero_attn` one of zeros.
     """
 
     def __init__(
@@ -49,8 +46,7 @@ class MultiheadAttention(Cell):
         self.num_heads = single(name, "num_heads", num_heads)
         if embed_dim % num_heads:
             raise fail(ArgumentError, f"{name}: {embed_dim} values in {num_heads} heads")
-        if add_bias_kv or add_zero_attn:
-            raise fail(ArgumentError, f"{name}: add_bias_kv and add_zero_attn are not there yet")
+        self.add_zero_attn = add_zero_attn
         self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
         self.dropout, self.batch_first, self.has_bias = float(dropout), batch_first, has_bias
         kind, xavier = dtype_of(dtype), XavierUniform()
@@ -66,6 +62,11 @@ class MultiheadAttention(Cell):
         if has_bias:
             values = initializer("zeros", (3 * embed_dim,), kind)
             self.in_proj_bias = Parameter(values, "in_proj_bias")
+        self.bias_k = self.bias_v = None
+        if add_bias_kv:
+            for what in ("bias_k", "bias_v"):
+                values = initializer(XavierNormal(), (1, 1, embed_dim), kind)
+                setattr(self, what, Parameter(values, what))
         bias = "zeros" if has_bias else None
         self.out_proj = Dense(embed_dim, embed_dim, None, bias, has_bias, dtype=dtype)
 
@@ -80,15 +81,16 @@ class MultiheadAttention(Cell):
         average_attn_weights: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
         q, k, v = (self._heads(x, which) for which, x in enumerate((query, key, value)))
+        more = k.shape[2] - key.shape[1 if self.batch_first else 0]
         scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) / math.sqrt(q.shape[-1])
         if attn_mask is not None:
             mask = attn_mask
             if mask.ndim == 3:
                 mask = ops.reshape(mask, (-1, self.num_heads, *mask.shape[1:]))
-            scores = _masked(scores, mask)
+            scores = _masked(scores, mask, more)
         if key_padding_mask is not None:
             n, s = key_padding_mask.shape
-            scores = _masked(scores, ops.reshape(key_padding_mask, (n, 1, 1, s)))
+            scores = _masked(scores, ops.reshape(key_padding_mask, (n, 1, 1, s)), more)
         weights = ops.softmax(scores, -1)
         if self.training and self.dropout:
             weights = ops.dropout(weights, self.dropout, True)
@@ -116,83 +118,25 @@ class MultiheadAttention(Cell):
             weight = getattr(self, f"{'qkv'[which]}_proj_weight")
         bias = None if self.in_proj_bias is None else self.in_proj_bias[part]
         y = ops.dense(x if self.batch_first else ops.transpose(x, (1, 0, 2)), weight, bias)
+        extra = (None, self.bias_k, self.bias_v)[which]
+        if extra is not None:
+            y = ops.concat((y, ops.broadcast_to(extra, (y.shape[0], 1, e))), 1)
+        if which and self.add_zero_attn:
+            y = ops.pad(y, (0, 0, 0, 1))
         y = ops.reshape(y, (*y.shape[:2], self.num_heads, e // self.num_heads))
         return ops.transpose(y, (0, 2, 1, 3))
 
 
-def _masked(scores: Tensor, mask: Tensor) -> Tensor:
+def _masked(scores: Tensor, mask: Tensor, more: int) -> Tensor:
+    """Scores where the mask allows them; the last `more` keys are added ones and always count."""
+    if mask.ndim > 4 or mask.shape[-1] + more != scores.shape[-1]:
+        raise fail(
+            ShapeError,
+            f"a mask of shape {list(mask.shape)} for scores of shape {list(scores.shape)}",
+            why="its last axis has one value for each key",
+        )
+    if more:
+        mask = ops.pad(mask, (0, more))
     if mask.dtype.kind == "b":
         return ops.where(mask, -math.inf, scores)
     return scores + mask
-
-
-class TransformerEncoderLayer(Cell):
-    """Self-attention and two dense layers, each with dropout, a sum and a layer norm around it.
-
-    src (l, n, d_model), or (n, l, d_model) with `batch_first`, to the same shape. `norm_first`
-    normalizes before instead of after.
-    """
-
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Any = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        dtype: Any = float32,
-    ):
-        super().__init__()
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, batch_first=batch_first, dtype=dtype
-        )
-        self.linear1 = Dense(d_model, dim_feedforward, dtype=dtype)
-        self.linear2 = Dense(dim_feedforward, d_model, dtype=dtype)
-        self.norm1 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
-        self.norm2 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
-        self.dropout, self.dropout1 = Dropout(p=dropout), Dropout(p=dropout)
-        self.dropout2 = Dropout(p=dropout)
-        self.activation = as_activation(self.cls_name, activation)
-        self.norm_first = norm_first
-
-    def construct(
-        self,
-        src: Tensor,
-        src_mask: Tensor | None = None,
-        src_key_padding_mask: Tensor | None = None,
-    ) -> Tensor:
-        masks = (src_mask, src_key_padding_mask)
-        if self.norm_first:
-            x = src + self._attend(self.norm1(src), *masks)
-            return x + self._feed(self.norm2(x))
-        x = self.norm1(src + self._attend(src, *masks))
-        return self.norm2(x + self._feed(x))
-
-    def _attend(self, x: Tensor, mask: Tensor | None, padding: Tensor | None) -> Tensor:
-        y, _ = self.self_attn(x, x, x, padding, False, mask)
-        return self.dropout1(y)
-
-    def _feed(self, x: Tensor) -> Tensor:
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
-
-
-class TransformerEncoder(Cell):
-    """`num_layers` copies of an encoder layer, and a norm behind them."""
-
-    def __init__(self, encoder_layer: Cell, num_layers: int, norm: Cell | None = None):
-        super().__init__()
-        self.layers = CellList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
-        self.num_layers, self.norm = num_layers, norm
-
-    def construct(
-        self,
-        src: Tensor,
-        src_mask: Tensor | None = None,
-        src_key_padding_mask: Tensor | None = None,
-    ) -> Tensor:
-        for layer in self.layers:
-            src = layer(src, src_mask, src_key_padding_mask)
-        return src if self.norm is None else self.norm(src)

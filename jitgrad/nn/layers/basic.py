@@ -1,11 +1,9 @@
-"""Dense, dropout, embedding, and layers that only move values."""
+"""Dense, dropout, embedding, and changes of shape."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
-
-import numpy as np
 
 from jitgrad import ops
 from jitgrad.errors import ArgumentError, BoundsError, DTypeError, ShapeError, fail
@@ -74,6 +72,59 @@ class Dense(Cell):
         return f"{text}, activation={self.activation}" if active else text
 
 
+class BiDense(Cell):
+    """x1 W x2 + bias: (…, in1_channels) and (…, in2_channels) to (…, out_channels).
+
+    `weight` has shape (out_channels, in1_channels, in2_channels). Weight and bias start uniform
+    within 1 / sqrt(in1_channels).
+    """
+
+    def __init__(
+        self,
+        in1_channels: int,
+        in2_channels: int,
+        out_channels: int,
+        weight_init: Any = None,
+        bias_init: Any = None,
+        has_bias: bool = True,
+        dtype: Any = float32,
+    ):
+        super().__init__()
+        self.in1_channels = single("BiDense", "in1_channels", in1_channels)
+        self.in2_channels = single("BiDense", "in2_channels", in2_channels)
+        self.out_channels = single("BiDense", "out_channels", out_channels)
+        if not isinstance(has_bias, bool):
+            raise fail(DTypeError, f"BiDense: has_bias must be a bool, got {has_bias!r}")
+        self.has_bias, kind = has_bias, dtype_of(dtype)
+        bound = Uniform(1 / math.sqrt(in1_channels))
+        shape = (out_channels, in1_channels, in2_channels)
+        values = initializer(bound if weight_init is None else weight_init, shape, kind)
+        self.weight, self.bias = Parameter(values, name="weight"), None
+        if has_bias:
+            values = initializer(bound if bias_init is None else bias_init, shape[:1], kind)
+            self.bias = Parameter(values, name="bias")
+
+    def construct(self, input1: Tensor, input2: Tensor) -> Tensor:
+        wanted = (self.in1_channels, self.in2_channels)
+        if (*input1.shape[-1:], *input2.shape[-1:]) != wanted or input1.ndim != input2.ndim:
+            raise fail(
+                ShapeError,
+                f"BiDense got inputs of shapes {list(input1.shape)} and {list(input2.shape)}",
+                why=f"they have equal axes but for the last, of {wanted[0]} and {wanted[1]}",
+            )
+        rows = ops.reshape(self.weight, (-1, self.in2_channels))
+        right = ops.matmul(input2, ops.transpose(rows, (1, 0)))
+        right = ops.reshape(right, (*input2.shape[:-1], self.out_channels, self.in1_channels))
+        y = ops.sum(right * ops.expand_dims(input1, -2), -1)
+        return y if self.bias is None else y + self.bias
+
+    def extend_repr(self) -> str:
+        return (
+            f"in1_channels={self.in1_channels}, in2_channels={self.in2_channels},"
+            f" out_channels={self.out_channels}, has_bias={self.has_bias}"
+        )
+
+
 class Dropout(Cell):
     """In training, zeros for a share `p` of the values and 1 / (1 - p) times the others;
     otherwise the input itself. `keep_prob` is 1 - p, for older code.
@@ -105,8 +156,10 @@ class Dropout(Cell):
         return f"p={self.p}"
 
 
-class Dropout2d(Cell):
-    """In training, zeros for whole channels of (n, c, h, w), each with probability p."""
+class _ChannelDropout(Cell):
+    """In training, zeros for whole channels, each with probability p."""
+
+    spatial: int
 
     def __init__(self, p: float = 0.5):
         super().__init__()
@@ -117,13 +170,36 @@ class Dropout2d(Cell):
     def construct(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        if x.ndim < 3:
-            raise fail(ShapeError, f"{self.cls_name} takes channels in axis 1: {list(x.shape)}")
-        ones = ops.ones((*x.shape[:2], *(1,) * (x.ndim - 2)), x.dtype)
+        if x.ndim not in (self.spatial + 1, self.spatial + 2):
+            raise fail(
+                ShapeError,
+                f"{self.cls_name} got an input of shape {list(x.shape)}",
+                why=f"it takes examples and channels (or channels) and {self.spatial} axes more",
+            )
+        kept = x.ndim - self.spatial
+        ones = ops.ones((*x.shape[:kept], *(1,) * self.spatial), x.dtype)
         return x * ops.dropout(ones, self.p, True)
 
     def extend_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Dropout1d(_ChannelDropout):
+    """In training, zeros for whole channels of (n, c, l) or (c, l), each with probability p."""
+
+    spatial = 1
+
+
+class Dropout2d(_ChannelDropout):
+    """In training, zeros for whole channels of (n, c, h, w), each with probability p."""
+
+    spatial = 2
+
+
+class Dropout3d(_ChannelDropout):
+    """In training, zeros for whole channels of (n, c, d, h, w), each with probability p."""
+
+    spatial = 3
 
 
 class Flatten(Cell):
@@ -224,83 +300,4 @@ class Embedding(Cell):
             f"vocab_size={self.vocab_size}, embedding_size={self.embedding_size},"
             f" use_one_hot={self.use_one_hot}, dtype={self.embedding_table.dtype},"
             f" padding_idx={self.padding_idx}"
-        )
-
-
-class Pad(Cell):
-    """More values around: `paddings` has a pair (before, after) for each axis.
-
-    mode "CONSTANT" adds zeros, "REFLECT" mirrors without repeating the edge, "SYMMETRIC" with.
-    """
-
-    def __init__(self, paddings: Any, mode: str = "CONSTANT"):
-        super().__init__()
-        if mode not in ("CONSTANT", "REFLECT", "SYMMETRIC"):
-            raise fail(ArgumentError, f"Pad: no such mode: {mode!r}")
-        pairs = np.asarray(paddings)
-        if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
-            raise fail(ArgumentError, f"Pad: paddings must be pairs of ints, got {paddings!r}")
-        if (pairs < 0).any():
-            raise fail(ArgumentError, f"Pad: paddings must be at least 0, got {paddings!r}")
-        self.paddings, self.mode = tuple((int(a), int(b)) for a, b in pairs), mode
-
-    def construct(self, x: Tensor) -> Tensor:
-        if x.ndim != len(self.paddings):
-            raise fail(
-                ShapeError, f"Pad has {len(self.paddings)} paddings for shape {list(x.shape)}"
-            )
-        if self.mode == "CONSTANT":
-            flat = [n for pair in reversed(self.paddings) for n in pair]
-            return ops.pad(x, tuple(flat))
-        for axis, (before, after) in enumerate(self.paddings):
-            places = np.arange(x.shape[axis])
-            how = "reflect" if self.mode == "REFLECT" else "symmetric"
-            places = np.pad(places, (before, after), mode=how)
-            x = ops.gather(x, Tensor(places.astype(np.int32)), axis)
-        return x
-
-
-class PixelShuffle(Cell):
-    """(…, c * r², h, w) to (…, c, h * r, w * r)."""
-
-    def __init__(self, upscale_factor: int):
-        super().__init__()
-        self.upscale_factor = single("PixelShuffle", "upscale_factor", upscale_factor)
-
-    def construct(self, x: Tensor) -> Tensor:
-        return ops.pixel_shuffle(x, self.upscale_factor)
-
-
-class PixelUnshuffle(Cell):
-    """(…, c, h * r, w * r) to (…, c * r², h, w)."""
-
-    def __init__(self, downscale_factor: int):
-        super().__init__()
-        self.downscale_factor = single("PixelUnshuffle", "downscale_factor", downscale_factor)
-
-    def construct(self, x: Tensor) -> Tensor:
-        return ops.pixel_unshuffle(x, self.downscale_factor)
-
-
-class Upsample(Cell):
-    """Images (n, c, …) resized to `size` or by `scale_factor`; modes as in `ops.interpolate`."""
-
-    def __init__(
-        self,
-        size: Any = None,
-        scale_factor: Any = None,
-        mode: str = "nearest",
-        align_corners: bool | None = None,
-        recompute_scale_factor: bool | None = None,
-    ):
-        super().__init__()
-        if (size is None) == (scale_factor is None):
-            raise fail(ArgumentError, "Upsample takes size or scale_factor")
-        self.size, self.scale_factor, self.mode = size, scale_factor, mode
-        self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
-
-    def construct(self, x: Tensor) -> Tensor:
-        return ops.interpolate(
-            *(x, self.size, self.scale_factor, self.mode, self.align_corners),
-            self.recompute_scale_factor,
         )

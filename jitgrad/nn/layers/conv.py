@@ -146,6 +146,26 @@ class Conv2d(_Conv):
         return self._convolved(self._image(x, 4))
 
 
+def transposed(
+    cell: _Conv,
+    x: Tensor,
+    weight: Tensor,
+    size: windows.Pair,
+    pad: windows.Pads,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """The image of `size` whose convolution, with the Cell's settings, has the shape of x."""
+    y = apply(
+        *(primitive.conv2d_input, x, weight),
+        size=size,
+        stride=cell._stride,
+        pad=pad,
+        dilation=cell._dilation,
+        groups=cell.group,
+    )
+    return y if bias is None else ops.bias_add(y, bias)
+
+
 class Conv2dTranspose(Conv2d):
     """The transpose of a convolution: (n, in_channels, h, w) to (n, out_channels, h', w').
 
@@ -187,15 +207,7 @@ class Conv2dTranspose(Conv2d):
             *(self.pad_mode, self._pads, x.shape[2:], self._kernel, self._stride, self._dilation),
             self.output_padding,
         )
-        y = apply(
-            *(primitive.conv2d_input, x, self.weight),
-            size=size,
-            stride=self._stride,
-            pad=pad,
-            dilation=self._dilation,
-            groups=self.group,
-        )
-        return y if self.bias is None else ops.bias_add(y, self.bias)
+        return transposed(self, x, self.weight, size, pad, self.bias)
 
 
 class Conv1d(_Conv):
@@ -245,89 +257,47 @@ def _with_row(init: Any) -> Any:
     return ops.expand_dims(init, 2) if isinstance(init, Tensor) and init.ndim == 3 else init
 
 
-class Conv3d(_Conv):
-    """Convolution of volumes: (n, in_channels, d, h, w) to (n, out_channels, d', h', w').
+class Conv1dTranspose(_Conv):
+    """The transpose of a convolution of sequences: (n, in_channels, l) to (n, out_channels, l').
 
-    As `Conv2d`, with triples; `padding` is one int, or six: two for each axis. `weight` has shape
-    (out_channels, in_channels / group, planes, rows, columns). It is computed as a sum of
-    two-dimensional convolutions, one for each plane of the kernel.
+    Sizes as in `Conv2dTranspose`; `weight` has shape (in_channels, out_channels / group, 1,
+    kernel_size).
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
+        kernel_size: int,
+        stride: int = 1,
         pad_mode: str = "same",
         padding: Any = 0,
-        dilation: Any = 1,
+        dilation: int = 1,
         group: int = 1,
         has_bias: bool = False,
         weight_init: Any = None,
         bias_init: Any = None,
-        data_format: str = "NCDHW",
         dtype: Any = float32,
     ):
         name = type(self).__name__
-        if data_format != "NCDHW":
-            raise fail(ArgumentError, f"{name}: no such data_format: {data_format!r}")
-        sizes, steps, spread = (
-            _triple(name, what, value)
-            for what, value in (
-                ("kernel_size", kernel_size),
-                ("stride", stride),
-                ("dilation", dilation),
-            )
-        )
-        ends = (padding,) * 6 if isinstance(padding, int) else tuple(padding)
-        if len(ends) != 6:
-            raise fail(DTypeError, f"{name}: padding must be one or six ints, got {padding!r}")
+        size = windows.single(name, "kernel_size", kernel_size)
+        step = windows.single(name, "stride", stride)
+        spread = windows.single(name, "dilation", dilation)
+        pad_mode = windows.mode(name, pad_mode, padding)
+        ends = (padding, padding) if isinstance(padding, int) else tuple(padding)
         groups = windows.single(name, "group", group)
         super().__init__(
-            *(in_channels, out_channels, sizes[1:], steps[1:]),
-            *(windows.mode(name, pad_mode, padding), windows.four(name, ends[2:]), spread[1:]),
-            *(groups, has_bias, weight_init, bias_init, "NCHW", dtype),
-            (out_channels, in_channels // groups, *sizes),
+            *(in_channels, out_channels, (1, size), (1, step), pad_mode),
+            *(windows.four(name, (0, 0, *ends)), (1, spread), groups, has_bias),
+            *(_with_row(weight_init), bias_init, "NCL", dtype),
+            (in_channels, out_channels // groups, 1, size),
         )
-        self.kernel_size, self.stride, self.dilation, self.padding = sizes, steps, spread, padding
-        self._ends = ends[:2]
+        self.kernel_size, self.stride, self.dilation = size, step, spread
+        self.padding = padding
 
     def construct(self, x: Tensor) -> Tensor:
-        x = self._image(x, 5)
-        (planes, *_), (step, *_), (spread, *_) = self.kernel_size, self.stride, self.dilation
-        first, last = self._ends if self.pad_mode == "pad" else (0, 0)
-        if self.pad_mode == "same":
-            reach, count = spread * (planes - 1) + 1, -(-x.shape[2] // step)
-            total = max((count - 1) * step + reach - x.shape[2], 0)
-            first, last = total // 2, total - total // 2
-        x = ops.pad(x, (0, 0, 0, 0, first, last)) if first or last else x
-        depth = (x.shape[2] - spread * (planes - 1) - 1) // step + 1
-        if depth < 1:
-            raise fail(ShapeError, f"{self.cls_name}: {planes} planes do not fit {list(x.shape)}")
-        parts = []
-        for k in range(planes):
-            start = k * spread
-            parts.append(self._plane(x[:, :, start : start + (depth - 1) * step + 1 : step], k))
-        y = parts[0]
-        for part in parts[1:]:
-            y = y + part
-        y = ops.transpose(ops.reshape(y, (-1, depth, *y.shape[1:])), (0, 2, 1, 3, 4))
-        return y if self.bias is None else ops.bias_add(y, self.bias)
-
-    def _plane(self, x: Tensor, k: int) -> Tensor:
-        """One plane of the kernel on every plane of x (n, c, d, h, w): (n * d, …)."""
-        images = ops.reshape(ops.transpose(x, (0, 2, 1, 3, 4)), (-1, x.shape[1], *x.shape[3:]))
-        padding = self._pads if self.pad_mode == "pad" else 0
-        return ops.conv2d(
-            *(images, self.weight[:, :, k], None, self._stride, self.pad_mode, padding),
-            *(self._dilation, self.group),
+        x = ops.expand_dims(self._image(x, 3), 2)
+        size, pad = windows.transposed(
+            *(self.pad_mode, self._pads, x.shape[2:], self._kernel, self._stride, self._dilation),
         )
-
-
-def _triple(name: str, what: str, value: Any) -> tuple[int, int, int]:
-    values = (value,) * 3 if isinstance(value, int) else tuple(value)
-    if len(values) != 3:
-        raise fail(DTypeError, f"{name}: {what} must be one or three ints, got {value!r}")
-    planes, rows, columns = (windows.single(name, what, v) for v in values)
-    return planes, rows, columns
+        return ops.squeeze(transposed(self, x, self.weight, size, pad, self.bias), 2)

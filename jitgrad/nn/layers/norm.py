@@ -150,8 +150,14 @@ class LayerNorm(Cell):
         )
 
 
+class SyncBatchNorm(_BatchNorm):
+    """`BatchNorm1d` of any number of axes. There is one process here, so it has all statistics."""
+
+    axes = (2, 3, 4, 5)
+
+
 class GroupNorm(Cell):
-    """Normalization over groups of channels and all places: (n, c, h, w)."""
+    """Normalization over groups of channels and all places: (n, c, …)."""
 
     def __init__(
         self,
@@ -183,8 +189,10 @@ class GroupNorm(Cell):
         return f"num_groups={self.num_groups}, num_channels={self.num_channels}"
 
 
-class InstanceNorm2d(GroupNorm):
-    """Normalization over the places of each image and channel: (n, c, h, w)."""
+class _InstanceNorm(GroupNorm):
+    """A group for each channel."""
+
+    spatial: int
 
     def __init__(
         self,
@@ -197,4 +205,71 @@ class InstanceNorm2d(GroupNorm):
         dtype: Any = float32,
     ):
         super().__init__(*(num_features, num_features, eps, affine, gamma_init, beta_init, dtype))
-        self.num_features = num_features
+        self.num_features, self.momentum = num_features, momentum
+
+    def construct(self, x: Tensor) -> Tensor:
+        if x.ndim != self.spatial + 2:
+            raise fail(
+                ShapeError,
+                f"{self.cls_name} got an input of shape {list(x.shape)}",
+                why=f"it takes {self.spatial + 2} axes: examples, channels, places",
+            )
+        return super().construct(x)
+
+    def extend_repr(self) -> str:
+        return f"num_features={self.num_features}, eps={self.eps}"
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Normalization over the places of each sequence and channel: (n, c, l)."""
+
+    spatial = 1
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Normalization over the places of each image and channel: (n, c, h, w)."""
+
+    spatial = 2
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Normalization over the places of each volume and channel: (n, c, d, h, w)."""
+
+    spatial = 3
+
+
+class RMSNorm(Cell):
+    """x / sqrt(mean(x²) + epsilon) * gamma over the last axes, `normalized_shape` (an int or a
+    tuple). Zhang and Sennrich (2019).
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Any,
+        epsilon: float = 1e-6,
+        gamma_init: Any = "ones",
+        dtype: Any = float32,
+    ):
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        if not isinstance(shape, (tuple, list)) or not all(isinstance(n, int) for n in shape):
+            raise fail(
+                DTypeError,
+                f"RMSNorm: normalized_shape must be an int or a tuple, got {normalized_shape!r}",
+            )
+        self.normalized_shape, self.epsilon = tuple(shape), epsilon
+        self.gamma = _made(gamma_init, self.normalized_shape, "gamma", dtype)
+
+    def construct(self, x: Tensor) -> Tensor:
+        count = len(self.normalized_shape)
+        if tuple(x.shape[x.ndim - count :]) != self.normalized_shape:
+            raise fail(
+                ShapeError,
+                f"RMSNorm got an input of shape {list(x.shape)}",
+                why=f"its last axes must be {list(self.normalized_shape)}",
+            )
+        mean = ops.mean(x * x, tuple(range(-count, 0)), True)
+        return x * ops.rsqrt(mean + self.epsilon) * self.gamma
+
+    def extend_repr(self) -> str:
+        return f"normalized_shape={self.normalized_shape}, epsilon={self.epsilon}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad import ops
-from jitgrad.errors import ArgumentError, ShapeError, fail
+from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.layers import windows
 from jitgrad.ops.conv import paddings
@@ -222,10 +222,51 @@ class AvgPool1d(_Mean, _Pool1d):
         self.divisor_override = None
 
 
+class _PowerMean(Cell):
+    """(sum of x ** norm_type over each window) ** (1 / norm_type), without padding."""
+
+    def __init__(
+        self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+    ):
+        super().__init__()
+        if isinstance(norm_type, bool) or not isinstance(norm_type, (int, float)):
+            raise fail(
+                DTypeError, f"{self.cls_name}: norm_type must be a number, got {norm_type!r}"
+            )
+        if norm_type == 0:
+            raise fail(ArgumentError, f"{self.cls_name}: norm_type must not be 0")
+        self.norm_type, self.kernel_size = norm_type, kernel_size
+        self.stride, self.ceil_mode = stride, ceil_mode
+
+    def extend_repr(self) -> str:
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride},"
+            f" ceil_mode={self.ceil_mode}"
+        )
+
+
+class LPPool1d(_PowerMean):
+    """(Σ x^p)^(1/p) over each window, p = `norm_type`: (n, c, l) or (c, l)."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        kernel = windows.single(self.cls_name, "kernel_size", self.kernel_size)
+        stride = kernel if self.stride is None else self.stride
+        wide = ops.expand_dims(x, -2)
+        y = ops.lp_pool2d(wide, self.norm_type, (1, kernel), (1, stride), self.ceil_mode)
+        return ops.squeeze(y, -2)
+
+
+class LPPool2d(_PowerMean):
+    """(Σ x^p)^(1/p) over each window, p = `norm_type`: (n, c, h, w) or (c, h, w)."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.lp_pool2d(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+
+
 # --- to a given size ----------------------------------------------------------------------------
 
 
-class _Adaptive2d(Cell):
+class _Adaptive(Cell):
     def __init__(self, output_size: Any):
         super().__init__()
         self.output_size = output_size
@@ -234,7 +275,21 @@ class _Adaptive2d(Cell):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveAvgPool2d(_Adaptive2d):
+class AdaptiveAvgPool1d(_Adaptive):
+    """Means over windows that divide (n, c, l) into `output_size`; see `AdaptiveAvgPool2d`."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.adaptive_avg_pool1d(x, self.output_size)
+
+
+class AdaptiveMaxPool1d(_Adaptive):
+    """Largest values of windows that divide (n, c, l) into `output_size`."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.adaptive_max_pool1d(x, self.output_size)
+
+
+class AdaptiveAvgPool2d(_Adaptive):
     """Means over windows that divide the image into `output_size` (rows, columns; None keeps).
 
     Window i of n covers floor(i * size / n) up to ceil((i + 1) * size / n), per axis.
@@ -244,10 +299,14 @@ class AdaptiveAvgPool2d(_Adaptive2d):
         return ops.adaptive_avg_pool2d(x, self.output_size)
 
 
-class AdaptiveMaxPool2d(_Adaptive2d):
-    """Largest values of windows that divide the image into `output_size`; see
-    `AdaptiveAvgPool2d`.
+class AdaptiveMaxPool2d(_Adaptive):
+    """Largest values of windows that divide the image into `output_size`; with `return_indices`
+    also their places, counted over the whole image.
     """
 
-    def construct(self, x: Tensor) -> Tensor:
-        return ops.adaptive_max_pool2d(x, self.output_size)
+    def __init__(self, output_size: Any, return_indices: bool = False):
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+    def construct(self, x: Tensor) -> Any:
+        return ops.adaptive_max_pool2d(x, self.output_size, self.return_indices)

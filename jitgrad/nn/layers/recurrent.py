@@ -20,49 +20,41 @@ from jitgrad.nn.layers.windows import single
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 State = tuple[Tensor, ...]  # (h,), or (h, c) of an LSTM
-Weights = Sequence[Tensor | None]  # of the input, of the state, and their biases
 
 
 # --- one step -----------------------------------------------------------------------------------
+# A step takes the input and the state, both multiplied by their weights, and the state itself.
 
 
-def _gates(x: Tensor, h: Tensor, weights: Weights, count: int) -> tuple[list, list]:
-    """The parts of every gate that come from the input, and from the state."""
-    w_in, w_state, b_in, b_state = weights
-    of_input, of_state = ops.dense(x, w_in, b_in), ops.dense(h, w_state, b_state)
-    size = h.shape[-1]
-    cuts = [slice(k * size, (k + 1) * size) for k in range(count)]
-    return [of_input[:, c] for c in cuts], [of_state[:, c] for c in cuts]
+def _gates(x: Tensor, count: int) -> list[Tensor]:
+    size = x.shape[-1] // count
+    return [x[:, k * size : (k + 1) * size] for k in range(count)]
 
 
-def tanh_step(x: Tensor, state: State, weights: Weights) -> State:
+def tanh_step(i: Tensor, s: Tensor, state: State) -> State:
     """h' = tanh(W x + b + U h + c)."""
-    (i,), (s,) = _gates(x, state[0], weights, 1)
     return (ops.tanh(i + s),)
 
 
-def relu_step(x: Tensor, state: State, weights: Weights) -> State:
+def relu_step(i: Tensor, s: Tensor, state: State) -> State:
     """h' = relu(W x + b + U h + c)."""
-    (i,), (s,) = _gates(x, state[0], weights, 1)
     return (ops.relu(i + s),)
 
 
-def gru_step(x: Tensor, state: State, weights: Weights) -> State:
+def gru_step(i: Tensor, s: Tensor, state: State) -> State:
     """h' = n + z (h - n) with gates r, z and n = tanh(i + r s). Cho et al. (2014)."""
     (h,) = state
-    i, s = _gates(x, h, weights, 3)
-    r, z = ops.sigmoid(i[0] + s[0]), ops.sigmoid(i[1] + s[1])
-    n = ops.tanh(i[2] + r * s[2])
+    (i_r, i_z, i_n), (s_r, s_z, s_n) = _gates(i, 3), _gates(s, 3)
+    r, z = ops.sigmoid(i_r + s_r), ops.sigmoid(i_z + s_z)
+    n = ops.tanh(i_n + r * s_n)
     return (n + z * (h - n),)
 
 
-def lstm_step(x: Tensor, state: State, weights: Weights) -> State:
+def lstm_step(i: Tensor, s: Tensor, state: State) -> State:
     """c' = f c + i g and h' = o tanh(c') with gates i, f, g, o. Hochreiter, Schmidhuber (1997)."""
-    h, c = state
-    from_input, from_state = _gates(x, h, weights, 4)
-    i, f, g, o = (a + b for a, b in zip(from_input, from_state, strict=True))
-    c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-    return ops.sigmoid(o) * ops.tanh(c), c
+    write, keep, new, out = _gates(i + s, 4)
+    c = ops.sigmoid(keep) * state[1] + ops.sigmoid(write) * ops.tanh(new)
+    return ops.sigmoid(out) * ops.tanh(c), c
 
 
 STEPS = {"tanh": tanh_step, "relu": relu_step, "gru": gru_step, "lstm": lstm_step}
@@ -96,8 +88,8 @@ class _StepCell(Cell):
                 f"{self.cls_name} got an input of shape {list(x.shape)}",
                 why=f"it takes (n, input_size={self.input_size})",
             )
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return STEPS[self.kind](x, state, weights)
+        i = ops.dense(x, self.weight_ih, self.bias_ih)
+        return STEPS[self.kind](i, ops.dense(state[0], self.weight_hh, self.bias_hh), state)
 
     def extend_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, has_bias={self.has_bias}"
@@ -193,50 +185,88 @@ class _Sequence(Cell):
             for end in ends
         )
 
-    def _weights(self, place: int) -> Weights:
+    def _weights(self, place: int) -> tuple[Tensor | None, ...]:
+        """Of the input, of the state, and their biases."""
         biases = (self.b_ih_list[place], self.b_hh_list[place]) if self.has_bias else (None, None)
         return (self.w_ih_list[place], self.w_hh_list[place], *biases)
 
-    def _run_layers(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[State]]:
+    def _run_layers(
+        self, x: Tensor, states: Sequence[State], lengths: Tensor | None
+    ) -> tuple[Tensor, list[State]]:
         """x (length, n, size); a state for each layer and direction."""
+        finals: list[State] = []
+        for layer in range(self.num_layers):
+            if layer and self.training and self.dropout:
+                x = ops.dropout(x, self.dropout, True)
+            lanes = []
+            for direction in range(self.directions):
+                place = layer * self.directions + direction
+                turned = _reversed(x, lengths) if direction else x
+                y, last = self._lane(turned, states[place], place, lengths)
+                lanes.append(_reversed(y, lengths) if direction else y)
+                finals.append(last)
+            x = ops.concat(lanes, 2) if len(lanes) > 1 else lanes[0]
+        return x, finals
+
+    def _lane(
+        self, x: Tensor, state: State, place: int, lengths: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """One layer in one direction: a loop over time. The input's product is done before it."""
+        w_in, w_state, b_in, b_state = self._weights(place)
+        step = STEPS[self.kind]
+        inputs = ops.dense(x, w_in, b_in)
+        if lengths is None:
+
+            def body(state: State, i: Tensor) -> tuple[State, Tensor]:
+                state = step(i, ops.dense(state[0], w_state, b_state), state)
+                return state, state[0]
+
+            state, y = ops.scan(body, state, inputs)
+            return y, state
+
+        # Behind the end of a sequence its state stays and its output is zero.
+        numbers = ops.arange(x.shape[0])
+
+        def guarded(carry: Any, i: Tensor) -> tuple[Any, Tensor]:
+            state, number = carry
+            new = step(i, ops.dense(state[0], w_state, b_state), state)
+            alive = ops.expand_dims(lengths > number, 1)
+            kept = tuple(ops.where(alive, a, b) for a, b in zip(new, state, strict=True))
+            return (kept, number + 1), ops.where(alive, new[0], 0.0)
+
+        (state, _), y = ops.scan(guarded, (state, numbers[0]), inputs)
+        return y, state
+
+    def _call(
+        self, x: Tensor, hx: Any, lengths: Tensor | None, parts: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The outputs, and each part of the last states: (layers * directions, n, hidden_size)."""
         if x.ndim != 3 or x.shape[-1] != self.input_size:
             raise fail(
                 ShapeError,
                 f"{self.cls_name} got an input of shape {list(x.shape)}",
                 why=f"it takes three axes, the last of input_size={self.input_size}",
             )
-        steps = [x[t] for t in range(x.shape[0])]
-        finals: list[State] = []
-        for layer in range(self.num_layers):
-            if layer and self.training and self.dropout:
-                steps = [ops.dropout(s, self.dropout, True) for s in steps]
-            lanes = []
-            for direction in range(self.directions):
-                place = layer * self.directions + direction
-                outputs, last = self._lane(steps, states[place], place, bool(direction))
-                lanes.append(outputs)
-                finals.append(last)
-            steps = [ops.concat(parts, 1) if len(lanes) > 1 else parts[0] for parts in zip(*lanes)]
-        return ops.stack(steps, 0), finals
-
-    def _lane(
-        self, steps: Sequence[Tensor], state: State, place: int, backwards: bool
-    ) -> tuple[list[Tensor], State]:
-        outputs = []
-        for x in reversed(steps) if backwards else steps:
-            state = STEPS[self.kind](x, state, self._weights(place))
-            outputs.append(state[0])
-        return outputs[::-1] if backwards else outputs, state
-
-    def _call(self, x: Tensor, hx: Any, parts: int) -> tuple[Tensor, list[Tensor]]:
-        """The outputs, and each part of the last states: (layers * directions, n, hidden_size)."""
-        x = ops.transpose(x, (1, 0, 2)) if self.batch_first and x.ndim == 3 else x
+        x = ops.transpose(x, (1, 0, 2)) if self.batch_first else x
         count = self.num_layers * self.directions
+        shape = (count, x.shape[1], self.hidden_size)
         if hx is None:
-            zero = ops.zeros((count, x.shape[1], self.hidden_size), x.dtype)
-            hx = (zero,) * parts
+            hx = (ops.zeros(shape, x.dtype),) * parts
+        for part in hx:
+            if tuple(part.shape) != shape:
+                raise fail(
+                    ShapeError,
+                    f"{self.cls_name} got a state of shape {list(part.shape)}",
+                    why=f"it is {list(shape)}: layers times directions, n, hidden_size",
+                )
+        if lengths is not None and tuple(lengths.shape) != shape[1:2]:
+            raise fail(
+                ShapeError,
+                f"{self.cls_name} got seq_length of shape {list(lengths.shape)}",
+                why=f"it has one length for each of the {shape[1]} sequences",
+            )
         states = [tuple(part[k] for part in hx) for k in range(count)]
-        y, finals = self._run_layers(x, states)
+        y, finals = self._run_layers(x, states, lengths)
         y = ops.transpose(y, (1, 0, 2)) if self.batch_first else y
         return y, [ops.stack([state[k] for state in finals], 0) for k in range(parts)]
 
@@ -248,9 +278,15 @@ class _Sequence(Cell):
         )
 
 
+def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Sequences (length, n, size) from their last element to their first."""
+    return ops.flip(x, (0,)) if lengths is None else ops.reverse_sequence(x, lengths, 0, 1)
+
+
 class RNN(_Sequence):
     """x (length, n, input_size) and h (layers, n, hidden_size) to the outputs of all steps and the
-    last h. With `batch_first` x and the outputs are (n, length, …).
+    last h. With `batch_first` x and the outputs are (n, length, …). `seq_length` (n,) says where
+    sequences end; behind that outputs are zero and the state stays. Compiled, the steps are a loop.
     """
 
     def __init__(
@@ -272,8 +308,10 @@ class RNN(_Sequence):
             *(dropout, bidirectional, dtype),
         )
 
-    def construct(self, x: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        y, (h,) = self._call(x, None if hx is None else (hx,), 1)
+    def construct(
+        self, x: Tensor, hx: Tensor | None = None, seq_length: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        y, (h,) = self._call(x, None if hx is None else (hx,), seq_length, 1)
         return y, h
 
 
@@ -296,8 +334,10 @@ class GRU(_Sequence):
             *(dropout, bidirectional, dtype),
         )
 
-    def construct(self, x: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        y, (h,) = self._call(x, None if hx is None else (hx,), 1)
+    def construct(
+        self, x: Tensor, hx: Tensor | None = None, seq_length: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        y, (h,) = self._call(x, None if hx is None else (hx,), seq_length, 1)
         return y, h
 
 
@@ -321,7 +361,10 @@ class LSTM(_Sequence):
         )
 
     def construct(
-        self, x: Tensor, hx: tuple[Tensor, Tensor] | None = None
+        self,
+        x: Tensor,
+        hx: tuple[Tensor, Tensor] | None = None,
+        seq_length: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        y, (h, c) = self._call(x, hx, 2)
+        y, (h, c) = self._call(x, hx, seq_length, 2)
         return y, (h, c)

@@ -37,6 +37,15 @@ def single(owner: str, name: str, value: Any, low: int = 1) -> int:
     return value
 
 
+def triple(owner: str, name: str, value: Any, low: int = 1) -> tuple[int, int, int]:
+    """(planes, rows, columns) from an int or three; TypeError or ValueError otherwise."""
+    values = (value,) * 3 if isinstance(value, int) else value
+    if not isinstance(values, (tuple, list)) or len(values) != 3:
+        raise fail(DTypeError, f"{owner}: {name} must be one or three ints, got {value!r}")
+    planes, rows, columns = (single(owner, name, v, low) for v in values)
+    return planes, rows, columns
+
+
 def four(owner: str, padding: Any) -> Pads:
     """(top, bottom, left, right) from an int, a pair (rows, columns) or four ints."""
     values = (padding,) * 4 if isinstance(padding, int) else tuple(padding)

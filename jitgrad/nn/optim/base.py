@@ -102,20 +102,13 @@ class Optimizer(Cell):
 
     def state(self, name: str, first: float) -> ParameterTuple:
         """Parameters like the optimized ones, filled with `first`, named ``name.parameter``."""
-        return ParameterTuple(
-            Parameter(
-                Tensor(np.full(p.shape, first, p.dtype.numpy)),
-                name=f"{name}.{p.name}",
-                requires_grad=False,
-            )
-            for p in self.parameters
-        )
+        return states_like(self.parameters, name, first)
 
     # --- one step -------------------------------------------------------------------------------
 
     def construct(self, gradients: Sequence[Tensor]) -> bool:
         """Update every Parameter in place, given its gradient."""
-        gradients = self._checked(gradients)
+        gradients = checked_gradients(self, self.parameters, gradients)
         with no_grad():
             gradients = self.prepared(gradients)
             rates = self.get_lr()
@@ -209,24 +202,6 @@ class Optimizer(Cell):
             found.append(getattr(rate, "learning_rate", rate) if rate_is_held(rate) else rate)
         return found[0] if isinstance(param, Parameter) else found
 
-    def _checked(self, gradients: Any) -> Sequence[Tensor]:
-        if isinstance(gradients, Tensor) and self.param_length == 1:
-            gradients = (gradients,)
-        if not isinstance(gradients, (tuple, list)) or len(gradients) != self.param_length:
-            count = len(gradients) if isinstance(gradients, (tuple, list)) else 1
-            raise fail(
-                ArgumentError,
-                f"{self.cls_name} has {self.param_length} Parameters, got {count} gradients",
-                instead="take the gradient with weights=optimizer.parameters",
-            )
-        for p, g in zip(self.parameters, gradients, strict=True):
-            if not isinstance(g, Tensor) or tuple(g.shape) != tuple(p.shape):
-                got = f"shape {list(g.shape)}" if isinstance(g, Tensor) else repr(g)
-                raise fail(
-                    ShapeError, f"the gradient of {p.name} must be {list(p.shape)}, got {got}"
-                )
-        return gradients
-
 
 # --- learning rates -----------------------------------------------------------------------------
 
@@ -295,6 +270,38 @@ def _as_rate(rate: Any, name: str) -> Any:
 
 
 # --- small things -------------------------------------------------------------------------------
+
+
+def states_like(parameters: Iterable[Parameter], name: str, first: float) -> ParameterTuple:
+    """Parameters like others, filled with `first`, named ``name.parameter``."""
+    return ParameterTuple(
+        Parameter(
+            Tensor(np.full(p.shape, first, p.dtype.numpy)),
+            name=f"{name}.{p.name}",
+            requires_grad=False,
+        )
+        for p in parameters
+    )
+
+
+def checked_gradients(
+    owner: Cell, parameters: Sequence[Parameter], gradients: Any
+) -> Sequence[Tensor]:
+    """The gradients, one of its shape for each Parameter; ValueError otherwise."""
+    if isinstance(gradients, Tensor) and len(parameters) == 1:
+        gradients = (gradients,)
+    if not isinstance(gradients, (tuple, list)) or len(gradients) != len(parameters):
+        count = len(gradients) if isinstance(gradients, (tuple, list)) else 1
+        raise fail(
+            ArgumentError,
+            f"{owner.cls_name} has {len(parameters)} Parameters, got {count} gradients",
+            instead="take the gradient with weights=optimizer.parameters",
+        )
+    for p, g in zip(parameters, gradients, strict=True):
+        if not isinstance(g, Tensor) or tuple(g.shape) != tuple(p.shape):
+            got = f"shape {list(g.shape)}" if isinstance(g, Tensor) else repr(g)
+            raise fail(ShapeError, f"the gradient of {p.name} must be {list(p.shape)}, got {got}")
+    return gradients
 
 
 def write(parameter: Parameter, value: Tensor) -> None:

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 
+from jitgrad import config
 from jitgrad.codegen import native
 from jitgrad.codegen.vecmath import intrinsics, table
 from tests.codegen.vecmath.yardstick import (
@@ -94,6 +95,27 @@ def test_wrong_types_do_not_compile():
                                ("select(a[i] < a[i], a[i], 1.0)", ["f32"])):  # fmt: skip
         with pytest.raises(TypingError):
             compile_loop(expression, inputs, "f32")
+
+
+def test_the_same_names_in_kernels_and_in_plain_numba_functions() -> None:
+    """Neither target gets what was made for the other, in either order."""
+    import numba
+
+    import jitgrad as ms
+
+    x = 0.75
+    for first in (True, False):
+        for name, op in (("cos", ms.ops.cos), ("tanh", ms.ops.tanh), ("erfc", ms.ops.erfc)):
+            call = intrinsics.namespace_numba()[f"{name}_f64"]
+            program = ms.jit(lambda t, op=op, first=first: op(t) * (1.75 + first))
+            with config.override(cache=False):
+                if first:
+                    program(ms.Tensor([x], ms.float64))
+                found = numba.njit(lambda v, call=call: call(v))(x)
+                if not first:
+                    program(ms.Tensor([x], ms.float64))
+            expected = float(op(ms.Tensor(x, ms.float64)))
+            assert found == pytest.approx(expected, rel=4 * np.finfo(np.float64).eps)
 
 
 def test_numba_is_imported_only_when_asked_for():

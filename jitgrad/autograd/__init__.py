@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from jitgrad.autograd import function, functional
+from jitgrad.autograd.checks import GradcheckError, gradcheck, gradgradcheck
+from jitgrad.autograd.function import Context, Function, once_differentiable
+from jitgrad.errors import ArgumentError, fail
 from jitgrad.frontend import history
-from jitgrad.frontend.custom import with_custom_vjp
 from jitgrad.frontend.history import Tensors
-from jitgrad.frontend.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from jitgrad.frontend.tape import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from jitgrad.tensor import Tensor
 
 
@@ -65,6 +74,12 @@ def grad(
     >>> print(grad(x * x * x, x)[0])
     12.0
     """
+    if materialize_grads and allow_unused is False:
+        raise fail(
+            ArgumentError,
+            "grad got materialize_grads=True and allow_unused=False",
+            why="zeros stand for what is not used",
+        )
     options: dict[str, Any] = {"retain_graph": retain_graph, "create_graph": create_graph}
     options["allow_unused"] = allow_unused or materialize_grads
     if is_grads_batched:
@@ -77,90 +92,20 @@ def grad(
     return found
 
 
-class Context:
-    """What `forward` hands to `backward` in a `Function`."""
-
-    def __init__(self) -> None:
-        self._saved: tuple[Tensor, ...] = ()
-        self.needs_input_grad: tuple[bool, ...] = ()
-
-    def save_for_backward(self, *tensors: Tensor) -> None:
-        """Keep Tensors for the derivative. Inputs and outputs keep their history."""
-        self._saved = tensors
-
-    @property
-    def saved_tensors(self) -> tuple[Tensor, ...]:
-        """What was kept."""
-        return self._saved
-
-    def mark_non_differentiable(self, *tensors: Tensor) -> None:
-        """Kept for PyTorch code: integers and bools have no derivative anyway."""
-
-
-class Function:
-    """A function with a derivative of its own, as in PyTorch: a subclass has the static methods
-    ``forward(ctx, *args)`` and ``backward(ctx, *gradients)``, and is called by `apply`.
-
-    >>> import jitgrad.ops
-    >>> class Double(Function):
-    ...     @staticmethod
-    ...     def forward(ctx, x):
-    ...         return x * 2.0
-    ...     @staticmethod
-    ...     def backward(ctx, gradient):
-    ...         return gradient * 2.0
-    >>> x = Tensor(3.0, requires_grad=True)
-    >>> Double.apply(x).backward()
-    >>> print(x.grad)
-    2.0
-    """
-
-    @staticmethod
-    def forward(ctx: Context, *args: Any) -> Any:
-        """The computation; every subclass writes its own."""
-        raise NotImplementedError("a Function needs forward")
-
-    @staticmethod
-    def backward(ctx: Context, *gradients: Any) -> Any:
-        """One gradient for each argument, None for what is no Tensor; a subclass writes it."""
-        raise NotImplementedError("a Function needs backward")
-
-    @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Call the function."""
-        made: list[tuple[Context, Any]] = []
-
-        def forward(*args: Any) -> Any:
-            ctx = Context()
-            ctx.needs_input_grad = tuple([isinstance(a, Tensor) for a in args])
-            out = cls.forward(ctx, *args)
-            made.append((ctx, out))
-            return out
-
-        def backward(*values: Any) -> Any:
-            *given, out, dout = values
-            ctx, first = made[0]
-            # What was kept of arguments and results is here those of this pass.
-            known = dict(zip(map(id, (*args, *_parts(first))), (*given, *_parts(out))))
-            now = Context()
-            now.__dict__.update(ctx.__dict__)
-            now._saved = tuple([known.get(id(t), t) for t in ctx._saved])
-            return cls.backward(now, *_parts(dout))
-
-        return with_custom_vjp(forward, backward, args, f"{cls.__name__}.backward")
-
-
-def _parts(value: Any) -> tuple:
-    return value if isinstance(value, tuple) else (value,)
-
-
 __all__ = [
     "Context",
     "Function",
+    "GradcheckError",
     "backward",
     "enable_grad",
+    "function",
+    "functional",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
+    "once_differentiable",
     "set_grad_enabled",
 ]

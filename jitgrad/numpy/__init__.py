@@ -10,6 +10,7 @@ import numpy as _np
 
 from jitgrad import ops
 from jitgrad.ir.types import dtype as _dtype
+from jitgrad.numpy import linalg as linalg
 from jitgrad.tensor import Tensor
 
 # Functions that are the same there.
@@ -351,6 +352,7 @@ pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
 globals().update({name: found for name, found in _FOUND.items() if name not in globals()})
 __all__ = sorted(
     {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}
+    | {"linalg"}
 )
 
 

@@ -1,0 +1,105 @@
+"""Sums over packed images, block by block of what fits the registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jitgrad.codegen import registers
+from jitgrad.codegen.canonical import conv
+from jitgrad.codegen.launch import Launch, Pointer
+from jitgrad.codegen.native import vector_bits
+from jitgrad.ir.types import DType
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A step in memory for each index of the sums: groups, rows of sums, channels."""
+
+    group: int
+    row: int
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """Sums over channels and taps, for each row at all places."""
+
+    dtype: DType
+    groups: int
+    rows: int
+    channels: int
+    x: Operand
+    w: Operand
+    block: tuple[int, int]  # vectors and rows of a block of sums
+    row: int  # places, of whole blocks
+    shifts: tuple[tuple[int, int], ...]  # of each tap, in x and in w
+
+    def launches(self, images: int, x: Pointer, w: Pointer, sums: Pointer) -> list[Launch]:
+        """The sums of all rows of some images."""
+        return [self._launch(images, (x, w, sums), *part) for part in cut(self.rows, self.block[1])]
+
+    def _launch(
+        self, images: int, pointers: tuple[Pointer, ...], first: int, count: int, high: int
+    ) -> Launch:
+        vectors, row = self.block[0], self.row
+        step = vectors * registers.lanes(self.dtype.code)
+        loops, in_x, in_w, in_sums = (
+            (count, row // step), (0, step), (high * self.w.row, 0), (high * row, step)
+        )  # fmt: skip
+        # What the outer loop goes through is read once, the other once for each of its blocks.
+        if images == 1 and self.channels * self.x.channel > self.rows * self.w.row:
+            loops, in_x, in_w, in_sums = loops[::-1], in_x[::-1], in_w[::-1], in_sums[::-1]
+        dims = (
+            images, *loops, self.groups * self.x.group, self.x.group, *in_x,
+            first * self.w.row, self.w.group, *in_w,
+            first * row, self.groups * self.rows * row, self.rows * row, *in_sums,
+            self.channels, len(self.shifts), self.x.channel, self.w.channel, self.w.row, row,
+            *(s for shift in self.shifts for s in shift),
+        )  # fmt: skip
+        work = images * self.groups * count * high * row * self.channels * len(self.shifts)
+        text = conv.taps(self.dtype.code, vectors, high)
+        return Launch(text, pointers, dims, self.groups * loops[0], work // PRODUCT)
+
+
+PRODUCT = 4  # multiplications in registers at the cost of an element that is moved
+
+
+def cut(extent: int, block: int) -> list[tuple[int, int, int]]:
+    """(first, count, size) of whole blocks, and of the rest as one of its own."""
+    whole, rest = divmod(extent, block)
+    parts = [(0, whole, block), (whole * block, 1, rest)]
+    return [part for part in parts if part[1] and part[2]]
+
+
+def rounds(extent: int, block: int) -> int:
+    """How many blocks an extent takes."""
+    return -(-extent // block)
+
+
+def _registers() -> int:
+    """Registers for vectors of `registers.VECTOR` bytes."""
+    return 32 if vector_bits() == 512 else vector_bits() // 32
+
+
+def blocks() -> list[tuple[int, int]]:
+    """Blocks (vectors, rows) whose sums stay in registers, beside what is read."""
+    free = _registers() - 1
+    return [(v, r) for r in range(1, 9) for v in range(1, 16) if v * r + v <= free]
+
+
+def block_of(places: int, rows: int, dtype: DType) -> tuple[tuple[int, int], int]:
+    """The block (vectors, rows) with the least time for all sums, and their places in such."""
+    lanes = registers.lanes(dtype.code)
+
+    def whole_time(block: tuple[int, int]) -> int:
+        return rounds(places, block[0] * lanes) * rounds(rows, block[1]) * time(*block)
+
+    block = min(blocks(), key=whole_time)
+    return block, rounds(places, block[0] * lanes) * block[0] * lanes
+
+
+def time(vectors: int, rows: int) -> int:
+    """Half cycles of a round: multiplications, or loads (vectors lie across cache lines), and at
+    least the time until a sum can be added to again.
+    """
+    return max(vectors * rows, 2 * vectors + rows, 8) + 1

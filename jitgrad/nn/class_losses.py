@@ -1,0 +1,250 @@
+"""Losses of several classes at once, and of sequences without alignment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitgrad import ops
+from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
+from jitgrad.nn.activations import as_activation
+from jitgrad.nn.losses import DiceLoss, LossBase
+from jitgrad.tensor import Tensor
+
+NEVER = -1e30  # the logarithm of a probability of zero, of which differences can be taken
+
+
+def _classes(owner: str, x: Tensor, labels: Tensor, ndim: int) -> None:
+    if x.ndim != 2 or labels.ndim != ndim or labels.shape[0] != x.shape[0]:
+        raise fail(
+            ShapeError,
+            f"{owner} got shapes {list(x.shape)} and {list(labels.shape)}",
+            why=f"it takes scores (n, c) and labels {'(n,)' if ndim == 1 else '(n, c)'}",
+        )
+    if labels.dtype.kind not in "iu":
+        raise fail(
+            DTypeError, f"{owner} got labels of {labels.dtype}", why="they are class numbers"
+        )
+
+
+class MultiMarginLoss(LossBase):
+    """Σ max(0, margin - x[y] + x[i])^p / c over the classes i but y, for scores (n, c) and class
+    numbers (n,); `weight` (c,) scales by class.
+    """
+
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+    ):
+        super().__init__(reduction)
+        if p not in (1, 2):
+            raise fail(ArgumentError, f"MultiMarginLoss: p must be 1 or 2, got {p!r}")
+        self.p, self.margin, self.weight = p, margin, weight
+
+    def construct(self, x: Tensor, target: Tensor) -> Tensor:
+        _classes(self.cls_name, x, target, 1)
+        column = ops.expand_dims(target, 1)
+        own = ops.gather_elements(x, 1, column)
+        gap = ops.maximum(self.margin - own + x, 0.0)
+        gap = gap if self.p == 1 else gap * gap
+        if self.weight is not None:
+            gap = gap * ops.gather(self.weight, column, 0)
+        others = ops.one_hot(target, x.shape[1]) == 0
+        return self.get_loss(ops.sum(ops.where(others, gap, 0.0), 1) / x.shape[1])
+
+
+class MultilabelMarginLoss(LossBase):
+    """Σ max(0, 1 - x[y] + x[i]) / c over the labels y and the classes i that are no label.
+
+    Scores (n, c); a row of labels (n, c) ends at its first -1.
+    """
+
+    def construct(self, x: Tensor, target: Tensor) -> Tensor:
+        _classes(self.cls_name, x, target, 2)
+        if tuple(target.shape) != tuple(x.shape):
+            raise fail(
+                ShapeError,
+                f"{self.cls_name} got shapes {list(x.shape)} and {list(target.shape)}",
+                why="there are as many places for labels as classes",
+            )
+        counts = ops.cumsum(ops.cast(target < 0, x.dtype), 1) == 0
+        chosen = ops.where(counts, target, 0)
+        marks = ops.cast(ops.one_hot(chosen, x.shape[1]), x.dtype)
+        marks = ops.sum(marks * ops.expand_dims(ops.cast(counts, x.dtype), 2), 1)
+        gap = 1 - ops.expand_dims(ops.gather_elements(x, 1, chosen), 2) + ops.expand_dims(x, 1)
+        both = ops.logical_and(ops.expand_dims(counts, 2), ops.expand_dims(marks == 0, 1))
+        gap = ops.where(both, ops.maximum(gap, 0.0), 0.0)
+        return self.get_loss(ops.sum(gap, (1, 2)) / x.shape[1])
+
+
+class MultiLabelSoftMarginLoss(LossBase):
+    """The mean over classes of BCEWithLogitsLoss, for scores and labels 0 or 1 (n, c)."""
+
+    def __init__(self, weight: Tensor | None = None, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.weight = weight
+
+    def construct(self, x: Tensor, target: Tensor) -> Tensor:
+        each = ops.binary_cross_entropy_with_logits(x, target, None, None, "none")
+        each = each if self.weight is None else each * self.weight
+        return self.get_loss(ops.mean(each, -1))
+
+
+class FocalLoss(LossBase):
+    """-(1 - p)^gamma log(p) for the probability p = softmax(x) of the label. Lin et al. (2017).
+
+    Scores (n, c, …); labels (n, 1, …) are class numbers, or have the scores' shape and are 0 or 1.
+    `weight` (c,) scales by class.
+    """
+
+    def __init__(self, weight: Tensor | None = None, gamma: float = 2.0, reduction: str = "mean"):
+        super().__init__(reduction)
+        if isinstance(gamma, bool) or not isinstance(gamma, (int, float)):
+            raise fail(DTypeError, f"FocalLoss: gamma must be a number, got {gamma!r}")
+        if weight is not None and not isinstance(weight, Tensor):
+            raise fail(DTypeError, f"FocalLoss: weight must be a Tensor, got {weight!r}")
+        if weight is not None and weight.ndim != 1:
+            raise fail(ArgumentError, f"FocalLoss: weight must have one axis: {list(weight.shape)}")
+        self.weight, self.gamma = weight, float(gamma)
+
+    def construct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        fits = logits.ndim == labels.ndim and (1, *logits.shape[2:]) == (1, *labels.shape[2:])
+        if not fits or labels.shape[1] not in (1, logits.shape[1]):
+            raise fail(
+                ShapeError,
+                f"FocalLoss got shapes {list(logits.shape)} and {list(labels.shape)}",
+                why="labels have the shape of the scores, or one class",
+            )
+        log_p = ops.log_softmax(logits, 1)
+        focused = -ops.pow(1 - ops.exp(log_p), self.gamma) * log_p
+        if self.weight is not None:
+            column = (1, -1, *(1,) * (logits.ndim - 2))
+            focused = focused * ops.reshape(self.weight, column).astype(logits.dtype)
+        if labels.shape[1] == 1 and logits.shape[1] != 1:
+            return self.get_loss(ops.gather_elements(focused, 1, labels))
+        marked = focused * ops.cast(labels, logits.dtype)
+        if self.reduction == "mean":
+            return ops.mean(ops.sum(marked, 1))
+        return self.get_loss(marked)
+
+
+class MultiClassDiceLoss(LossBase):
+    """The mean of `DiceLoss` over classes, axis 1; `weights` (c,) scales them, `ignore_indiex`
+    leaves one out, and `activation` is applied to the scores first.
+    """
+
+    def __init__(
+        self,
+        weights: Tensor | None = None,
+        ignore_indiex: int | None = None,
+        activation: Any = "softmax",
+    ):
+        super().__init__()
+        self.binary, self.weights, self.ignored = DiceLoss(1e-5), weights, ignore_indiex
+        self.activation = as_activation(self.cls_name, activation)
+
+    def construct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if tuple(logits.shape) != tuple(labels.shape) or logits.ndim < 2:
+            raise fail(
+                ShapeError,
+                f"{self.cls_name} got shapes {list(logits.shape)} and {list(labels.shape)}",
+                why="both are (n, c, …)",
+            )
+        x = logits if self.activation is None else self.activation(logits)
+        total = 0.0
+        for i in range(labels.shape[1]):
+            if i != self.ignored:
+                loss = self.binary(x[:, i], labels[:, i])
+                total = total + (loss if self.weights is None else loss * self.weights[i])
+        return total / labels.shape[1]
+
+
+class CTCLoss(LossBase):
+    """-log of the probability of a sequence of labels, over all its alignments in time.
+
+    log_probs (time, n, c), or (time, c); targets (n, s), or all of them one after the other;
+    input_lengths and target_lengths (n,). An alignment repeats labels and puts `blank` between
+    them. The mean is of losses over target lengths. `zero_infinity` makes the loss of targets that
+    do not fit, and its gradient, zero. Graves et al. (2006).
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False):
+        super().__init__(reduction)
+        if isinstance(blank, bool) or not isinstance(blank, int):
+            raise fail(DTypeError, f"CTCLoss: blank must be an int, got {blank!r}")
+        if not isinstance(zero_infinity, bool):
+            raise fail(DTypeError, f"CTCLoss: zero_infinity must be a bool, got {zero_infinity!r}")
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def construct(
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
+    ) -> Tensor:
+        single = log_probs.ndim == 2
+        x = ops.expand_dims(log_probs, 1) if single else log_probs
+        if x.ndim != 3 or not 0 <= self.blank < x.shape[2]:
+            raise fail(
+                ShapeError,
+                f"CTCLoss got log_probs of shape {list(log_probs.shape)} with blank={self.blank}",
+                why="they are (time, n, c), and blank is one of the c classes",
+            )
+        steps, count = (_lengths(v) for v in (input_lengths, target_lengths))
+        if targets.ndim == 1:
+            targets = _rows(targets, count, x.shape[1]) if not single else targets[None]
+        loss = self._of_rows(x, targets, steps, count)
+        if self.zero_infinity:
+            loss = ops.where(loss < -NEVER / 2, loss, 0.0)
+        else:
+            loss = ops.where(loss < -NEVER / 2, loss, float("inf"))
+        if self.reduction == "mean":
+            return ops.mean(loss / ops.maximum(ops.cast(count, loss.dtype), 1.0))
+        loss = self.get_loss(loss)
+        return ops.squeeze(loss, 0) if single and self.reduction == "none" else loss
+
+    def _of_rows(self, x: Tensor, targets: Tensor, steps: Tensor, count: Tensor) -> Tensor:
+        """x (time, n, c), targets (n, s): the losses (n,)."""
+        n, width = targets.shape[0], 2 * targets.shape[1] + 1
+        # Labels with blanks around them, and where an alignment may step over a blank.
+        labels = ops.stack((ops.full_like(targets, self.blank), targets), 2)
+        labels = ops.pad(ops.reshape(labels, (n, width - 1)), (0, 1), value=self.blank)
+        before = ops.pad(labels[:, :-2], (2, 0), value=self.blank)
+        skips = ops.logical_and(labels != self.blank, labels != before)
+        number = ops.arange(width)
+        first = ops.where(number < ops.minimum(2 * ops.expand_dims(count, 1) + 1, 2), 0.0, NEVER)
+        scores = ops.cast(first, x.dtype) + ops.gather_elements(x[0], 1, labels)
+
+        def step(carry: Any, row: Tensor) -> tuple[Any, Tensor]:
+            score, time = carry
+            one = ops.pad(score[:, :-1], (1, 0), value=NEVER)
+            two = ops.where(skips, ops.pad(score[:, :-2], (2, 0), value=NEVER), NEVER)
+            sums = ops.logaddexp(ops.logaddexp(score, one), two)
+            sums = ops.maximum(sums + ops.gather_elements(row, 1, labels), NEVER)
+            new = ops.where(ops.expand_dims(steps > time, 1), sums, score)
+            return (new, time + 1), time
+
+        if x.shape[0] > 1:
+            (scores, _), _ = ops.scan(step, (scores, ops.ones((), steps.dtype)), x[1:])
+        last = 2 * ops.expand_dims(count, 1)
+        ends = ops.gather_elements(scores, 1, ops.maximum(ops.concat((last, last - 1), 1), 0))
+        other = ops.where(count > 0, ends[:, 1], NEVER)
+        return -ops.logaddexp(ends[:, 0], other)
+
+
+def _lengths(value: Any) -> Tensor:
+    lengths = value if isinstance(value, Tensor) else Tensor(value)
+    return ops.reshape(ops.cast(lengths, "int64"), (-1,))
+
+
+def _rows(targets: Tensor, count: Tensor, n: int) -> Tensor:
+    """Targets one after the other as rows; as wide as all of them, what is behind an end is 0."""
+    size = targets.shape[0]
+    at = ops.expand_dims(ops.cumsum(count, 0) - count, 1) + ops.arange(size)
+    inside = ops.arange(size) < ops.expand_dims(count, 1)
+    return ops.where(inside, ops.gather(targets, ops.minimum(at, size - 1), 0), 0)
+
+
+__all__ = [
+    "CTCLoss", "FocalLoss", "MultiClassDiceLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss",
+    "MultilabelMarginLoss",
+]  # fmt: skip
