@@ -160,6 +160,7 @@ class Roll:
                 outcome = self.turn()
                 if not self.adapt(outcome):
                     return self.finish(outcome)
+                del outcome  # what it refers to has no more names than in the program
                 self.trace.forget(self.start)
         except (Disagreement, Blocked):
             del self.trace.decisions[decided:]
