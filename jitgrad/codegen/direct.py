@@ -235,7 +235,11 @@ class Kernel(Translator):
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         (op,), (other,) = node.ops, node.comparators
-        a, b = self.alike(self.visit(node.left), self.visit(other))
+        left, right = self.visit(node.left), self.visit(other)
+        if left.code == right.code:
+            a, b = self.traced(left), self.traced(right)
+        else:
+            a, b = self.alike(left, right)
         return self.typed(a.apply(COMPARED[type(op)], a, b))
 
     def choose(self, test: ast.expr, yes: ast.expr, no: ast.expr) -> Any:
