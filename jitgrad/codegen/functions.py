@@ -19,16 +19,21 @@ FLOATS = {"f16": ir.HalfType(), "f32": ir.FloatType(), "f64": ir.DoubleType()}
 @dataclass(frozen=True, slots=True)
 class Function:
     """A function of `arity` operands. `rule` gives the result's type, or None for operands that it
-    does not take; `emit` the code, of a builder, the operands and their types.
+    does not take; `emit` the code, of a builder, the operands and their types. `library`: the code
+    only calls what `jitgrad.codegen.vecmath.library` defines.
     """
 
     arity: int
     rule: Callable[[Codes], str | None]
     emit: Callable[[ir.IRBuilder, Sequence[Any], Codes], Any]
+    library: bool = False
 
 
 def fixed(
-    operands: Sequence[str], result: str, emit: Callable[[ir.IRBuilder, Sequence[Any]], Any]
+    operands: Sequence[str],
+    result: str,
+    emit: Callable[[ir.IRBuilder, Sequence[Any]], Any],
+    library: bool = False,
 ) -> Function:
     """A function of operands of certain types."""
     wanted = tuple(operands)
@@ -36,6 +41,7 @@ def fixed(
         len(wanted),
         lambda codes: result if codes == wanted else None,
         lambda builder, args, codes: emit(builder, args),
+        library,
     )
 
 

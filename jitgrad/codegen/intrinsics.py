@@ -10,10 +10,12 @@ from numba.extending import intrinsic
 
 from jitgrad.codegen import target
 from jitgrad.codegen.functions import Function
-from jitgrad.codegen.vecmath import emit, library, table
+from jitgrad.codegen.vecmath import library, table
 
-NUMBERS = {d: getattr(types, "boolean" if d == "bool" else n) for d, n in table.NUMPY_NAMES.items()}
-CODES = {ty: code for code, ty in NUMBERS.items()}
+NUMBA_TYPES = {
+    d: getattr(types, "boolean" if d == "bool" else n) for d, n in table.NUMPY_NAMES.items()
+}
+CODES = {ty: code for code, ty in NUMBA_TYPES.items()}
 
 
 def namespace(functions: Mapping[str, Function]) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def type_of(code: str) -> Any:
     """The Numba type of a code."""
     if not code:
         return types.void
-    return types.CPointer(type_of(code[1:])) if code.startswith("*") else NUMBERS[code]
+    return types.CPointer(type_of(code[1:])) if code.startswith("*") else NUMBA_TYPES[code]
 
 
 def _code_of(ty: Any) -> str:
@@ -44,7 +46,7 @@ def _intrinsic(name: str, function: Function) -> Any:
 
         def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             value = function.emit(builder, given, codes)
-            if emit.is_called(name) and context.target_name != target.NAME:
+            if function.library and context.target_name != target.NAME:
                 _define(context, name)
             return value if result else context.get_dummy_value()
 

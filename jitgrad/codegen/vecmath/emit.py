@@ -26,15 +26,22 @@ WORD = ir.IntType(64)
 
 
 @cache
-def functions() -> dict[str, Function]:
-    """name -> function, for every name of ``table.NAMES``."""
+def functions(traced: type[llvm.Traced] = llvm.Traced, library: bool = True) -> dict[str, Function]:
+    """name -> function, for every name of ``table.NAMES``.
+
+    traced   the values that emit a function's instructions.
+    library  whether long functions are defined elsewhere.
+    """
     space = {}
     for name, (function, arity, dtype) in table.functions().items():
-        emit = _called(name, dtype) if is_called(name) else _inlined(name, function, dtype)
-        space[name] = fixed([dtype] * arity, dtype, emit)
+        long = name.rpartition("_")[0] in table.CALLED and dtype in table.FLOATS
+        emit = _inlined(name, function, dtype, traced, long)
+        if long and library:
+            emit = _called(name, dtype)
+        space[name] = fixed([dtype] * arity, dtype, emit, long and library)
     for dtype in table.FLOATS:
         for op in table.REASSOC:
-            space[f"{op}_{dtype}"] = fixed([dtype] * 2, dtype, _accumulate(op, dtype))
+            space[f"{op}_{dtype}"] = fixed([dtype] * 2, dtype, _accumulate(op, dtype, traced))
     for dtype in table.DTYPES:
         space[f"{dtype}_ptr"] = _pointer("u8" if dtype == "bool" else dtype)
         space[f"to_{dtype}"] = _cast(dtype)
@@ -42,13 +49,9 @@ def functions() -> dict[str, Function]:
     return space
 
 
-def is_called(name: str) -> bool:
-    """Whether ``library`` defines a function."""
-    family, _, dtype = name.rpartition("_")
-    return family in table.CALLED and dtype in table.FLOATS
-
-
-def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..., ir.Value]:
+def _inlined(
+    name: str, function: Callable[..., Any], dtype: str, traced: type[llvm.Traced], long: bool
+) -> Callable[..., ir.Value]:
     kind, width = dtype[0], int(dtype[1:])
     symbol = f"jitgrad_{name}"
 
@@ -58,9 +61,10 @@ def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..
             ty = llvm.type_of(kind, width)
             fn = ir.Function(builder.module, ir.FunctionType(ty, [ty] * len(args)), symbol)
             fn.linkage = "internal"
-            fn.attributes.add("alwaysinline")
+            if not long:
+                fn.attributes.add("alwaysinline")
             body = ir.IRBuilder(fn.append_basic_block())
-            body.ret(function(*(llvm.Traced(body, a, kind, width) for a in fn.args)).ir)
+            body.ret(function(*(traced(body, a, kind, width) for a in fn.args)).ir)
         return builder.call(fn, args)
 
     return emit
@@ -80,12 +84,12 @@ def _called(name: str, dtype: str) -> Callable[..., ir.Value]:
     return emit
 
 
-def _accumulate(op: str, dtype: str) -> Callable[..., ir.Value]:
+def _accumulate(op: str, dtype: str, traced: type[llvm.Traced]) -> Callable[..., ir.Value]:
     def emit(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
         name = FLAGS[op]
         if not name.startswith("llvm"):
             return getattr(builder, name)(*args, flags=("reassoc", "nsz", "contract"))
-        a, b = (llvm.Traced(builder, x, "f", int(dtype[1:])) for x in args)
+        a, b = (traced(builder, x, "f", int(dtype[1:])) for x in args)
         return a.apply(name[5:], a, b).ir
 
     return emit
