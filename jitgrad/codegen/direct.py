@@ -212,14 +212,18 @@ class Kernel(Translator):
         """a // b or a % b, rounded down; 0 where b is."""
         if a.kind == "f":
             raise IRError("a kernel divides floats by //")
-        safe = a.apply("select", b == 0, 1, b)
+        zero = b == 0
+
+        def either(test: llvm.Traced, yes: Any, no: llvm.Traced) -> llvm.Traced:
+            return a.make(self.builder.select(test.ir, a.lift(yes).ir, no.ir))
+
+        safe = either(zero, 1, b)
         quotient, remainder = a // safe, a % safe
         if a.kind == "i":
             off = (remainder != 0) & ((remainder ^ safe) < 0)
-            quotient = a.apply("select", off, quotient - 1, quotient)
-            remainder = a.apply("select", off, remainder + safe, remainder)
-        found = remainder if rest else quotient
-        return self.typed(a.apply("select", b == 0, 0, found))
+            quotient = either(off, quotient - 1, quotient)
+            remainder = either(off, remainder + safe, remainder)
+        return self.typed(either(zero, 0, remainder if rest else quotient))
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         if isinstance(node.op, ast.Not):
