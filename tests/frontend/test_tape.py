@@ -393,10 +393,48 @@ def test_compiled_function_with_parameters() -> None:
         assert w.grad.tolist() == [step, 10 * step]
     out = f(x)
     w.set_data(Tensor([0.0, 0.0]))
-    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
-        grad((out * out).sum(), w)
+    assert grad(out, w)[0].tolist() == [6, 60]  # its value is not needed
     with no_grad():
         assert not f(x).requires_grad
+
+
+def test_compiled_function_checks_what_it_needs() -> None:
+    @torch.jit
+    def f(x, w):
+        return ops.exp(x * w * w)
+
+    x, w = leaf([1.0, 2.0]), leaf([0.5, 0.25])
+    v = w * 1.0
+    y = f(x, v)
+    v += 1.0
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        y.sum().backward()
+    y = f(x, w)
+    y += 1.0  # its derivative reads it
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        y.sum().backward()
+    y = f(x, w)
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match="a second time, at f"):
+        y.sum().backward()
+
+
+def test_compiled_function_keeps_what_is_dear() -> None:
+    calls = []
+
+    @torch.jit
+    def f(x, w):
+        return ops.tanh(ops.matmul(ops.tanh(ops.matmul(x, w)), w)) + ops.matmul(x, w)
+
+    x, w = Tensor(np.ones((4, 8), np.float32)), leaf(np.full((8, 8), 0.1, np.float32))
+    y = f(x, w)
+    taped = y.grad_fn.taped
+    backward = [n.op.name for n in taped.halves.backward.nodes]
+    assert "tanh" not in backward
+    assert backward.count("matmul") == 3  # two of w, one of what is inside
+    assert taped.halves.uses == (0, 1)
+    calls.append(y.grad_fn.kept)
+    assert [k.shape for k in calls[0]] == [(4, 8), (4, 8)]  # both results of tanh
 
 
 def test_cell_in_graph_mode_is_one_node() -> None:
