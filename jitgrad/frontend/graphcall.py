@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad import config
 from jitgrad.autodiff.custom import erase
 from jitgrad.frontend import tape
 from jitgrad.frontend.pull import pull_of_graph
@@ -21,6 +22,7 @@ from jitgrad.frontend.replay import replay
 from jitgrad.frontend.split import split
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
+from jitgrad.runtime.device import device_program, runner
 from jitgrad.runtime.executable import Executable, compile_graph
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Tensor
@@ -30,8 +32,16 @@ Maker = Callable[[Graph, Mapping[int, int]], Execute]
 
 
 def compiled(graph: Graph, updates: Mapping[int, int]) -> Execute:
-    """The graph as machine code."""
+    """The graph as machine code, for the device that is set."""
+    if config.get("device") == "GPU":
+        return on_device(graph, updates)
     return compile_graph(erase(graph), updates)
+
+
+def on_device(graph: Graph, updates: Mapping[int, int]) -> Execute:
+    """The graph on a GPU. What it takes and gives is copied there and back."""
+    program = device_program(erase(graph), updates)
+    return functools.partial(runner(), program)
 
 
 def interpreted(graph: Graph, updates: Mapping[int, int]) -> Execute:
@@ -159,15 +169,16 @@ def call_graph(graph: Graph, values: Sequence[Tensor], make: Maker) -> Sequence[
         edges = [tape.edge_of(v) for v in values]
         needed = tuple([edge is not None for edge in edges])
         if any(needed):
-            return _taped(graph, needed, make)(values, edges)
-    return _runner(graph, make)(*values)
+            return _taped(graph, needed, make, config.code(), config.get("device"))(values, edges)
+    return _runner(graph, make, config.code(), config.get("device"))(*values)
 
 
 @functools.lru_cache(maxsize=256)
-def _taped(graph: Graph, needed: tuple[bool, ...], make: Maker) -> Taped:
+def _taped(graph: Graph, needed: tuple[bool, ...], make: Maker, *settings: object) -> Taped:
+    """Made for the settings that are in force."""
     return Taped(graph, (), needed, make)
 
 
 @functools.lru_cache(maxsize=256)
-def _runner(graph: Graph, make: Maker) -> Runner:
+def _runner(graph: Graph, make: Maker, *settings: object) -> Runner:
     return Runner(graph, {}, make)

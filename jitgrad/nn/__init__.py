@@ -8,6 +8,7 @@ from jitgrad.nn import (
     dynamic_lr,
     layers,
     losses,
+    metrics,
     optim,
     products,
     schedule,
@@ -20,6 +21,7 @@ from jitgrad.nn.containers import CellDict, CellList, SequentialCell
 from jitgrad.nn.dynamic_lr import *  # noqa: F403
 from jitgrad.nn.layers import *  # noqa: F403
 from jitgrad.nn.losses import *  # noqa: F403
+from jitgrad.nn.metrics import *  # noqa: F403
 from jitgrad.nn.optim import *  # noqa: F403
 from jitgrad.nn.products import *  # noqa: F403
 from jitgrad.nn.schedule import *  # noqa: F403
@@ -37,6 +39,7 @@ __all__ = [
     *dynamic_lr.__all__,
     *layers.__all__,
     *losses.__all__,
+    *metrics.__all__,
     *optim.__all__,
     *products.__all__,
     *schedule.__all__,
