@@ -237,6 +237,7 @@ def call(args, kwargs):
             and a2 is a0
             and epoch.value == guards.epoch
             and settings['jit'] is native and settings['math'] == math
+            and settings['device'] == device
             and of_4.cell_contents is captured_3):
             return MISS
     except Exception:
