@@ -73,7 +73,8 @@ def _kept(
 ) -> list[Node]:
     """The forward values to keep: those that separate what is costly from what the gradients read.
 
-    Inputs are at hand afterwards, but for those that are overwritten.
+    Inputs are at hand afterwards, but for those that are overwritten. What is elementwise is not
+    costly: in one kernel with the derivative it takes less time than reading it from memory.
     """
     order = topological(gradients)
     backward = set(seeds)
@@ -83,21 +84,28 @@ def _kept(
     read = {i: None for n in order if n in backward for i in n.inputs if i not in backward}
     read.update({g: None for g in gradients if g not in backward})
     wanted = [n for n in read if n.op is not constant_op]
+    sources = [n for n in order if n not in backward and _is_costly(n)]
+    sources += overwritten
     if len(order) <= LARGE:
-        return minimal_cut(wanted, overwritten)
-    return _nearest(wanted, overwritten)
+        return minimal_cut(wanted, sources, costly=False)
+    return _nearest(wanted, set(sources))
 
 
-def _nearest(wanted: Sequence[Node], overwritten: Sequence[Node]) -> list[Node]:
+def _is_costly(node: Node) -> bool:
+    return node.op.kind != "elementwise" and is_costly(node)
+
+
+def _nearest(wanted: Sequence[Node], sources: set[Node]) -> list[Node]:
     """The costly values nearest to what is wanted."""
-    sources, found, seen = set(overwritten), {}, set()
+    found: dict[Node, None] = {}
+    seen: set[Node] = set()
     stack = list(wanted)
     while stack:
         node = stack.pop()
         if node in seen:
             continue
         seen.add(node)
-        if node in sources or is_costly(node):
+        if node in sources:
             found[node] = None
         else:
             stack.extend(node.inputs)

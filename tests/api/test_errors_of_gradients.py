@@ -213,3 +213,27 @@ def test_no_grad_in_a_function(mode: str) -> None:
     with ms.no_grad():  # what is compiled in here is used outside as well
         jitted(X)
     np.testing.assert_allclose(ms.grad(jitted)(X).asnumpy(), 2 * a)
+
+
+# --- edges --------------------------------------------------------------------------------------
+
+EDGES = {  # what docs/gradients.md promises: no nan from what was not chosen
+    "relu": (ops.relu, [0.0, -np.inf, np.inf], [0, 0, 1]),
+    "relu6": (ops.relu6, [0.0, 6.0, np.inf, -np.inf], [0, 0, 0, 0]),
+    "abs": (ops.abs, [0.0, -np.inf, np.inf], [0, -1, 1]),
+    "clamp": (lambda x: ops.clamp(x, 0.0, 1.0), [0.0, 1.0, np.inf], [1, 1, 0]),
+    "maximum": (lambda x: ops.maximum(x, x * 0.0), [0.0, 2.0, -2.0], [0.5, 1, 0]),
+    "sinc": (ops.sinc, [0.0], [0]),
+    "xlogy": (lambda x: ops.xlogy(x * 0.0, x), [1.0, 2.0], [0, 0]),
+    "prod": (lambda x: x.prod(), [0.0, 2.0, 3.0], [6, 0, 0]),
+    "softplus": (ops.softplus, [1000.0, -1000.0], [1, 0]),
+    "logsumexp": (lambda x: ops.logsumexp(x, 0), [1000.0, 0.0, -np.inf], [1, 0, 0]),
+    "sigmoid": (ops.sigmoid, [1000.0, -1000.0], [0, 0]),
+    "where": (lambda x: ops.where(x > 0, x * 2.0, x * 3.0), [0.0, np.inf, -np.inf], [3, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges(mode: str, name: str) -> None:
+    function, at, want = EDGES[name]
+    np.testing.assert_array_equal(ms.grad(function)(Tensor(at)).asnumpy(), want)
