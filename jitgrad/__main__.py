@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "opt": Command("opt", "main", "run passes over a graph in text form"),
     "cache": Command("cache", "main", "show or clear the cache of compiled kernels"),
     "ops": Command("tables", "ops", "list all ops"),
+    "names": Command("names", "main", "list which of MindSpore's names are here"),
     "config": Command("tables", "settings", "list all settings"),
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+import numpy as np
+
 from jitgrad import ops
 
 # Functions that are the same there.
@@ -247,6 +249,31 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     return tuple(results) if len(results) > 1 else ordered
 
 
+def new_full(input, size, fill_value, *, dtype=None):
+    """One value in a shape, in the dtype of a Tensor."""
+    return ops.full(size, fill_value, dtype=dtype or input.dtype)
+
+
+def normal(mean=0.0, std=1.0, size=None, generator=None):
+    """Normal of means and standard deviations, of their shape or a given one."""
+    if size is None:
+        shapes = [x.shape for x in (mean, std) if ops.is_tensor(x)]
+        size = np.broadcast_shapes(*shapes)
+    return ops.add(ops.mul(ops.standard_normal(size, generator), std), mean)
+
+
+def randint_like(input, low, high=None, *, dtype=None):
+    """Integers low <= i < high, or below `low`, of the input's shape and dtype."""
+    low, high = (0, low) if high is None else (low, high)
+    return ops.randint_like(input, low, high, dtype=dtype)
+
+
+def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
+    """The X with T @ X = b, where T is one triangle of A; and A, as a tuple."""
+    return ops.solve_triangular(A, b, int(transpose), not upper, unitriangular), A
+
+
+absolute, fix, hypot = ops.abs, ops.trunc, ops.hypot
 globals().update({name: found for name, found in _FOUND.items() if name not in globals()})
 __all__ = sorted(
     {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}
