@@ -147,8 +147,21 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
 
 
 def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
-    """The norm of vectors or matrices."""
-    return ops.norm(input, None if p == "fro" else p, dim, keepdim, dtype=dtype)
+    """The p-norm of all elements, or of vectors along axes; of matrices for "nuc"."""
+    if p == "nuc":
+        return ops.matrix_norm(input, p, (0, 1) if dim is None else dim, keepdim, dtype=dtype)
+    return ops.vector_norm(input, 2 if p == "fro" else p, dim, keepdim, dtype=dtype)
+
+
+def index_add(input, dim, index, source, *, alpha=1):
+    """A copy with slices of `source`, times alpha, added at indices of an axis."""
+    return ops.index_add(input, index, source if alpha == 1 else ops.mul(source, alpha), dim)
+
+
+def linspace(start, end, steps, *, dtype=None):
+    """`steps` values at equal distances from start to end."""
+    line = ops.linspace(start, end, steps)
+    return line if dtype is None else ops.cast(line, dtype)
 
 
 def permute(input, dims):

@@ -19,7 +19,7 @@ from jitgrad.tensor import Tensor
 def _rows(name: str, value) -> tuple[Tensor, bool]:
     """Examples by classes, and whether there was only one."""
     x = floating(name, value)
-    return (reshaped(name, x, (1, *x.shape)), True) if x.ndim == 1 else (x, False)
+    return (reshaped(name, x, (1, x._type.size)), True) if x.ndim < 2 else (x, False)
 
 
 def _reduced(name: str, loss: Tensor, reduction: str, single: bool) -> Tensor:

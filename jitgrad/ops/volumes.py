@@ -46,13 +46,14 @@ def avg_pool3d(input_x, kernel_size=1, stride=1, padding=0, ceil_mode=False,
     kernel, padding = _triple(kernel_size), _triple(padding)
     stride = kernel if stride is None else _triple(stride)
     how = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
+    how |= {"divisor_override": 1} if divisor_override else {}  # then sums are divided
     out = _apart(
         "avg_pool3d",
         x,
         lambda v: avg_pool2d(v, kernel[1:], stride[1:], padding[1:], **how),
         lambda v: avg_pool2d(v, (kernel[0], 1), (stride[0], 1), (padding[0], 0), **how),
     )
-    return e.mul(out, math.prod(kernel) / divisor_override) if divisor_override else out
+    return e.div(out, divisor_override) if divisor_override else out
 
 
 def max_pool3d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
