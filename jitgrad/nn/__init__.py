@@ -16,7 +16,7 @@ from jitgrad.nn import (
 from jitgrad.nn.activations import *  # noqa: F403
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.class_losses import *  # noqa: F403
-from jitgrad.nn.containers import CellDict, CellList, SequentialCell
+from jitgrad.nn.containers import CellDict, CellList, ParameterList, SequentialCell
 from jitgrad.nn.dynamic_lr import *  # noqa: F403
 from jitgrad.nn.layers import *  # noqa: F403
 from jitgrad.nn.losses import *  # noqa: F403
@@ -31,7 +31,8 @@ Adamax = optim.AdaMax
 learning_rate_schedule = schedule
 
 __all__ = [
-    "Cell", "CellDict", "CellList", "SequentialCell", "Adamax", "Hardshrink", "Softshrink",
+    "Cell", "CellDict", "CellList", "ParameterList", "SequentialCell",
+    "Adamax", "Hardshrink", "Softshrink",
     *activations.__all__,
     *class_losses.__all__,
     *dynamic_lr.__all__,

@@ -7,6 +7,7 @@ from typing import Any
 
 from jitgrad import ops
 from jitgrad.api.grad import grad, value_and_grad
+from jitgrad.api.transforms import jvp, vjp
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend.tape import no_grad
 from jitgrad.ir.types import float32
@@ -185,6 +186,96 @@ def keeping(condition: Tensor, cell: Cell, change: Callable[[], Any]) -> None:
         write(p, ops.where(condition, p.value(), old))
 
 
+class WithGradCell(Cell):
+    """The gradients of a network's weights: of its loss, or of ``loss_fn(network(data), label)``.
+
+    `sens` is the cotangent of the loss.
+    """
+
+    def __init__(self, network: Cell, loss_fn: Any = None, sens: Any = None):
+        super().__init__(auto_prefix=False)
+        self.network = network if loss_fn is None else WithLossCell(network, loss_fn)
+        self.weights, self.sens = ParameterTuple(network.trainable_params()), sens
+
+    def construct(self, *inputs: Any) -> tuple[Tensor, ...]:
+        """One gradient for each trainable Parameter."""
+        scale = 1.0 if self.sens is None else self.sens
+        return grad(lambda *xs: self.network(*xs) * scale, None, self.weights)(*inputs)
+
+
+class ParameterUpdate(Cell):
+    """Write a value into a Parameter; returns it."""
+
+    def __init__(self, param: Parameter):
+        super().__init__(auto_prefix=False)
+        if not isinstance(param, Parameter):
+            raise fail(DTypeError, f"ParameterUpdate takes a Parameter, not {param!r}")
+        self._param = param
+
+    def construct(self, x: Tensor) -> Tensor:
+        """The Parameter's new value."""
+        write(self._param, x)
+        return self._param.value()
+
+
+class TimeDistributed(Cell):
+    """A layer applied to each part along `time_axis`, stacked again along that axis.
+
+    `reshape_with_axis` lays time beside the axis of examples instead, so that the layer is called
+    once.
+    """
+
+    def __init__(self, layer: Cell, time_axis: int, reshape_with_axis: int | None = None):
+        super().__init__()
+        if not callable(layer):
+            raise fail(DTypeError, f"TimeDistributed: layer must be a Cell, got {layer!r}")
+        self.layer, self.time_axis = layer, time_axis
+        self.reshape_with_axis = reshape_with_axis
+
+    def construct(self, inputs: Tensor) -> Tensor:
+        """The stacked results."""
+        axis = self.time_axis % inputs.ndim
+        if self.reshape_with_axis is None:
+            parts = [ops.gather(inputs, t, axis) for t in range(inputs.shape[axis])]
+            return ops.stack([self.layer(part) for part in parts], axis)
+        other = self.reshape_with_axis % inputs.ndim
+        moved = ops.movedim(inputs, axis, other)
+        sizes = moved.shape
+        joined = moved.reshape((*sizes[:other], -1, *sizes[other + 2 :]))
+        y = self.layer(joined)
+        y = y.reshape((*y.shape[:other], *sizes[other : other + 2], *y.shape[other + 1 :]))
+        return ops.movedim(y, other, axis)
+
+
+class Jvp(Cell):
+    """``ops.jvp(fn, inputs, v)`` as a Cell: called with the inputs and v it returns both."""
+
+    def __init__(self, fn: Callable[..., Any]):
+        super().__init__()
+        self.fn = fn
+
+    def construct(self, *args: Any) -> tuple[Any, Any]:
+        """Outputs, and their derivative along v."""
+        inputs, v = args[:-1], args[-1]
+        one = len(inputs) == 1
+        return jvp(self.fn, inputs[0] if one else inputs, v)
+
+
+class Vjp(Cell):
+    """``ops.vjp(fn, *inputs)`` as a Cell: called with inputs and a cotangent it returns both."""
+
+    def __init__(self, fn: Callable[..., Any]):
+        super().__init__()
+        self.fn = fn
+
+    def construct(self, *args: Any) -> tuple[Any, Any]:
+        """Outputs, and the gradients of the inputs."""
+        out, pull = vjp(self.fn, *args[:-1])
+        cotangent = args[-1]
+        found = pull(*cotangent) if isinstance(cotangent, tuple) else pull(cotangent)
+        return out, found[0] if isinstance(found, tuple) and len(found) == 1 else found
+
+
 class ForwardValueAndGrad(Cell):
     """Loss and gradients of a network: by its inputs (`get_all`), its weights (`get_by_list`) or
     both.
@@ -220,5 +311,6 @@ class ForwardValueAndGrad(Cell):
 
 __all__ = [
     "DynamicLossScaleUpdateCell", "FixedLossScaleUpdateCell", "ForwardValueAndGrad",
-    "TrainOneStepCell", "TrainOneStepWithLossScaleCell", "WithEvalCell", "WithLossCell",
+    "Jvp", "ParameterUpdate", "TimeDistributed", "TrainOneStepCell",
+    "TrainOneStepWithLossScaleCell", "Vjp", "WithEvalCell", "WithGradCell", "WithLossCell",
 ]  # fmt: skip
