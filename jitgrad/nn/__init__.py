@@ -7,6 +7,8 @@ from jitgrad.nn import (
     class_losses,
     dynamic_lr,
     layers,
+    learning_rate_schedule,
+    loss,
     losses,
     metrics,
     optim,
@@ -28,9 +30,9 @@ from jitgrad.nn.train_cells import *  # noqa: F403
 # Every module with an ``__all__`` lists its public names itself; MindSpore's aliases come last.
 Softshrink, Hardshrink = activations.SoftShrink, activations.HShrink
 Adamax = optim.AdaMax
-learning_rate_schedule = schedule
 
 __all__ = [
+    "learning_rate_schedule", "loss",
     "Cell", "CellDict", "CellList", "ParameterList", "SequentialCell",
     "Adamax", "Hardshrink", "Softshrink",
     *activations.__all__,

@@ -8,7 +8,7 @@ from typing import Any
 from jitgrad import ops
 from jitgrad.api.grad import grad, value_and_grad
 from jitgrad.api.transforms import jvp, vjp
-from jitgrad.errors import DTypeError, fail
+from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.frontend.tape import no_grad
 from jitgrad.ir.types import float32
 from jitgrad.nn.cell import Cell
@@ -20,6 +20,20 @@ def _cell(owner: Cell, name: str, value: Any) -> Cell:
     if not isinstance(value, Cell):
         raise fail(DTypeError, f"{owner.cls_name}: {name} must be a Cell, got {value!r}")
     return value
+
+
+def check_parameters(owner: Cell, network: Cell, optimizer: Cell) -> None:
+    """ValueError if an optimizer has none of a network's Parameters, which then never change."""
+    own = {id(p) for p in network.get_parameters()}
+    given = optimizer.parameters
+    if own and not any(id(p) in own for p in given):
+        names = ", ".join(p.name for p in given[:3])
+        raise fail(
+            ArgumentError,
+            f"{owner.cls_name}: the optimizer's Parameters ({names}, …) are none of the network's",
+            why="the network would not learn",
+            instead="make the optimizer with network.trainable_params()",
+        )
 
 
 class WithLossCell(Cell):
@@ -70,6 +84,7 @@ class TrainOneStepCell(Cell):
         self.network = _cell(self, "network", network)
         self.network.set_grad()
         self.optimizer = _cell(self, "optimizer", optimizer)
+        check_parameters(self, network, optimizer)
         self.weights = self.optimizer.parameters
         self.return_grad = return_grad
         self.sens = 1.0 if sens is None else sens
@@ -146,6 +161,7 @@ class TrainOneStepWithLossScaleCell(Cell):
         super().__init__(auto_prefix=False)
         self.network = _cell(self, "network", network)
         self.optimizer = _cell(self, "optimizer", optimizer)
+        check_parameters(self, network, optimizer)
         self.weights = self.optimizer.parameters
         if isinstance(scale_sense, (int, float, Tensor)):
             scale_sense = FixedLossScaleUpdateCell(float(scale_sense))
