@@ -12,6 +12,7 @@ from jitgrad.nn import (
     losses,
     metrics,
     optim,
+    products,
     schedule,
     train_cells,
 )
@@ -24,6 +25,7 @@ from jitgrad.nn.layers import *  # noqa: F403
 from jitgrad.nn.losses import *  # noqa: F403
 from jitgrad.nn.metrics import *  # noqa: F403
 from jitgrad.nn.optim import *  # noqa: F403
+from jitgrad.nn.products import *  # noqa: F403
 from jitgrad.nn.schedule import *  # noqa: F403
 from jitgrad.nn.train_cells import *  # noqa: F403
 
@@ -42,6 +44,7 @@ __all__ = [
     *losses.__all__,
     *metrics.__all__,
     *optim.__all__,
+    *products.__all__,
     *schedule.__all__,
     *train_cells.__all__,
 ]  # fmt: skip

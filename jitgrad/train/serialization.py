@@ -1,7 +1,7 @@
 """Checkpoints: the Parameters of a network in a file, and back.
 
 Two formats, by the name's end: ``.safetensors``, and ``.ckpt``, which is MindSpore's. Neither holds
-code, and nothing is ever unpickled. See docs/decisions/0026-checkpoints.md.
+code, and nothing is ever unpickled. See docs/decisions/0021-checkpoints.md.
 """
 
 from __future__ import annotations

@@ -40,18 +40,19 @@ TAPS = """def kernel(ptrs, dims, lo, hi):
     x = {T}_ptr(ptrs, 0)
     w = {T}_ptr(ptrs, 1)
     sums = {T}_ptr(ptrs, 2)
-    outer, inner = dims[0], dims[1]
+    images, outer, inner = dims[0], dims[1], dims[2]
     for at in range(lo, hi):
         group, i = at // outer, at % outer
-        for k in range(inner):
-            x_at = group * dims[2] + i * dims[3] + k * dims[4]
-            w_at = dims[5] + group * dims[6] + i * dims[7] + k * dims[8]
-            to = dims[9] + group * dims[10] + i * dims[11] + k * dims[12]
-            taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, dims, 13)
+        for image in range(images):
+            for k in range(inner):
+                x_at = image * dims[3] + group * dims[4] + i * dims[5] + k * dims[6]
+                w_at = dims[7] + group * dims[8] + i * dims[9] + k * dims[10]
+                to = dims[11] + image * dims[12] + group * dims[13] + i * dims[14] + k * dims[15]
+                taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, dims, 16)
 """
 
 UNPACK = """def kernel(ptrs, dims, lo, hi):
-    # target[plane, y0 + i * sh, x0 + j * sw] = sums[plane, i * pitch + j]
+    # target[plane, start + i * row_step + j * step] = sums[plane, i * pitch + j]
     sums = {T}_ptr(ptrs, 0)
     target = {T}_ptr(ptrs, 1)
     size, pitch, rows, columns = dims[0], dims[1], dims[2], dims[3]
@@ -97,9 +98,10 @@ def taps(dtype: str, vectors: int, rows: int) -> str:
     """Blocks of sums over a packed image.
 
     ptrs   x, w, sums
-    dims   blocks of the outer and of the inner loop; then how far a group, an outer and an inner
-           block are from each other: in x (3), in w (after where it begins: 4), in sums (4); then
-           those of `registers.taps`
+    dims   images, blocks of the outer and of the inner loop; then the steps from one to the next:
+           in x of images, groups, outer and inner blocks; in w, after where it begins, of groups
+           and blocks; in sums, after where they begin, of images, groups and blocks; then those of
+           `registers.taps`
     range  groups times outer blocks
     """
     return fill(TAPS, dtype, vectors=str(vectors), rows=str(rows))

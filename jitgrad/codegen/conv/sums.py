@@ -34,27 +34,29 @@ class Taps:
     row: int  # places, of whole blocks
     shifts: tuple[tuple[int, int], ...]  # of each tap, in x and in w
 
-    def launches(self, x: Pointer, w: Pointer, sums: Pointer) -> list[Launch]:
-        """The sums of all rows."""
-        return [self._launch((x, w, sums), *part) for part in cut(self.rows, self.block[1])]
+    def launches(self, images: int, x: Pointer, w: Pointer, sums: Pointer) -> list[Launch]:
+        """The sums of all rows of some images."""
+        return [self._launch(images, (x, w, sums), *part) for part in cut(self.rows, self.block[1])]
 
-    def _launch(self, pointers: tuple[Pointer, ...], first: int, count: int, high: int) -> Launch:
+    def _launch(
+        self, images: int, pointers: tuple[Pointer, ...], first: int, count: int, high: int
+    ) -> Launch:
         vectors, row = self.block[0], self.row
         step = vectors * registers.lanes(self.dtype.code)
-        many = row // step
-        in_x, in_w, in_sums = (0, step), (high * self.w.row, 0), (high * row, step)
-        loops = [count, many]
+        loops, in_x, in_w, in_sums = (
+            (count, row // step), (0, step), (high * self.w.row, 0), (high * row, step)
+        )  # fmt: skip
         # What the outer loop goes through is read once, the other once for each of its blocks.
-        if self.channels * self.x.channel > self.rows * self.w.row:
-            loops.reverse()
-            in_x, in_w, in_sums = in_x[::-1], in_w[::-1], in_sums[::-1]
+        if images == 1 and self.channels * self.x.channel > self.rows * self.w.row:
+            loops, in_x, in_w, in_sums = loops[::-1], in_x[::-1], in_w[::-1], in_sums[::-1]
         dims = (
-            *loops, self.x.group, *in_x, first * self.w.row, self.w.group, *in_w,
-            first * row, self.rows * row, *in_sums,
+            images, *loops, self.groups * self.x.group, self.x.group, *in_x,
+            first * self.w.row, self.w.group, *in_w,
+            first * row, self.groups * self.rows * row, self.rows * row, *in_sums,
             self.channels, len(self.shifts), self.x.channel, self.w.channel, self.w.row, row,
             *(s for shift in self.shifts for s in shift),
         )  # fmt: skip
-        work = self.groups * count * high * row * self.channels * len(self.shifts)
+        work = images * self.groups * count * high * row * self.channels * len(self.shifts)
         text = conv.taps(self.dtype.code, vectors, high)
         return Launch(text, pointers, dims, self.groups * loops[0], work // PRODUCT)
 
