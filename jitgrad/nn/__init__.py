@@ -34,9 +34,8 @@ Softshrink, Hardshrink = activations.SoftShrink, activations.HShrink
 Adamax = optim.AdaMax
 
 __all__ = [
-    "learning_rate_schedule", "loss",
-    "Cell", "CellDict", "CellList", "ParameterList", "SequentialCell",
-    "Adamax", "Hardshrink", "Softshrink",
+    "Adamax", "Cell", "CellDict", "CellList", "Hardshrink", "ParameterList", "SequentialCell",
+    "Softshrink", "learning_rate_schedule", "loss",
     *activations.__all__,
     *class_losses.__all__,
     *dynamic_lr.__all__,

@@ -7,7 +7,6 @@ from typing import Any
 
 from jitgrad import ops
 from jitgrad.api.grad import grad, value_and_grad
-from jitgrad.api.transforms import jvp, vjp
 from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.frontend.tape import no_grad
 from jitgrad.ir.types import float32
@@ -263,35 +262,6 @@ class TimeDistributed(Cell):
         return ops.movedim(y, other, axis)
 
 
-class Jvp(Cell):
-    """``ops.jvp(fn, inputs, v)`` as a Cell: called with the inputs and v it returns both."""
-
-    def __init__(self, fn: Callable[..., Any]):
-        super().__init__()
-        self.fn = fn
-
-    def construct(self, *args: Any) -> tuple[Any, Any]:
-        """Outputs, and their derivative along v."""
-        inputs, v = args[:-1], args[-1]
-        one = len(inputs) == 1
-        return jvp(self.fn, inputs[0] if one else inputs, v)
-
-
-class Vjp(Cell):
-    """``ops.vjp(fn, *inputs)`` as a Cell: called with inputs and a cotangent it returns both."""
-
-    def __init__(self, fn: Callable[..., Any]):
-        super().__init__()
-        self.fn = fn
-
-    def construct(self, *args: Any) -> tuple[Any, Any]:
-        """Outputs, and the gradients of the inputs."""
-        out, pull = vjp(self.fn, *args[:-1])
-        cotangent = args[-1]
-        found = pull(*cotangent) if isinstance(cotangent, tuple) else pull(cotangent)
-        return out, found[0] if isinstance(found, tuple) and len(found) == 1 else found
-
-
 class ForwardValueAndGrad(Cell):
     """Loss and gradients of a network: by its inputs (`get_all`), its weights (`get_by_list`) or
     both.
@@ -327,6 +297,6 @@ class ForwardValueAndGrad(Cell):
 
 __all__ = [
     "DynamicLossScaleUpdateCell", "FixedLossScaleUpdateCell", "ForwardValueAndGrad",
-    "Jvp", "ParameterUpdate", "TimeDistributed", "TrainOneStepCell",
-    "TrainOneStepWithLossScaleCell", "Vjp", "WithEvalCell", "WithGradCell", "WithLossCell",
+    "ParameterUpdate", "TimeDistributed", "TrainOneStepCell",
+    "TrainOneStepWithLossScaleCell", "WithEvalCell", "WithGradCell", "WithLossCell",
 ]  # fmt: skip
