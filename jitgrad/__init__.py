@@ -65,24 +65,21 @@ for _function in (
 ):  # fmt: skip
     setattr(ops, _function.__name__, _function)
 
+# Imported when first used.
 _LATER = (
-    "nn",
-    "train",
-    "numpy",
-    "mint",
-    "common",
-    "tools",
-    "data",
-    "testing",
-    "optimize",
-)  # imported when first used
+    "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx",
+    "testing", "optimize",
+)  # fmt: skip
+_TRAIN = ("save_checkpoint", "load_checkpoint", "load_param_into_net", "Model")
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in ("save_checkpoint", "load_checkpoint", "load_param_into_net"):
+    if name in _TRAIN:
         return getattr(importlib.import_module(f"{__name__}.train"), name)
+    if name == "export":
+        return importlib.import_module(f"{__name__}.onnx").export
     if name == "as_njit":
         return importlib.import_module(f"{__name__}.api.njit").as_njit
     if name == "compare":

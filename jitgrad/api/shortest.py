@@ -51,6 +51,7 @@ class Writer:
             "settings": config._values,
             "native": config.get("jit"),
             "math": config.get("math"),
+            "device": config.get("device"),
         }
         self.names["execute"], self.names["failed"] = self.native() or (self.wrapped, None)
         self.known: dict[int, str] = {}
@@ -104,6 +105,7 @@ class Writer:
             lines += [f"        {argument} = kwargs[{key!r}]"]
         conditions += ["epoch.value == guards.epoch"]
         conditions += ["settings['jit'] is native and settings['math'] == math"]
+        conditions += ["settings['device'] == device"]
         conditions += [*self.captures(len(self.arrays)), *entry.guards.text(self.name)]
         joined = "\n            and ".join(filter(None, conditions))
         lines += [f"        if not ({joined}):", "            return MISS"]

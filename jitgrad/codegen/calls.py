@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import factors, products, rows, strips
+from jitgrad.codegen import factors, products, rows, specials, strips
 from jitgrad.codegen.conv import images, weight
 from jitgrad.codegen.launch import Launch, Strip, add_up, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import block_count, lower
 from jitgrad.codegen.structured import structured, structured_scratch
-from jitgrad.ir.node import Graph, Node, input_node
+from jitgrad.ir.node import Graph, Node, full, input_node
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.access import Affine, strides
 from jitgrad.passes.plan import Buffer, Step
@@ -94,11 +95,26 @@ def _pad(step: Step) -> list[Launch]:
     assert node is not None
     (x,), at = node.inputs, node.attrs
     steps = strides(node.shape)
+    if step.reads[0].whole is not None:
+        return _margin(node, step.writes[0])
     offset = sum(low * stride for low, stride in zip(at["low"], steps, strict=True))
     spread = tuple((i + 1) * stride for i, stride in zip(at["interior"], steps, strict=True))
     moved = _placed(x.type, Affine(offset, spread), step.reads[0], step.writes[0])
     cleared = zero(step.writes[0], node.type.nbytes)
     return [cleared, moved] if x.type.size else [cleared]
+
+
+def _margin(node: Node, result: Buffer) -> list[Launch]:
+    """Zeros before and behind what is in its place already, along each axis."""
+    (x,), steps, made = node.inputs, strides(node.shape), []
+    for axis, (low, high) in enumerate(zip(node.attrs["low"], node.attrs["high"], strict=True)):
+        for start, extent in ((0, low), (low + x.shape[axis], high)):
+            shape = (*node.shape[:axis], extent, *node.shape[axis + 1 :])
+            if math.prod(shape):
+                zeros = Graph("body", (), (full(0, node.type.with_shape(shape)),))
+                target = Affine(start * steps[axis], steps)
+                made.append(of_kernel(lower(zeros, shape, (), stores={0: target}), (result,)))
+    return made
 
 
 def _concat(step: Step) -> list[Launch]:
@@ -116,7 +132,8 @@ def _concat(step: Step) -> list[Launch]:
 
 CALLS |= {"gathered": structured}
 SCRATCH |= {"gathered": structured_scratch}
-CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES, **factors.RULES}
+CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {**factors.RULES, **specials.RULES}
 CALLS |= {
     "matmul": products.matmul,
     "strip": strips.strip,

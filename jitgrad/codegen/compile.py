@@ -44,16 +44,17 @@ def symbol_of(source: str) -> str:
 @functools.cache
 def names() -> dict[str, Any]:
     """What the text of a kernel can call, for Numba."""
-    return {**intrinsics.namespace_numba(), **machine.namespace_numba(), **_literals()}
+    return {**intrinsics.namespace_numba(), **machine.namespace_numba(), **literals()}
 
 
 @functools.cache
 def plain_names() -> dict[str, Any]:
     """What the text of a kernel can call, for plain Python."""
-    return {**intrinsics.namespace_python(), **machine.namespace_python(), **_literals()}
+    return {**intrinsics.namespace_python(), **machine.namespace_python(), **literals()}
 
 
-def _literals() -> dict[str, Any]:
+def literals() -> dict[str, Any]:
+    """The dtypes that make literals, and the numbers without a literal."""
     types = {"f32": np.float32, "f64": np.float64}
     for bits in (8, 16, 32, 64):
         types[f"i{bits}"] = getattr(np, f"int{bits}")

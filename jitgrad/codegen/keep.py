@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 
 from jitgrad.codegen.lower import Lowering
 from jitgrad.ir.node import Node
-from jitgrad.passes.fuse import work
+from jitgrad.passes.cost import work
 
 DEAR = 6  # additions: a store and a load of a row in the cache cost less
-DIVISION = 6
 
 
 @dataclass(slots=True)
@@ -23,11 +22,6 @@ class Kept:
 
     stores: dict[int, list[tuple[Node, int]]] = field(default_factory=dict)
     loads: dict[int, dict[Node, int]] = field(default_factory=dict)
-
-
-def cost(node: Node) -> int:
-    """About what computing a node's own op takes."""
-    return DIVISION if "/" in node.op.scalar else work(node)
 
 
 class Keeper:
@@ -75,7 +69,7 @@ class Keeper:
                 stack += waiting
                 continue
             stack.pop()
-            own = 0 if self.low.repeats(top) else cost(top)
+            own = 0 if self.low.repeats(top) else work(top)
             costs[top] = own + sum(costs.get(i, 1) for i in set(inner))
         return costs[node]
 

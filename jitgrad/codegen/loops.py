@@ -22,7 +22,8 @@ class Address:
     """Where a load or store goes: parameter names for the offset and each loop's stride.
 
     A stride is None where the loop does not move the address, and a number where that is small.
-    `steps` are (k, parameter) for each loop that is written out: its k-th round.
+    `steps` are (k, parameter) for each loop that is written out, its k-th round; or k rounds ahead
+    of where a loop is.
     """
 
     offset: str | None
@@ -35,6 +36,13 @@ class Address:
         steps = tuple((k, stride) for k, stride in found if k and stride is not None)
         rest = tuple(None if d in rounds else s for d, s in enumerate(self.strides))
         return Address(self.offset, rest, steps)
+
+    def ahead(self, dim: int, rounds: int) -> Address:
+        """The address so many rounds of a loop later."""
+        stride = self.strides[dim] if rounds else None
+        if stride is None:
+            return self
+        return Address(self.offset, self.strides, (*self.steps, (rounds, stride)))
 
     def depth(self) -> int:
         """The innermost loop that moves it, -1 for none."""
@@ -62,10 +70,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Let:
-    """name = text."""
+    """name = text. Where it is a step of a reduction, `joined` makes two totals one."""
 
     name: str
     text: str
+    joined: str = ""  # of {0} and {1}
+    code: str = ""  # what a total is
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +90,17 @@ class Store:
 
 @dataclass(slots=True)
 class For:
-    """A loop over dimension `dim`; "part" loops cover the range that the caller gives."""
+    """A loop over dimension `dim`; "part" loops cover the range that the caller gives.
+
+    With `taken`, each round does so many at once, as far as that goes; with `after`, the loop does
+    what such a loop leaves.
+    """
 
     dim: int
     part: bool = False
     body: list[Statement] = field(default_factory=list)
+    taken: int = 1
+    after: int = 1
 
 
 @dataclass(slots=True)
@@ -114,6 +130,7 @@ class Kernel:
     body: list[Statement]
     values: list[int]  # of the parameters, for the shapes it was lowered from
     extent: int  # of the range that the caller splits
+    outer: int = 0  # loops around those of its reductions
     partial: int = 0  # blocks of partial results, if it makes such
     work: int = 0  # elements of the index space
     ops: tuple[str, ...] = ()  # that it computes

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from jitgrad.codegen.loops import (
+    Address,
     Array,
     Dimension,
     For,
@@ -25,7 +26,7 @@ from jitgrad.codegen.scalar import convert, expression, literal, product, unroun
 from jitgrad.ir.node import Graph, Node, input_op, splat, topological
 from jitgrad.passes.access import Affine, Index, linear, strides, walk
 from jitgrad.passes.body import Body
-from jitgrad.passes.fuse import work
+from jitgrad.passes.cost import work
 from jitgrad.passes.schedule import BLOCK, schedule
 
 
@@ -60,6 +61,7 @@ class Lowering(Body):
         self.dims: list[Dimension] = []
         self.outer = 0  # loops outside of the reduction
         self.rounds: dict[int, int] = {}  # of loops that are written out, where we are
+        self.ahead = (0, 0)  # a loop, and how many of its rounds ahead we are
         self.loading: Mapping[Node, int] = {}  # values that this pass loads from results
         self.keeping: Sequence[tuple[Node, int]] = ()  # values that it stores there
         self.notes: list[str] = []
@@ -123,11 +125,12 @@ class Lowering(Body):
         self.outer = len(runs[0])
         self.dims = [d for run in runs for d in run]
         one = Dimension((), 1)
-        if self.kind in ("map", "row", "short") and self.outer == 0:
+        if self.kind in ("map", "row", "short", "across") and self.outer == 0:
             self.dims.insert(0, one)
             self.outer = 1
         self.extents = [self.parameters.new(f"n{d}", x.extent) for d, x in enumerate(self.dims)]
-        vector = (self.outer if self.kind == "short" else len(self.dims)) - 1
+        neighbours = self.kind in ("short", "across")  # that run side by side are rows
+        vector = (self.outer if neighbours else len(self.dims)) - 1
         self.load_at = {
             node: place(a, self.dims, f"x{i}", self.parameters, vector)
             for i, (node, (_, a)) in enumerate(self.addresses.items())
@@ -170,7 +173,7 @@ class Lowering(Body):
             name, depth = self.name("v"), max(floor, self.store_at[home].depth())
             made: Statement = Load(name, self.outputs[home].name, self.store_at[home], node.dtype)
         elif node in self.addresses:
-            base, at = self.addresses[node][0], self.load_at[node].at(self.rounds)
+            base, at = self.addresses[node][0], self.here(self.load_at[node])
             name = self.name("v")
             depth = max(floor, at.depth())
             if splat(base) is not None:
@@ -195,6 +198,10 @@ class Lowering(Body):
             return convert(operands[0], node.inputs[0].dtype, node.dtype)
         return expression(node.op, operands, node.inputs[-1].dtype, node.dtype)
 
+    def here(self, at: Address) -> Address:
+        """An address in the round that is being written."""
+        return at.at(self.rounds).ahead(*self.ahead)
+
     def fill(
         self,
         nodes: Iterable[Node],
@@ -211,15 +218,16 @@ class Lowering(Body):
         work = math.prod(self.domain)
         if self.tile is not None:
             work = work // self.domain[self.tile.axis] * self.tile.extent
+        parameters = self.parameters
         return Kernel(
-            arrays, self.parameters.names, body, self.parameters.values, extent, partial, work
+            arrays, parameters.names, body, parameters.values, extent, self.outer, partial, work
         )
 
     def stores_of(self, outputs: Iterable[int]) -> list[Store]:
         return [
             Store(
                 self.outputs[i].name,
-                self.store_at[i].at(self.rounds),
+                self.here(self.store_at[i]),
                 self.value(self.body.outputs[i]),
                 self.body.outputs[i].dtype,
             )

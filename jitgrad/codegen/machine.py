@@ -16,7 +16,7 @@ from jitgrad.codegen import lapack, registers, tapes
 def namespace_numba() -> dict[str, Any]:
     """All of them, as Numba intrinsics."""
     return {
-        **_halves(),
+        **halves(),
         **tapes.namespace_numba(),
         **lapack.namespace_numba(),
         **registers.namespace_numba(),
@@ -25,7 +25,7 @@ def namespace_numba() -> dict[str, Any]:
     }
 
 
-def _halves() -> dict[str, Any]:
+def halves() -> dict[str, Any]:
     """float16 in memory, float32 in registers."""
     from llvmlite import ir
     from numba.core import types

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from jitgrad.codegen.keep import Keeper, Kept
 from jitgrad.codegen.loops import Address, Blocks, For, Kernel, Let, Load, Statement, Store
 from jitgrad.codegen.lower import Lowering, block_of
-from jitgrad.codegen.scalar import accumulate, identity
+from jitgrad.codegen.scalar import accumulate, identity, working
 from jitgrad.ir.node import Node
+from jitgrad.passes.cost import work
 
 Passes = Callable[[Lowering, list[Node], list[int]], list[Statement]]
 
@@ -24,9 +25,9 @@ def map_nest(low: Lowering) -> Kernel:
 
 
 def _before_loop(loop: For, made: Statement) -> None:
-    """Append to a loop's body, ahead of the loop nested in it."""
+    """Append to a loop's body, ahead of the loops nested in it."""
     at = len(loop.body)
-    if loop.body and isinstance(loop.body[-1], For):
+    while at and isinstance(loop.body[at - 1], For):
         at -= 1
     loop.body.insert(at, made)
 
@@ -172,10 +173,7 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
 
     low.fill(inside, low.outer - 1, put)
     body = loops[-1].body if loops else made
-    body += [
-        Let(low.names[n], accumulate(n.op, low.names[n], low.value(n.inputs[0]), n.dtype, False))
-        for n in reductions
-    ]
+    body += [step_of(low, n) for n in reductions]
     body += low.stores_of(full)
     body += [
         Store(low.outputs[at].name, low.store_at[at], low.value(node), node.dtype)
@@ -187,6 +185,14 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
         if node in low.names and node not in known:
             del low.names[node]
     return made
+
+
+def step_of(low: Lowering, node: Node) -> Let:
+    """The step of a reduction that counts one more value."""
+    name = low.names[node]
+    text = accumulate(node.op, name, low.value(node.inputs[0]), node.dtype, False)
+    joined = accumulate(node.op, "{0}", "{1}", node.dtype, False)
+    return Let(name, text, joined, working(node.dtype).code)
 
 
 def _start(low: Lowering, node: Node, name: str) -> Statement:
@@ -217,23 +223,15 @@ def column_nest(low: Lowering) -> Kernel:
         body.append(start)
 
     loops, first = low.nest(low.outer, inner + 1, part=part)
-    full = [n for n in wanted if low.is_full(n)]
-
-    def put(depth: int, made: Statement) -> None:
-        _before_loop(loops[max(depth - low.outer, 0)], made)
-
-    low.fill(full, low.outer, put)
-    for node in reductions:
-        i = target[node]
-        total = low.name("s")
-        low.depth[total] = inner
-        step = accumulate(node.op, total, low.value(node.inputs[0]), node.dtype, False)
-        at = low.store_at[i]
-        loops[-1].body.append(Load(total, low.outputs[i].name, at, node.dtype))
-        loops[-1].body.append(Store(low.outputs[i].name, at, step, node.dtype))
-    loops[-1].body += low.stores_of(i for i, o in outputs if low.is_full(o))
     assert first is not None
     body.append(first)
+    taken = _at_once(low) if len(loops) > 1 else 1
+    _column_pass(low, loops, taken)
+    if taken > 1:
+        loops[-2].taken = taken
+        rest = For(inner - 1, after=taken, body=[For(inner, part=part == inner)])
+        (loops[-3].body if len(loops) > 2 else body).append(rest)
+        _column_pass(low, [*loops[:-2], rest, rest.body[0]], 1)  # type: ignore[list-item]
 
     after = [n for n in wanted if not low.is_full(n)]
     if any(n.op.kind == "elementwise" for n in after):
@@ -254,6 +252,66 @@ def column_nest(low: Lowering) -> Kernel:
         body.append(end)
     extent = low.dims[0].extent if outer else low.dims[inner].extent
     return low.kernel([outermost] if outermost is not None else body, extent)
+
+
+ROWS = 4  # added at once to a row of results: each is loaded and stored so much less often
+MOST_AT_ONCE = 64  # additions, that such rows may take to compute
+
+
+def _at_once(low: Lowering) -> int:
+    """How many rounds of the innermost reduced loop a column kernel takes together."""
+    computed = [n for n in low.wanted(low.body.outputs) if n.op.kind == "elementwise"]
+    total = sum(work(n) for n in computed if low.is_full(n))
+    return ROWS if ROWS * total <= MOST_AT_ONCE else 1
+
+
+def _column_pass(low: Lowering, loops: list[For], taken: int) -> None:
+    """Add so many rounds of the loop around the innermost one to the results."""
+    wanted = low.wanted(low.body.outputs)
+    reductions = [n for n in wanted if n.op.kind == "reduce"]
+    full = [n for n in wanted if low.is_full(n)]
+    at, inner = loops[-1].dim - 1, loops[-1]
+    for node in full:  # what another loop has made is not there in this one
+        if low.depth.get(low.names.get(node, ""), -1) >= at:
+            del low.names[node]
+
+    def put(depth: int, made: Statement) -> None:
+        _before_loop(loops[max(depth - low.outer, 0)], made)
+
+    values: dict[Node, list[str]] = {node: [] for node in reductions}
+    stores: list[Store] = []
+    moving = _moving(low, full, at)
+    for ahead in range(taken):
+        low.ahead = (at, ahead)
+        low.fill([n for n in full if n not in low.names], low.outer, put)
+        for node in reductions:
+            values[node].append(low.value(node.inputs[0]))
+        stores += low.stores_of(i for i, o in enumerate(low.body.outputs) if low.is_full(o))
+        for node in moving if ahead + 1 < taken else ():
+            low.names.pop(node, None)
+    low.ahead = (0, 0)
+    for node in reductions:
+        i, total = low.body.outputs.index(node), low.name("s")
+        low.depth[total] = inner.dim
+        inner.body.append(Load(total, low.outputs[i].name, low.store_at[i], node.dtype))
+        for value in values[node][:-1]:
+            text, name = accumulate(node.op, total, value, node.dtype, False), low.name("s")
+            inner.body.append(Let(name, text))
+            total, low.depth[name] = name, inner.dim
+        text = accumulate(node.op, total, values[node][-1], node.dtype, False)
+        inner.body.append(Store(low.outputs[i].name, low.store_at[i], text, node.dtype))
+    inner.body += stores
+
+
+def _moving(low: Lowering, full: list[Node], dim: int) -> set[Node]:
+    """Values that differ from one round of a loop to the next."""
+    found: set[Node] = set()
+    for node in full:
+        at = low.load_at.get(node)
+        moves = at is not None and at.strides[dim] is not None
+        if moves or any(i in found for i in low.operands(node)):
+            found.add(node)
+    return found
 
 
 def blocked_nest(low: Lowering) -> Kernel:
@@ -285,5 +343,6 @@ NESTS = {
     "row": row_nest,
     "column": column_nest,
     "short": short_nest,
+    "across": row_nest,
     "blocked": blocked_nest,
 }

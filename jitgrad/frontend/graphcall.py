@@ -6,16 +6,19 @@ function can be differentiated on the tape to any order.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from jitgrad import config
 from jitgrad.autodiff.custom import erase
 from jitgrad.frontend import tape
 from jitgrad.frontend.pull import pull_of_graph
 from jitgrad.frontend.replay import replay
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
+from jitgrad.runtime.device import device_program, runner
 from jitgrad.runtime.executable import compile_graph
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -25,8 +28,16 @@ Maker = Callable[[Graph, Mapping[int, int]], Execute]
 
 
 def compiled(graph: Graph, updates: Mapping[int, int]) -> Execute:
-    """The graph as machine code."""
+    """The graph as machine code, for the device that is set."""
+    if config.get("device") == "GPU":
+        return on_device(graph, updates)
     return compile_graph(erase(graph), updates)
+
+
+def on_device(graph: Graph, updates: Mapping[int, int]) -> Execute:
+    """The graph on a GPU. What it takes and gives is copied there and back."""
+    program = device_program(erase(graph), updates)
+    return functools.partial(runner(), program)
 
 
 def interpreted(graph: Graph, updates: Mapping[int, int]) -> Execute:

@@ -7,7 +7,6 @@ numbers eagerly and compiled.
 
 from __future__ import annotations
 
-import functools
 import threading
 import weakref
 
@@ -57,10 +56,14 @@ def checked_seed(seed: int) -> int:
     return int(seed)
 
 
-@functools.cache
+# Made at once: Parameters that are made while a function is traced are part of the trace, and each
+# call would draw the same numbers.
+_default = Generator(0, "default_generator")
+
+
 def default_generator() -> Generator:
     """The stream that random ops use unless they are given another."""
-    return Generator(0, "default_generator")
+    return _default
 
 
 class _Host:

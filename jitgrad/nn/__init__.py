@@ -8,7 +8,9 @@ from jitgrad.nn import (
     dynamic_lr,
     layers,
     losses,
+    metrics,
     optim,
+    products,
     schedule,
     train_cells,
 )
@@ -19,7 +21,9 @@ from jitgrad.nn.containers import CellDict, CellList, SequentialCell
 from jitgrad.nn.dynamic_lr import *  # noqa: F403
 from jitgrad.nn.layers import *  # noqa: F403
 from jitgrad.nn.losses import *  # noqa: F403
+from jitgrad.nn.metrics import *  # noqa: F403
 from jitgrad.nn.optim import *  # noqa: F403
+from jitgrad.nn.products import *  # noqa: F403
 from jitgrad.nn.schedule import *  # noqa: F403
 from jitgrad.nn.train_cells import *  # noqa: F403
 
@@ -35,7 +39,9 @@ __all__ = [
     *dynamic_lr.__all__,
     *layers.__all__,
     *losses.__all__,
+    *metrics.__all__,
     *optim.__all__,
+    *products.__all__,
     *schedule.__all__,
     *train_cells.__all__,
 ]  # fmt: skip

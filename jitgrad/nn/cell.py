@@ -14,6 +14,7 @@ from typing import Any
 
 from jitgrad.api import context
 from jitgrad.api.jit import jit
+from jitgrad.api.recompute import recompute
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import guards, trace
 from jitgrad.frontend.control import converted
@@ -49,7 +50,7 @@ class Cell(walk.Collection):
     def __init__(self, auto_prefix: bool = True, flags: Mapping[str, Any] | None = None):
         own = self.__dict__
         own["_params"], own["_cells"], own["_buffers"] = {}, {}, {}
-        own["_hooks"], own["_float"] = hooks.NONE, None
+        own["_hooks"], own["_float"], own["_recomputed"] = hooks.NONE, None, False
         own["_auto_prefix"], own["_flags"] = auto_prefix, dict(flags or {})
         own["training"], own["requires_grad"], own["phase"] = False, False, "train"
 
@@ -85,6 +86,8 @@ class Cell(walk.Collection):
     def _construct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if hasattr(type(self), "bprop"):
             return hooks.with_bprop(self, args, kwargs)
+        if self._recomputed:
+            return recompute(converted(self.construct))(*args, **kwargs)
         return converted(self.construct)(*args, **kwargs)
 
     def _compiled(self) -> Any:
@@ -218,6 +221,13 @@ class Cell(walk.Collection):
         """Mark this Cell and all in it as differentiated. Kept for MindSpore code: no effect."""
         self._set_all("requires_grad", bool(requires_grad))
         return self
+
+    def recompute(self, **kwargs: Any) -> None:
+        """Keep no intermediate values of this Cell for a compiled gradient, but compute them again;
+        see `jitgrad.recompute`. MindSpore's options are accepted and change nothing.
+        """
+        guards.bump()
+        self.__dict__["_recomputed"] = bool(kwargs.get("mode", True))
 
     def to_float(self, dst_type: Any) -> Cell:
         """Compute in float16, float32 or float64: float inputs and Parameters are cast on use."""

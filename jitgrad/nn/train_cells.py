@@ -8,7 +8,10 @@ from typing import Any
 from jitgrad import ops
 from jitgrad.api.grad import grad, value_and_grad
 from jitgrad.errors import DTypeError, fail
+from jitgrad.frontend.tape import no_grad
+from jitgrad.ir.types import float32
 from jitgrad.nn.cell import Cell
+from jitgrad.nn.optim.base import counter, write
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 
@@ -48,8 +51,6 @@ class WithEvalCell(Cell):
         """Loss, outputs, labels."""
         outputs = self._network(data)
         if self.add_cast_fp32:
-            from jitgrad.ir.types import float32
-
             outputs = ops.cast(outputs, float32)
         return self._loss_fn(outputs, label), outputs, label
 
@@ -89,6 +90,101 @@ class TrainOneStepCell(Cell):
         return out
 
 
+class FixedLossScaleUpdateCell(Cell):
+    """A scale of the loss that stays."""
+
+    def __init__(self, loss_scale_value: float):
+        super().__init__()
+        self.loss_scale_value = loss_scale_value
+        self.loss_scale = counter("scale_sense", loss_scale_value)
+
+    def get_loss_scale(self) -> float:
+        """The scale."""
+        return self.loss_scale_value
+
+    def construct(self, finite: Tensor) -> None:
+        """Take in whether a step's gradients were finite."""
+
+
+class DynamicLossScaleUpdateCell(Cell):
+    """A scale of the loss that falls by `scale_factor` when gradients overflow, not below 1, and
+    rises by it after `scale_window` steps without.
+    """
+
+    def __init__(self, loss_scale_value: float, scale_factor: float, scale_window: int):
+        super().__init__()
+        self.loss_scale_value = loss_scale_value
+        self.scale_factor, self.scale_window = float(scale_factor), int(scale_window)
+        self.loss_scale = counter("scale_sense", loss_scale_value)
+        self.good_steps = counter("good_steps", 0.0)
+
+    def get_loss_scale(self) -> float:
+        """The scale at the beginning."""
+        return self.loss_scale_value
+
+    def construct(self, finite: Tensor) -> None:
+        """Take in whether a step's gradients were finite."""
+        scale, count = self.loss_scale.value(), self.good_steps + 1.0
+        due = count >= self.scale_window
+        grown = ops.where(due, scale * self.scale_factor, scale)
+        shrunk = ops.maximum(scale / self.scale_factor, 1.0)
+        write(self.loss_scale, ops.where(finite, grown, shrunk))
+        going_on = ops.logical_and(finite, ops.logical_not(due))
+        write(self.good_steps, ops.where(going_on, count, 0.0))
+
+
+class TrainOneStepWithLossScaleCell(Cell):
+    """A step whose gradients are those of the loss times a scale, so that small ones do not vanish
+    in float16. A step whose gradients overflow changes nothing but the scale.
+
+    `scale_sense` is a `FixedLossScaleUpdateCell`, a `DynamicLossScaleUpdateCell` or a number.
+    Returns the loss, whether there was an overflow, and the scale.
+    """
+
+    def __init__(self, network: Cell, optimizer: Cell, scale_sense: Any):
+        super().__init__(auto_prefix=False)
+        self.network = _cell(self, "network", network)
+        self.optimizer = _cell(self, "optimizer", optimizer)
+        self.weights = self.optimizer.parameters
+        if isinstance(scale_sense, (int, float, Tensor)):
+            scale_sense = FixedLossScaleUpdateCell(float(scale_sense))
+        self.scaling = _cell(self, "scale_sense", scale_sense)
+
+    def set_sense_scale(self, sens: Any) -> None:
+        """Change the scale."""
+        self.scaling.loss_scale.set_data(float(sens))
+
+    def construct(self, *inputs: Any) -> tuple[Any, Tensor, Tensor]:
+        """The loss, whether there was an overflow, and the scale."""
+        scale = self.scaling.loss_scale.value()
+
+        def forward(*values: Any) -> Any:
+            out = self.network(*values)
+            loss = out[0] if isinstance(out, (tuple, list)) else out
+            return loss * ops.cast(scale, loss.dtype), out
+
+        (_, out), grads = value_and_grad(forward, None, self.weights, has_aux=True)(*inputs)
+        with no_grad():
+            grads = tuple(ops.cast(g, float32) / scale for g in grads)
+            finite = ops.all(ops.isfinite(grads[0]))
+            for g in grads[1:]:
+                finite = ops.logical_and(finite, ops.all(ops.isfinite(g)))
+            keeping(finite, self.optimizer, lambda: self.optimizer(grads))
+            self.scaling(finite)
+        return out, ops.logical_not(finite), scale
+
+
+def keeping(condition: Tensor, cell: Cell, change: Callable[[], Any]) -> None:
+    """Call a function that writes Parameters of a Cell, and keep what it wrote if a condition
+    holds. Compiled, this is a choice of values in the kernels that compute them.
+    """
+    held = list(cell.get_parameters())
+    before = [p.value() for p in held]
+    change()
+    for p, old in zip(held, before, strict=True):
+        write(p, ops.where(condition, p.value(), old))
+
+
 class ForwardValueAndGrad(Cell):
     """Loss and gradients of a network: by its inputs (`get_all`), its weights (`get_by_list`) or
     both.
@@ -123,5 +219,6 @@ class ForwardValueAndGrad(Cell):
 
 
 __all__ = [
-    "ForwardValueAndGrad", "TrainOneStepCell", "WithEvalCell", "WithLossCell",
+    "DynamicLossScaleUpdateCell", "FixedLossScaleUpdateCell", "ForwardValueAndGrad",
+    "TrainOneStepCell", "TrainOneStepWithLossScaleCell", "WithEvalCell", "WithLossCell",
 ]  # fmt: skip

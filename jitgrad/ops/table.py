@@ -23,6 +23,7 @@ from jitgrad.ops import (
     norms,
     random,
     reduce,
+    scientific,
     searching,
     shaping,
     slicing,
@@ -35,8 +36,8 @@ from jitgrad.ops import (
 
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
-    searching, creation, linalg, einstein, decompose, solving, activation, norms, loss, conv, image,
-    slicing, random, state, control, loops, classes,
+    searching, creation, linalg, einstein, decompose, solving, scientific, activation, norms,
+    loss, conv, image, slicing, random, state, control, loops, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
@@ -56,7 +57,8 @@ ALSO: dict[str, str] = {
     "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh",
     "clip": "clamp", "divide": "div", "expand": "broadcast_to", "floor_div": "floor_divide",
     "floor_mod": "remainder", "floordiv": "floor_divide", "floormod": "remainder", "ger": "outer",
-    "greater": "gt", "greater_equal": "ge", "inv": "reciprocal", "invert": "bitwise_not",
+    "greater": "gt", "greater_equal": "ge", "i0": "bessel_i0", "inv": "reciprocal",
+    "invert": "bitwise_not",
     "less": "lt", "less_equal": "le", "log_matrix_determinant": "slogdet",
     "matrix_determinant": "det", "mod": "remainder", "mse_loss_ext": "mse_loss", "multiply": "mul",
     "negative": "neg", "pows": "pow", "select": "where", "sgn": "sign",

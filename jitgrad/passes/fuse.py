@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.access import external, stored
+from jitgrad.passes.cost import work
 from jitgrad.passes.schedule import kept, schedule
 
 MOST_OPERANDS = 24  # arrays that one kernel reads
 MOST_RESULTS = 16  # and that it writes
-# Compile time grows faster than a kernel: sines are the worst, thirty of them take seconds.
-MOST_WORK, FUNCTION = 300, 10  # in additions; what a function counts
+MOST_WORK = 300  # in additions: compile time grows faster than a kernel
 
 
 @dataclass(slots=True, eq=False)
@@ -51,11 +51,6 @@ class Group:
 
 
 FUSABLE = frozenset({"elementwise", "reduce"})
-
-
-def work(node: Node) -> int:
-    """About how much code a node is, in additions."""
-    return FUNCTION if "(" in node.op.scalar.replace("select(", "") else 1
 
 
 def copies(domain: tuple[int, ...], axes: tuple[int, ...] | None) -> int:

@@ -67,9 +67,12 @@ def _product_pairs(node: Node) -> Iterable[Pair]:
 def _lane_of(node: Node, classes: Classes, chosen: Axis) -> int | None:
     """The axis of a value that belongs to a class: the last one, if there are several."""
     axes = [a for a in range(node.ndim) if classes.find((node, a)) == chosen]
-    if not axes or math.prod(node.shape[axes[-1] + 1 :]) > INNER:
-        return None
-    return axes[-1]
+    return axes[-1] if axes and _fits(node, axes[-1]) else None
+
+
+def _fits(node: Node, axis: int) -> bool:
+    """Whether an axis is near enough to the last one to take its place."""
+    return math.prod(node.shape[axis + 1 :]) <= INNER
 
 
 def _gains(node: Node) -> Iterable[tuple[Axis, int]]:
@@ -78,7 +81,7 @@ def _gains(node: Node) -> Iterable[tuple[Axis, int]]:
         (x,), axes = node.inputs, node.attrs["axes"]
         inner = x.ndim - 1 in axes and math.prod(x.shape[a] for a in axes) <= SHORT
         for a in range(x.ndim - 1) if inner else ():
-            if a not in axes and x.shape[a] >= LONG:
+            if a not in axes and x.shape[a] >= LONG and _fits(x, a):
                 yield (x, a), x.type.size
     elif is_small(node):
         for left, right, _ in product_axes(node):

@@ -1,14 +1,15 @@
-"""Parts of a join, written where they belong by the kernel that makes them.
+"""Parts of larger arrays, written where they belong by the kernel that makes them.
 
 The gradient of an array whose columns were used apart is a join of columns. If such a part is read
-by nothing else, its kernel stores it into the joined array, and there is nothing to copy.
+by nothing else, its kernel stores it into the joined array, and there is nothing to copy. The same
+holds for what gets a margin of zeros.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jitgrad.ir.node import Node
@@ -19,29 +20,48 @@ from jitgrad.passes.tiles import sums
 if TYPE_CHECKING:
     from jitgrad.passes.plan import Buffer, Step
 
-JOINS = frozenset({"concat"})
+# Offsets of an op's operands along its result's axes; None if they do not stay in one piece.
+Offsets = list[tuple[int, ...]] | None
 LONG = 64  # elements in a row of memory, from which loops lose nothing by a gap behind it
 
 
+def _side_by_side(node: Node) -> Offsets:
+    axis, at, found = node.attrs["axis"], 0, []
+    for part in node.inputs:
+        found.append((*(0,) * axis, at, *(0,) * (node.ndim - axis - 1)))
+        at += part.shape[axis]
+    return found
+
+
+def _surrounded(node: Node) -> Offsets:
+    return None if any(node.attrs["interior"]) else [node.attrs["low"]]
+
+
+HOLDERS: dict[str, Callable[[Node], Offsets]] = {"concat": _side_by_side, "pad": _surrounded}
+
+
 def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
-    """Give parts their places in joins, except for buffers in `kept`, which others read."""
+    """Give operands of joins and paddings their places in these, except for buffers in `kept`,
+    which others read.
+    """
     readers = Counter(buffer for step in steps for buffer in step.reads)
     for position, step in enumerate(steps):
-        if step.node is None or step.node.op.name not in JOINS:
+        rule = HOLDERS.get(step.node.op.name) if step.node is not None else None
+        offsets = rule(step.node) if rule is not None and step.node is not None else None
+        if step.node is None or offsets is None:
             continue
-        whole, offset = step.writes[0], 0
-        axis, steps_of = step.node.attrs["axis"], strides(step.node.shape)
-        for part, buffer in zip(step.node.inputs, step.reads, strict=True):
+        along, whole = strides(step.node.shape), step.writes[0]
+        for part, buffer, offset in zip(step.node.inputs, step.reads, offsets, strict=True):
             maker = steps[buffer.first] if 0 <= buffer.first < position else None
             alone = readers[buffer] == 1 and buffer not in kept and buffer.home == "arena"
-            if maker is not None and alone and part.type.size > 1:
-                made = _made(maker, buffer)
-                at = _along(made, part, steps_of, axis) if made is not None else None
-                if at is not None:
-                    buffer.home, buffer.whole = "part", whole
-                    buffer.place = at.shifted(offset)
-                    whole.first = min(whole.first, buffer.first)
-            offset += part.shape[axis] * steps_of[axis]
+            if maker is None or not alone or part.type.size <= 1:
+                continue
+            made = _made(maker, buffer)
+            at = _along(made, part, step.node.shape) if made is not None else None
+            if at is not None:
+                first = sum(o * s for o, s in zip(offset, along, strict=True))
+                buffer.home, buffer.whole, buffer.place = "part", whole, at.shifted(first)
+                whole.first = min(whole.first, buffer.first)
 
 
 def _made(maker: Step, buffer: Buffer) -> TensorType | None:
@@ -50,21 +70,28 @@ def _made(maker: Step, buffer: Buffer) -> TensorType | None:
     is_kernel = node is not None and ("domain" in node.attrs or "loops" in node.attrs)
     if node is None or not is_kernel or index in sums(node):
         return None
-    if any(n.op.kind == "call" for n in node.attrs["body"].nodes):
+    if any(n.op.kind == "call" for n in node.attrs["body"].nodes) or _is_read(node, index):
         return None
     found = node.type.items[index] if isinstance(node.type, TupleType) else node.type
     assert isinstance(found, TensorType)
     return found
 
 
-def _along(made: TensorType, part: Node, steps: Sequence[int], axis: int) -> Affine | None:
-    """The steps in a join of a value's axes, if its loops stay what they are: rows are long, or
-    single elements.
+def _is_read(node: Node, index: int) -> bool:
+    """Whether a strip's own steps read a result of it."""
+    body = node.attrs["body"]
+    return "loops" in node.attrs and any(body.outputs[index] in n.inputs for n in body.nodes)
+
+
+def _along(made: TensorType, part: Node, whole: tuple[int, ...]) -> Affine | None:
+    """The steps in a larger array of a value's axes, if its loops stay what they are: rows are
+    long, or single elements.
     """
     if [n for n in made.shape if n != 1] != [n for n in part.shape if n != 1]:
         return None
+    axis = max((a for a in range(part.ndim) if part.shape[a] != whole[a]), default=0)
     row = math.prod(part.shape[axis:])
     if 1 < row < LONG and math.prod(part.shape[:axis]) > 1:
         return None
-    long = iter([step for n, step in zip(part.shape, steps, strict=True) if n != 1])
+    long = iter([step for n, step in zip(part.shape, strides(whole), strict=True) if n != 1])
     return Affine(0, tuple(next(long) if n != 1 else 0 for n in made.shape))

@@ -6,7 +6,8 @@ something outside of its group reads it, unless it is cheap enough to be compute
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from jitgrad.ir.node import (
     Graph,
@@ -20,21 +21,16 @@ from jitgrad.ir.node import (
 from jitgrad.ir.op import op
 from jitgrad.locate import Location
 from jitgrad.passes.access import external, is_leaf, keeps_order, stored
+from jitgrad.passes.cost import is_cheap
 from jitgrad.passes.fuse import ROW_TO_FULL, Group, repeats_row
 from jitgrad.passes.schedule import schedule
 from jitgrad.primitives.shape import swaps_last
 
-CHEAP_OPS, CHEAP_LOADS = 4, 2  # recomputed rather than stored and loaded again
+# Recomputed rather than stored and loaded again: with so many ops, from so many arrays; those that
+# are much smaller than the value stay in the cache.
+CHEAP_OPS, CHEAP_LOADS, SMALLER = 4, 2, 8
 # Ops whose kernel reads an operand with its last two axes swapped as it is (a flag of the call).
 READS_TRANSPOSED = frozenset({"matmul"})
-
-
-def is_cheap(node: Node) -> bool:
-    """A few additions, comparisons and the like; no function calls, no divisions."""
-    if node.op.kind != "elementwise":
-        return False
-    text = node.op.scalar
-    return "(" not in text.replace("select(", "") and "/" not in text
 
 
 def accumulates_in_memory(group: Group) -> bool:
@@ -64,21 +60,33 @@ class Regions:
             cost = self.cost(node) if node in self.groups and is_cheap(node) else None
             if cost is not None:
                 self.recomputed[node] = cost
+        # What it is computed from has to be stored instead: once for several, or as less bytes.
+        made = {n: x for n, (_, loads) in self.recomputed.items() for x in self.made(loads)}
+        group = self.groups.get
+        outside = {i for n in self.groups for i in n.inputs if group(i) is not group(n)}
+        shared = Counter(x for n, x in made.items() if n in outside)
+        for node, x in made.items():
+            if shared[x] < 2 and 2 * x.type.nbytes > node.type.nbytes:
+                del self.recomputed[node]
+
+    def made(self, loads: Iterable[Node]) -> list[Node]:
+        """Those of some values that would not have to be in memory."""
+        return [x for x in loads if x in self.groups and x not in self.needed]
 
     def cost(self, node: Node) -> tuple[int, frozenset[Node]] | None:
         ops, loads = 1, frozenset[Node]()
-        for operand in node.inputs:
+        for operand in dict.fromkeys(node.inputs):
             base = external(operand)
             if base is None:
                 continue
-            if base in self.groups:
-                inner = self.recomputed.get(base) if base is operand else None
-                if inner is None:
-                    return None
+            inner = self.recomputed.get(base) if base is operand else None
+            if inner is not None:
                 ops, loads = ops + inner[0], loads | inner[1]
             else:
                 loads |= {base}
-        return (ops, loads) if ops <= CHEAP_OPS and len(loads) <= CHEAP_LOADS else None
+        large = [x for x in loads if SMALLER * x.type.nbytes > node.type.nbytes]
+        few = len(large) <= CHEAP_LOADS and len(self.made(loads)) <= 1
+        return (ops, loads) if ops <= CHEAP_OPS and few else None
 
     def edges(self, node: Node, group: Group) -> tuple[list[Node], list[Node]]:
         """Operands computed in the group itself, and stored nodes that it reads."""

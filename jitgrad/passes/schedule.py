@@ -7,7 +7,7 @@ import math
 BLOCK = 4096  # elements of a partial sum: its buffers stay in the L1 cache
 LONGEST_ROW = 1 << 16  # a longer reduction to few results is split into blocks
 SHORT = 16  # steps of a reduction that are written out, one after the other
-LANES = 512  # of so many elements at least
+LANES = 256  # of so many elements at least
 
 
 def kept(domain: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:

@@ -29,17 +29,22 @@ FLAGS = {
 }
 
 
-def namespace() -> dict[str, Any]:
-    """name -> intrinsic, for every name of ``table.NAMES``."""
+def namespace(traced: type[llvm.Traced] = llvm.Traced, library: bool = True) -> dict[str, Any]:
+    """name -> intrinsic, for every name of ``table.NAMES``.
+
+    traced   the values that emit a function's instructions.
+    library  whether long functions are defined elsewhere.
+    """
     space = {}
     for name, (function, arity, dtype) in table.functions().items():
         called = name.rsplit("_", 1)[0] in table.CALLED and dtype in table.FLOATS
-        emit = _called(name, dtype) if called else _inlined(name, function, dtype)
+        away = called and library
+        emit = _called(name, dtype) if away else _inlined(name, function, dtype, traced, called)
         space[name] = _same(name, NUMBA_TYPES[dtype], arity, emit)
     for dtype in table.FLOATS:
         for op in table.REASSOC:
             name = f"{op}_{dtype}"
-            space[name] = _same(name, NUMBA_TYPES[dtype], 2, _accumulate(op, dtype))
+            space[name] = _same(name, NUMBA_TYPES[dtype], 2, _accumulate(op, dtype, traced))
     for dtype in table.DTYPES:
         pointee = types.uint8 if dtype == "bool" else NUMBA_TYPES[dtype]
         space[f"{dtype}_ptr"] = _pointer(f"{dtype}_ptr", types.CPointer(pointee))
@@ -70,7 +75,9 @@ def _same(name: str, ty: Any, arity: int, emit: Callable[..., ir.Value]) -> Any:
     return _named(name, typers[arity])
 
 
-def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..., ir.Value]:
+def _inlined(
+    name: str, function: Callable[..., Any], dtype: str, traced: type[llvm.Traced], long: bool
+) -> Callable[..., ir.Value]:
     kind, width = dtype[0], int(dtype[1:])
     symbol = f"jitgrad_{name}"
 
@@ -80,9 +87,10 @@ def _inlined(name: str, function: Callable[..., Any], dtype: str) -> Callable[..
             ty = llvm.type_of(kind, width)
             fn = ir.Function(builder.module, ir.FunctionType(ty, [ty] * len(args)), symbol)
             fn.linkage = "internal"
-            fn.attributes.add("alwaysinline")
+            if not long:
+                fn.attributes.add("alwaysinline")
             body = ir.IRBuilder(fn.append_basic_block())
-            body.ret(function(*(llvm.Traced(body, a, kind, width) for a in fn.args)).ir)
+            body.ret(function(*(traced(body, a, kind, width) for a in fn.args)).ir)
         return builder.call(fn, args)
 
     return emit
@@ -108,12 +116,12 @@ def _called(name: str, dtype: str) -> Callable[..., ir.Value]:
     return emit
 
 
-def _accumulate(op: str, dtype: str) -> Callable[..., ir.Value]:
+def _accumulate(op: str, dtype: str, traced: type[llvm.Traced]) -> Callable[..., ir.Value]:
     def emit(context: Any, builder: ir.IRBuilder, args: list[Any]) -> Any:
         name = FLAGS[op]
         if not name.startswith("llvm"):
             return getattr(builder, name)(*args, flags=("reassoc", "nsz", "contract"))
-        a, b = (llvm.Traced(builder, x, "f", int(dtype[1:])) for x in args)
+        a, b = (traced(builder, x, "f", int(dtype[1:])) for x in args)
         return a.apply(name[5:], a, b).ir
 
     return emit

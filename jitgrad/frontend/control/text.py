@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -71,6 +72,12 @@ class Print:
         self.numbers = [isinstance(self.leaves[i], Number) for i in self.places]
         self.tensors: list[Tensor] = [self.leaves[i] for i in self.places]
         self.nodes = [state.trace.read(t) for t in self.tensors]
+
+    def at(self, nodes: Sequence[Any]) -> Print:
+        """The same with other values."""
+        new = copy.copy(self)
+        new.nodes, new.tensors = list(nodes), [Tensor._of_node(n) for n in nodes]
+        return new
 
     def show_now(self) -> None:
         """Print for the arguments of this trace, as far as they have values."""
