@@ -26,7 +26,7 @@ from jitgrad.primitives.index import take
 from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.reduce import reduce_max, reduce_sum
 from jitgrad.primitives.shape import transpose
-from jitgrad.runtime import executable as module
+from jitgrad.runtime import program as module
 from jitgrad.runtime import pool, threads
 from jitgrad.runtime.executable import Executable
 from jitgrad.runtime.table import PARALLEL, PARTS, part
