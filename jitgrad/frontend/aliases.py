@@ -63,8 +63,9 @@ def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor,
     then. TraceError where that is not known.
     """
     trace.links = [x for x in trace.links if x.one() is not None and x.other() is not None]
-    Path = tuple[Tensor, Tensor | None, frozenset[int], frozenset[tuple[int, bool]]]
-    pending: list[Path] = [(target, None, frozenset({id(target)}), frozenset())]
+    pending: list[tuple[Tensor, Tensor | None, frozenset[int], frozenset[tuple[int, bool]]]] = [
+        (target, None, frozenset({id(target)}), frozenset())
+    ]
     while pending:
         known, mask, path, asked = pending.pop()
         for found in trace.links:

@@ -19,8 +19,9 @@ from jitgrad.frontend.control.merge import zeros_like
 from jitgrad.frontend.control.paths import Blocked, computed
 from jitgrad.frontend.control.signals import CODE, END, Mixed, Return
 from jitgrad.frontend.control.text import Template
-from jitgrad.frontend.dispatch import fill
+from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.locate import PACKAGE
+from jitgrad.primitives.elementwise import equal
 from jitgrad.tensor import Tensor
 
 
@@ -39,8 +40,9 @@ class Site:
         args = self.text.filled(values)
         new = kind.__new__(kind, *args)
         new.args = tuple(args)
-        if hasattr(new, "add_note"):
-            new.add_note(f"raised by compiled code, at {self.line[0]}:{self.line[1]}")
+        note = getattr(new, "add_note", None)  # from Python 3.11 on
+        if note is not None:
+            note(f"raised by compiled code, at {self.line[0]}:{self.line[1]}")
         return new
 
 
@@ -62,9 +64,13 @@ class Faults:
             self.sites[key] = Site(error.with_traceback(None), text, line, zeros)
         return list(self.sites).index(key) + 1, self.sites[key], text.tensors
 
+    def none_yet(self) -> Tensor:
+        """Whether nothing has raised."""
+        return apply(equal, self.code, fill(END, CODE))
+
     def keep_what_was(self, changed: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
         """For each pair of a new value and what it takes the place of: the one that is kept."""
-        fine = self.code == 0
+        fine = self.none_yet()
         return [chosen(fine, new, old) for new, old in changed]
 
 
@@ -148,7 +154,7 @@ def faulted(trace: Any, pred: Tensor, sides: list[Outcome]) -> list[Outcome]:
         trace.faults = Faults(trace, fill(END, CODE))
     faults: Faults = trace.faults
     number, site, shown = faults.site(error)  # type: ignore[arg-type]
-    fine = faults.code == 0
+    fine = faults.none_yet()
     places: list[tuple[Place, Any]] = [
         (FaultPlace(faults), chosen(fine, fill(number, CODE), faults.code)),
         (SitePlace(site), [chosen(fine, x, v) for x, v in zip(shown, site.values, strict=True)]),

@@ -76,12 +76,12 @@ class Join:
         left, right = self.now[0](a), self.now[1](b)
         if is_numeric(left) and is_numeric(right):
             return self.numbers((a, b), left, right, what)
-        parts = tree.parts(left), tree.parts(right)
-        if parts[0] is None or parts[1] is None:
-            if parts == (None, None) and same(left, right):
+        ours, theirs = tree.parts(left), tree.parts(right)
+        if ours is None or theirs is None:
+            if ours is theirs and same(left, right):
                 return left
             raise Disagreement(what, (described(left), described(right)))
-        (keys, children), (other_keys, others) = parts
+        (keys, children), (other_keys, others) = ours, theirs
         if type(left) is not type(right) or keys != other_keys or len(children) != len(others):
             raise Disagreement(what, (described(left), described(right)))
         inside = tuple([self.values(x, y, what) for x, y in zip(children, others, strict=True)])
