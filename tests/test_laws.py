@@ -74,6 +74,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "codegen/strips.py": {
         "CALLS": "op -> its launches on a tile, for library calls",
         "ADDING": "op -> launches that add a tile's product to what there is",
+        "PANELS": "op -> how the operand that all tiles share is packed",
         "_reduction": "tiles of a product are summed",
     },
     "passes/access.py": {
