@@ -41,6 +41,6 @@ def test_recomputed(mode: str) -> None:
             ms.grad(again, 0, again.trainable_params())(x)[1],
             strict=True,
         ):
-            # Ahead of a normalization the gradient of a plain sum is exactly 0: what is computed are
-            # rounding errors of five values of up to 5, which cancel.
+            # Ahead of a normalization the gradient of a plain sum is exactly 0: what is left are
+            # the rounding errors of five values of up to 5, which cancel.
             np.testing.assert_allclose(p.asnumpy(), q.asnumpy(), rtol=1e-4, atol=25 * 2**-22)
