@@ -63,20 +63,20 @@ def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor,
     then. TraceError where that is not known.
     """
     trace.links = [x for x in trace.links if x.one() is not None and x.other() is not None]
-    pending: list[tuple[Tensor, Tensor | None, frozenset[int]]] = [
-        (target, None, frozenset({id(target)}))
-    ]
+    Path = tuple[Tensor, Tensor | None, frozenset[int], frozenset[tuple[int, bool]]]
+    pending: list[Path] = [(target, None, frozenset({id(target)}), frozenset())]
     while pending:
-        known, mask, path = pending.pop()
+        known, mask, path, asked = pending.pop()
         for found in trace.links:
             other = found.beside(known)
-            if other is None or id(other) in path:
-                continue
+            if other is None or id(other) in path or (id(found.when), not found.held) in asked:
+                continue  # where a condition holds and does not hold is nowhere
             if found.when is None or other._type is not value._type:
                 raise ambiguous(target)
             now = found.under(mask)
             yield other, value if now is None else chosen(now, value, other)
-            pending.append((other, now, path | {id(other)}))
+            conditions = asked | {(id(found.when), found.held)}
+            pending.append((other, now, path | {id(other)}, conditions))
 
 
 def chosen(mask: Tensor, value: Tensor, other: Tensor) -> Tensor:

@@ -158,10 +158,7 @@ def test_python_words_its_own_errors() -> None:
 
 # fmt: off
 VALUES = {
-    "assert": (lambda x: [None for _ in [0] if x.sum() < 9], "asked whether it is true"),
     "range": (lambda x: list(range(x.sum().astype(ms.int32))), "turned into an int"),
-    "int": (lambda x: int(x.sum()), "turned into an int"),
-    "float": (lambda x: float(x.sum()), "turned into a float"),
     "item": (lambda x: x.sum().item(), "turned into a Python number"),
     "tolist": (lambda x: x.tolist(), "turned into a list"),
     "asnumpy": (lambda x: x.asnumpy(), "turned into a NumPy array"),

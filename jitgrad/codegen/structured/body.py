@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from jitgrad.passes.access import keeps_order
 from jitgrad.passes.ranges import Range, entering, ranges_of
 
 
+@functools.lru_cache(maxsize=4096)  # regions in regions would be looked at again for each operand
 def indexed_inputs(graph: Graph) -> dict[Node, bool]:
     """Values that are read or written at computed places, and so are in memory whatever their size:
     True where they are written.

@@ -50,7 +50,8 @@ def either(pred: Tensor, then: Block, orelse: Block, variables: Variables, is_va
         results = region.choice(trace, pred, found.join.left, found.join.right, start)
     except (Disagreement, paths.Blocked, region.TooLarge) as error:
         del trace.decisions[decided:]
-        reason = paths.Blocked(str(error)) if isinstance(error, region.TooLarge) else error
+        too_large = isinstance(error, region.TooLarge)
+        reason = paths.kept(paths.Blocked(str(error)) if too_large else error)
         block = then if paths.decide(trace, pred, reason) else orelse
         return block()
     note("branch", f"both branches are compiled, {results_of(len(found.join.left))}")

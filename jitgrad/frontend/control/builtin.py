@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from jitgrad import tree
+from jitgrad.errors import TapeError, fail
 from jitgrad.frontend.control.text import Text, traced_print
 from jitgrad.frontend.control.traced import (
     TracedRange,
@@ -23,6 +24,7 @@ from jitgrad.frontend.number import Number, as_dtype, wide
 from jitgrad.ir.types import DType, float64, int64
 from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.primitives.shape import reshape
+from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 
@@ -64,7 +66,28 @@ def _constant(value: Tensor, dtype: DType) -> Number:
     """The Python number of a traced Tensor of one element: a constant to every derivative."""
     if value.size != 1:
         float(value)  # raises
+    if value.dtype.is_float and _is_differentiated(value):
+        raise fail(
+            TapeError,
+            "a Tensor that is being differentiated was turned into a number",
+            why="its gradient would be lost",
+            instead="compute with Tensors, or take the value of ops.stop_gradient(t)",
+        )
     return Number.of(as_dtype(apply(stop_gradient, apply(reshape, value, shape=())), dtype))
+
+
+def _is_differentiated(value: Tensor) -> bool:
+    """Whether a traced Tensor has a derivative that somebody asks for."""
+    trace = state.trace
+    pending, seen = [trace.read(value)], set()
+    while pending:
+        node = pending.pop()
+        if node in trace.standing:
+            return True
+        if node not in seen and node.op is not stop_gradient:
+            seen.add(node)
+            pending.extend(node.inputs)
+    return False
 
 
 def _bool(value: Any = False) -> Any:

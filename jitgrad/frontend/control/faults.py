@@ -104,15 +104,21 @@ class SitePlace(Place):
 
 
 class Raising:
-    """After each run: raises what was noted."""
+    """After each run: raises what was noted. `given`: the nodes of what it looks at."""
 
-    def __init__(self, faults: Faults):
-        self.faults, self.code = faults, faults.code
+    def __init__(self, faults: Faults, given: Sequence[Any] | None = None):
+        self.faults, self.code, self.given = faults, faults.code, given
 
     @property
     def nodes(self) -> list[Any]:
+        if self.given is not None:
+            return list(self.given)
         shown = [v for site in self.faults.sites.values() for v in site.values]
         return [self.faults.trace.read(t) for t in (self.code, *shown)]
+
+    def at(self, nodes: Sequence[Any]) -> Raising:
+        """The same with other values."""
+        return Raising(self.faults, nodes)
 
     def show_now(self) -> None:
         """Nothing: the trace itself has failed."""

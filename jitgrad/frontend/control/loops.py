@@ -88,6 +88,7 @@ class _While:
         while True:
             asked = attempt(self.trace, self.variables, self.test, len(self.trace.made))
             depends = asked.error is None and is_undecided(asked.signal)
+            del asked  # what it refers to has no more names than in the program
             long = self.turns == 2 * config.get("unroll")
             if (depends or long) and self.tried <= PEELED:
                 found = self.roll(some=not depends)
@@ -166,8 +167,8 @@ def check_turns(turns: int, reason: Any) -> None:
 def loop_reason(reason: Disagreement | Blocked) -> Disagreement | Blocked:
     """Why a loop is no region, as the error it would be."""
     if isinstance(reason, Blocked):
-        return reason
-    return Blocked(carry_error(reason))
+        return paths.kept(reason)
+    return paths.kept(Blocked(carry_error(reason)))
 
 
 def carry_error(reason: Disagreement) -> JitgradError:

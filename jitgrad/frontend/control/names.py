@@ -66,7 +66,7 @@ def partners(
             yield c.stand_in
             yield c.after
     for x in mine:
-        if not any(x is c.stand_in for c in carried) and is_older(trace, x, outcome, start):
+        if not any(x is c.stand_in for c in carried) and is_older(trace, x, outcome, start, 3):
             yield x
 
 
@@ -81,10 +81,10 @@ def family(thing: Any, links: Iterable[Any]) -> list[Any]:
     return found
 
 
-def is_older(trace: Any, thing: Any, outcome: Outcome, start: int) -> bool:
-    """Whether a thing was there before the body ran."""
+def is_older(trace: Any, thing: Any, outcome: Outcome, start: int, own: int) -> bool:
+    """Whether a thing was there before the body ran. `own`: how many references the caller has."""
     if not isinstance(thing, Tensor):
-        return is_known(trace, thing, 1, outcome.values)
+        return is_known(trace, thing, 1 + own, outcome.values)
     node = thing._node
     if node is None or any(p.thing is thing for p, _ in outcome.places.values()):
         return True
@@ -105,7 +105,7 @@ def bind(
     some: Any = True if ran is None else ran
     for c, result in zip(carried, results, strict=True):
         if not isinstance(result, Tensor):
-            if ran is not None or is_older(trace, c.after, outcome, start):
+            if ran is not None or is_older(trace, c.after, outcome, start, 1):
                 trace.mixed.append((result, c.entry, c.after))
             continue
         if ran is not None:
@@ -118,5 +118,5 @@ def bind(
             if other is not c and any(x is other.after for x in mine):
                 link(trace, result, its, when)
         for x in mine:
-            if not any(x is k.stand_in for k in carried) and is_older(trace, x, outcome, start):
+            if not any(x is k.stand_in for k in carried) and is_older(trace, x, outcome, start, 3):
                 link(trace, result, x, when)

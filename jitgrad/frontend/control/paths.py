@@ -49,6 +49,17 @@ class Blocked(Exception):
         return f"{type(e).__name__}: {first}"
 
 
+def kept(reason: Disagreement | Blocked) -> Disagreement | Blocked:
+    """A reason to keep, without the frames that it came through: what they refer to would seem to
+    have more names than it has.
+    """
+    error = reason.error if isinstance(reason, Blocked) else None
+    for exception in (reason, error):
+        if isinstance(exception, Exception):
+            exception.__traceback__ = exception.__context__ = None
+    return reason
+
+
 def decide(trace: Any, pred: Tensor, reason: Disagreement | Blocked) -> bool:
     """Whether a condition holds for the arguments that the trace is made for."""
     found = computed(trace, pred)

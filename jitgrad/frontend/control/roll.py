@@ -160,6 +160,7 @@ class Roll:
                 outcome = self.turn()
                 if not self.adapt(outcome):
                     return self.finish(outcome)
+                del outcome  # what it refers to has no more names than in the program
                 self.trace.forget(self.start)
         except (Disagreement, Blocked):
             del self.trace.decisions[decided:]
@@ -225,14 +226,14 @@ class Roll:
         for slot, value in self.ends(outcome):
             leaves, structure = tree.flatten(outcome.opened(value))
             same = structure == slot.structure
-            own = 3 + (slot.place is not None)
+            own = 3 + (slot.place is not None or slot.structure == tree.LEAF)
             for leaf, new in zip(slot.leaves, leaves if same else slot.leaves):
                 if leaf.type is not None:
                     stand_in = next(stand_ins)
                     found.append(names.Carried(slot.name, leaf.entry, own, stand_in, new))
         wholes = [(s, v) for s, v in self.ends(outcome) if s.is_whole()]
         for (slot, value), stand_in in zip(wholes, stand_ins, strict=True):
-            found.append(names.Carried(slot.name, slot.entry, 2, stand_in, value))
+            found.append(names.Carried(slot.name, slot.entry, 3, stand_in, value))
         return found
 
     def adapt(self, outcome: Outcome) -> bool:

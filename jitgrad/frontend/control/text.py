@@ -90,7 +90,8 @@ class Print:
     def at(self, nodes: Sequence[Any]) -> Print:
         """The same with other values."""
         new = copy.copy(self)
-        new.nodes, new.tensors = list(nodes), [Tensor._of_node(n) for n in nodes]
+        new.template = copy.copy(self.template)
+        new.nodes, new.template.tensors = list(nodes), [Tensor._of_node(n) for n in nodes]
         return new
 
     def show_now(self) -> None:

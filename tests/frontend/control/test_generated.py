@@ -66,13 +66,13 @@ def check_seed(seed: int, jitted) -> None:
 
 
 @given(SEEDS)
-@settings(SHARED, max_examples=60)
+@settings(SHARED, max_examples=25)
 def test_conversion(seed) -> None:
     check_seed(seed, interpreted)
 
 
 @pytest.mark.slow
 @given(SEEDS)
-@settings(SHARED, max_examples=8, derandomize=True)  # each one compiles
+@settings(SHARED, max_examples=6, derandomize=True)  # each one compiles
 def test_compiled(seed) -> None:
     check_seed(seed, ms.jit)
