@@ -144,4 +144,4 @@ CALLS |= {
 SCRATCH |= {"fused": _region_scratch, "strip": strips.scratch, "sort": rows.sort_scratch}
 SCRATCH |= factors.SCRATCH
 SCRATCH |= dict.fromkeys(images.MAPS, images.convolution_scratch)
-SCRATCH |= {"conv2d_weight": weight.weight_scratch}
+SCRATCH |= {"matmul": products.matmul_scratch, "conv2d_weight": weight.weight_scratch}

@@ -40,15 +40,17 @@ TAPS = """def kernel(ptrs, dims, lo, hi):
     x = {T}_ptr(ptrs, 0)
     w = {T}_ptr(ptrs, 1)
     sums = {T}_ptr(ptrs, 2)
-    images, outer, inner = dims[0], dims[1], dims[2]
+    images, outer, inner, last = dims[0], dims[1], dims[2], dims[3]
     for at in range(lo, hi):
         group, i = at // outer, at % outer
         for image in range(images):
             for k in range(inner):
-                x_at = image * dims[3] + group * dims[4] + i * dims[5] + k * dims[6]
-                w_at = dims[7] + group * dims[8] + i * dims[9] + k * dims[10]
-                to = dims[11] + image * dims[12] + group * dims[13] + i * dims[14] + k * dims[15]
-                taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, dims, 16)
+                row = minimum_i64(i * dims[4] + k * dims[5], last)
+                block = i * dims[6] + k * dims[7]
+                x_at = image * dims[8] + group * dims[9] + block * dims[10]
+                w_at = group * dims[11] + row * dims[12]
+                to = image * dims[13] + group * dims[14] + row * dims[15] + block * dims[16]
+                taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, dims, 17)
 """
 
 UNPACK = """def kernel(ptrs, dims, lo, hi):
@@ -98,10 +100,11 @@ def taps(dtype: str, vectors: int, rows: int) -> str:
     """Blocks of sums over a packed image.
 
     ptrs   x, w, sums
-    dims   images, blocks of the outer and of the inner loop; then the steps from one to the next:
-           in x of images, groups, outer and inner blocks; in w, after where it begins, of groups
-           and blocks; in sums, after where they begin, of images, groups and blocks; then those of
-           `registers.taps`
+    dims   images, blocks of the outer and of the inner loop; the row at which the last block
+           begins (it may overlap the one before); rows, then blocks of places, from one round to
+           the next of the outer and of the inner loop; then the steps of images, groups and blocks
+           of places in x, of groups and rows in w, of images, groups, rows and blocks in sums; then
+           those of `registers.taps`
     range  groups times outer blocks
     """
     return fill(TAPS, dtype, vectors=str(vectors), rows=str(rows))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from jitgrad.codegen import registers
 from jitgrad.codegen.canonical import conv
 from jitgrad.codegen.conv.geometry import (
     Packed,
@@ -19,8 +20,8 @@ from jitgrad.codegen.conv.geometry import (
     places_of,
     whole,
 )
-from jitgrad.codegen.conv.sums import Operand, Taps, block_of, rounds
 from jitgrad.codegen.launch import MOST_CHUNKS, Launch, Moving, Pointer, Strip, zero
+from jitgrad.codegen.sums import Operand, Taps, block_of, rounds
 from jitgrad.ir.node import Node
 from jitgrad.passes.plan import Step
 
@@ -71,7 +72,8 @@ def _forward(node: Node) -> Images:
     pitch = image_pitch(g)
     block, row = block_of(places_of(g, pitch), g.filters, g.dtype)
     packed, shifts = packed_image(g, row, pitch)
-    in_x = Operand(g.channels * packed.plane, 0, packed.plane)
+    step = block[0] * registers.lanes(g.dtype.code)
+    in_x = Operand(g.channels * packed.plane, step, packed.plane)
     filter = g.channels * g.area
     in_w = Operand(g.filters * filter, filter, g.area)
     taps = Taps(g.dtype, g.groups, g.filters, g.channels, in_x, in_w, block, row, shifts)
@@ -82,7 +84,7 @@ def _forward(node: Node) -> Images:
         planes, sums = local
         first = packed.launch(g.dtype, x, planes, count * g.groups * g.channels)
         last = _unpack(sums, y, place, node, count)
-        return [first, *taps.launches(count, planes, w, sums), last]
+        return [first, taps.launch(count, planes, w, sums), last]
 
     sizes = (g.groups * g.channels * packed.plane, g.groups * g.filters * row)
     return _images(x, node, sizes, make)
@@ -113,7 +115,9 @@ def _backward(node: Node) -> Images:
     size = whole(r.reach * pitch + c.reach + row, g.dtype)
     packed = Packed((r.out, c.out), rows, pitch, size, before=before)
     filter = g.channels * g.area
-    in_g, in_w = Operand(g.filters * size, 0, size), Operand(g.filters * filter, g.area, filter)
+    step = block[0] * registers.lanes(g.dtype.code)
+    in_g = Operand(g.filters * size, step, size)
+    in_w = Operand(g.filters * filter, g.area, filter)
     parts: list[tuple[Taps, tuple[int, ...]]] = []
     for i, k in itertools.product(range(r.stride), range(c.stride)):
         below, right = r.places(i), c.places(k)
@@ -135,7 +139,7 @@ def _backward(node: Node) -> Images:
         planes, sums = local
         made = [packed.launch(g.dtype, y, planes, count * g.groups * g.filters)]
         for taps, place in parts:
-            made += taps.launches(count, planes, w, sums)
+            made.append(taps.launch(count, planes, w, sums))
             made.append(_unpack(sums, x, place, node, count))
         return made
 
