@@ -20,10 +20,11 @@ from jitgrad.codegen.conv.geometry import (
     whole,
 )
 from jitgrad.codegen.conv.sums import Operand, Taps, block_of
-from jitgrad.codegen.launch import MOST_CHUNKS, Launch, Moving, Pointer, Strip, zero
+from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, zero
 from jitgrad.ir.node import Node
 from jitgrad.ir.types import DType
 from jitgrad.passes.plan import Step
+from jitgrad.passes.tiles import MOST_CHUNKS
 
 
 @dataclass(frozen=True, slots=True)
