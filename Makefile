@@ -12,7 +12,7 @@ READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format types layers check bench golden docs-check clean
+.PHONY: help run test lint format types layers check cuda-check bench golden docs-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,11 @@ layers: $(READY)-dev ## check that nothing imports upwards (import-linter)
 
 check: lint types layers test ## everything that continuous integration checks
 
+cuda-check: ## compile every op's kernels for NVIDIA GPUs, in .venv-cuda; run them if there is one
+	@$(MAKE) --no-print-directory VENV=.venv-cuda .venv-cuda/.installed-cuda,test
+	@.venv-cuda/bin/python -m pytest -q tests/codegen/test_offline.py
+	@.venv-cuda/bin/python -m jitgrad cuda check $(ARGS)
+
 bench: $(READY)-report ## run the benchmarks, or some: make bench ARGS="benchmarks/NAME.py"
 	@$(PY) -m benchmarks $(ARGS)
 
@@ -59,6 +64,7 @@ clean: ## remove caches, builds, reports and dumps; .venv stays
 # `dev` contains `test`, which contains `report`, so installing one also sets the stamps inside it.
 
 $(READY)-report: INSIDE := report
+$(READY)-cuda,test: INSIDE := cuda report test
 $(READY)-test: INSIDE := report test
 $(READY)-dev: INSIDE := report test dev
 

@@ -30,8 +30,10 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("compare", "main", "hold a function's two modes against each other"),
     "lower": Command("inspect", "main", "show a function's graphs, plan and kernels"),
     "opt": Command("opt", "main", "run passes over a graph in text form"),
+    "cuda": Command("gpu", "main", "what kernels become on NVIDIA GPUs"),
     "cache": Command("cache", "main", "show or clear the cache of compiled kernels"),
     "ops": Command("tables", "ops", "list all ops"),
+    "names": Command("names", "main", "list which of MindSpore's names are here"),
     "config": Command("tables", "settings", "list all settings"),
 }
 

@@ -29,9 +29,18 @@ def _flag(text: str) -> bool:
     return text.strip().lower() not in ("", "0", "false", "no", "off")
 
 
-def _precision(text: str) -> str:
-    if text not in ("accurate", "fast"):
-        raise ValueError("it is accurate or fast")
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"it is {' or '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _frontend(text: str) -> str:
+    if text not in ("direct", "numba"):
+        raise ValueError("it is direct or numba")
     return text
 
 
@@ -47,12 +56,27 @@ SETTINGS: dict[str, Setting] = {
     "jit": Setting("JITGRAD_JIT", _flag, True, "0 runs generated kernels as plain Python"),
     "math": Setting(
         "JITGRAD_MATH",
-        _precision,
+        _one_of("accurate", "fast"),
         "accurate",
         "fast allows functions 8 ulp of error instead of 2, where that gains time",
     ),
+    "frontend": Setting(
+        "JITGRAD_FRONTEND",
+        _frontend,
+        "direct",
+        "numba sends all kernels through Numba's type inference, direct only those that need it",
+    ),
     "threads": Setting(
         "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"
+    ),
+    "cuda": Setting(
+        "JITGRAD_CUDA",
+        _one_of("driver", "emulate"),
+        "driver",
+        "emulate runs programs for GPUs as plain Python, every access watched",
+    ),
+    "device": Setting(
+        "JITGRAD_DEVICE", _one_of("CPU", "GPU"), "CPU", "CPU or GPU: where compiled functions run"
     ),
     "kept": Setting("JITGRAD_KEPT_MEMORY", int, 1024, "MB of large results' memory that is kept"),
     "loop_limit": Setting(
@@ -86,14 +110,19 @@ def _read(setting: Setting) -> Any:
 _values: dict[str, Any] = {name: _read(setting) for name, setting in SETTINGS.items()}
 
 
-def code() -> tuple[bool, str]:
+def code() -> tuple[bool, str, str]:
     """The settings that decide what code is generated."""
-    return _values["jit"], _values["math"]
+    return _values["jit"], _values["math"], _values["device"]
 
 
 def get(name: str) -> Any:
     """The value of a setting by its name in `SETTINGS`."""
     return _values[name]
+
+
+def put(name: str, value: Any) -> None:
+    """Change a setting from now on; ValueError for what it cannot be."""
+    _values[name] = SETTINGS[name].parse(value) if isinstance(value, str) else value
 
 
 @contextlib.contextmanager
@@ -102,10 +131,9 @@ def override(**values: Any) -> Iterator[None]:
     unknown = values.keys() - SETTINGS.keys()
     if unknown:
         raise KeyError(f"no such setting: {', '.join(sorted(unknown))}; have {list(SETTINGS)}")
-    if "math" in values:
-        _precision(values["math"])
     before = {name: _values[name] for name in values}
-    _values.update(values)
+    for name, value in values.items():
+        put(name, value)
     try:
         yield
     finally:

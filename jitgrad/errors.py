@@ -78,6 +78,10 @@ class LimitError(JitgradError, RuntimeError):
     """A loop that does not end within its limit."""
 
 
+class DeviceError(JitgradError, RuntimeError):
+    """A device is not there, or cannot do what is asked of it."""
+
+
 class LinAlgError(JitgradError, np.linalg.LinAlgError):
     """A matrix that has no inverse, no Cholesky factor, or no eigenvalues that could be found."""
 

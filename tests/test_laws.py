@@ -29,11 +29,19 @@ SCALARS = "names of scalar functions, the vocabulary of scalar expressions; ops 
 NO_OP = "the name of an attribute or of a module that an op happens to share"
 # file or folder -> reason; or file -> table -> reason, a table being a name of the module.
 TABLES: dict[str, str | dict[str, str]] = {
+    "codegen/direct.py": {
+        "ARITHMETIC": "Python's operators -> the operations of LLVM's integers and floats",
+    },
     "codegen/calls.py": {
         "CALLS": "op -> its launches, for ops that are a kernel or a library call of their own",
         "SCRATCH": "op -> bytes of scratch memory of such a call",
     },
     "codegen/canonical/": "hand-written kernels, one for each op named; here names are only text",
+    "codegen/cuda/grids.py": {
+        "RULES": "op -> its launches on a device",
+        "SCRATCH": "ops whose launches need scratch memory",
+    },
+    "codegen/cuda/names.py": SCALARS,
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
     "codegen/factors.py": {
         "RULES": "op -> its call of LAPACK",
@@ -57,13 +65,16 @@ TABLES: dict[str, str | dict[str, str]] = {
     "codegen/structured/indexed.py": {
         "READS": "op -> the lines that read an array at computed places",
         "WRITES": "op -> the lines that overwrite it there",
+        "ROWS": "those of them whose index must exist",
     },
     "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
     "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
     "codegen/vecmath/": SCALARS,
+    "codegen/specials.py": {"RULES": "op -> SciPy's routine, or the kernel that computes it"},
     "codegen/strips.py": {
         "CALLS": "op -> its launches on a tile, for library calls",
         "ADDING": "op -> launches that add a tile's product to what there is",
+        "PANELS": "op -> how the operand that all tiles share is packed",
         "_reduction": "tiles of a product are summed",
     },
     "passes/access.py": {
@@ -85,6 +96,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
     "passes/placing.py": {"HOLDERS": "op -> where in its result its operands are"},
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
+    "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},
     "passes/ranges.py": {
         "RULES": "op -> the range of its result, from those of its operands",
         "ABSORBING": "op -> the range that decides it alone",

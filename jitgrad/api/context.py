@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from jitgrad import config
 from jitgrad.errors import ArgumentError, fail
 from jitgrad.state import bump
 
 GRAPH_MODE, PYNATIVE_MODE = 0, 1
 
-_settings: dict[str, Any] = {"mode": PYNATIVE_MODE, "device_target": "CPU", "device_id": 0}
+_settings: dict[str, Any] = {
+    "mode": PYNATIVE_MODE,
+    "device_target": config.get("device"),
+    "device_id": 0,
+}
 
 
 def is_graph_mode() -> bool:
@@ -20,7 +25,10 @@ def is_graph_mode() -> bool:
 def set_context(**settings: Any) -> None:
     """Set the mode, and keep the other settings that MindSpore programs make.
 
-    ArgumentError for a mode that is neither GRAPH_MODE (0) nor PYNATIVE_MODE (1).
+    device_target   "CPU", or "GPU": there compiled functions run from then on; eager ones do not.
+
+    ArgumentError for a mode that is neither GRAPH_MODE (0) nor PYNATIVE_MODE (1), and for another
+    device.
     """
     mode = settings.get("mode", _settings["mode"])
     if isinstance(mode, bool) or mode not in (GRAPH_MODE, PYNATIVE_MODE):
@@ -29,8 +37,17 @@ def set_context(**settings: Any) -> None:
             f"set_context got mode={mode!r}",
             instead="mode=jitgrad.GRAPH_MODE or mode=jitgrad.PYNATIVE_MODE",
         )
+    device = settings.get("device_target", _settings["device_target"])
+    if device not in ("CPU", "GPU"):
+        raise fail(
+            ArgumentError,
+            f"set_context got device_target={device!r}",
+            instead="device_target='CPU' or device_target='GPU' (NVIDIA)",
+        )
     if mode != _settings["mode"]:
         bump()
+    if "device_target" in settings:
+        config.put("device", device)
     _settings.update(settings)
 
 

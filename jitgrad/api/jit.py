@@ -28,6 +28,7 @@ from jitgrad.tensor import Parameter, Tensor
 
 VARIANTS = 64  # entries kept for arguments of one kind; the oldest goes
 KEYS = 512  # kinds of arguments
+GPUS = ("cuda", "gpu", "GPU")  # backends that are GPUs
 BY_VALUE = (*PLAIN, slice, range, type(Ellipsis), np.dtype)
 
 
@@ -38,7 +39,8 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
     is compiled. Tensors and NumPy arrays among the arguments, in nests of tuples, lists, dicts and
     dataclasses too, are inputs; everything else is a constant, and another value means another
     trace. Globals, closures and attributes that the function reads are watched: when they change,
-    it is traced anew. `options` are MindSpore's; they are accepted and change nothing.
+    it is traced anew. With ``backend="cuda"`` it runs on an NVIDIA GPU. Other `options` are
+    MindSpore's; they are accepted and change nothing.
 
     >>> from jitgrad.tensor import Tensor
     >>> import jitgrad.ops
@@ -61,7 +63,8 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
         return type(function)(jit(function.__func__))
     if not callable(function):
         raise fail(DTypeError, f"jit got a {type(function).__name__}", why="it takes a function")
-    return Compiled(function)
+    on_gpu = options.get("backend") in GPUS
+    return Compiled(function, graphcall.on_device if on_gpu else graphcall.compiled)
 
 
 class Compiled:

@@ -10,7 +10,8 @@ derivative with respect to the further operands is a graph of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -39,7 +40,8 @@ class custom:
     """The first `outs` operands themselves; `backward` is their derivative.
 
     Operands: results y, arguments x, further values c. `backward` is a graph from x, y, the
-    cotangents of y, and c, to the cotangents of x.
+    cotangents of y, and c, to the cotangents of x; and to what its observer, if it has one, is
+    shown.
     """
 
     def infer(types, attrs) -> Type:
@@ -50,23 +52,25 @@ class custom:
 
     def vjp(node: Node, g: Sequence[Node]):
         outs, backward = node.attrs["outs"], node.attrs["backward"]
-        count = len(backward.outputs)
+        count = _arguments(backward)
         ys = [project(node, i) for i in range(outs)]
         xs, rest = node.inputs[outs : outs + count], node.inputs[outs + count :]
         found = inline(backward, [*xs, *ys, *g, *rest])
-        return (*(None for _ in ys), *found, *(None for _ in rest))
+        if backward in observers:
+            observers[backward](found[count:])
+        return (*(None for _ in ys), *found[:count], *(None for _ in rest))
 
     def jvp(node: Node, tangents):
         """A VJP is linear in the cotangent; transposed once more, it is the JVP."""
         outs, backward = node.attrs["outs"], node.attrs["backward"]
-        count = len(backward.outputs)
+        count = _arguments(backward)
         given = tangents[outs : outs + count]
         if all(t is None for t in given):
             return None
         ys = [project(node, i) for i in range(outs)]
         xs, rest = node.inputs[outs : outs + count], node.inputs[outs + count :]
         gs = backward.inputs[count + outs : count + 2 * outs]
-        found = cotangents(backward.outputs, [_like(t, x) for t, x in zip(given, xs)], gs)
+        found = cotangents(backward.outputs[:count], [_like(t, x) for t, x in zip(given, xs)], gs)
         zero = {g: zeros(g.type) for g in gs}
         values = dict(zip(backward.inputs, [*xs, *ys, *zero.values(), *rest], strict=True))
         results = [zeros(g.type) if f is None else f for f, g in zip(found, gs, strict=True)]
@@ -81,12 +85,24 @@ class custom:
         }
         outputs = batch_graph(old.outputs, new, size)
         backward = Graph(old.name, list(new.values()), outputs)
+        if old in observers:
+            observers[backward] = observers[old]
         return custom(*spread, outs=node.attrs["outs"], backward=backward)
 
     def samples(dtype: DType) -> Iterable[Sample]:
         if dtype.is_float:
             x = np.array([0.5, 2.0], dtype.numpy)
             yield Sample((x * x, x), {"outs": 1, "backward": _square_backward(dtype)})
+
+
+# Called with the further results of a derivative when that is taken: a hook that prints, say.
+observers: weakref.WeakKeyDictionary[Graph, Callable[[Sequence[Node]], None]]
+observers = weakref.WeakKeyDictionary()
+
+
+def _arguments(backward: Graph) -> int:
+    """The number of arguments: their placeholders are named x0, x1, …"""
+    return sum(x.attrs["name"].startswith("x") for x in backward.inputs)
 
 
 def _like(tangent: Node | None, x: Node) -> Node:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import factors, products, rows, strips
+from jitgrad.codegen import factors, products, rows, specials, strips
 from jitgrad.codegen.conv import images, weight
 from jitgrad.codegen.launch import Launch, Strip, add_up, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
@@ -96,7 +96,7 @@ def _pad(step: Step) -> list[Launch]:
     (x,), at = node.inputs, node.attrs
     steps = strides(node.shape)
     if step.reads[0].whole is not None:
-        return _margin(node, step.writes[0])
+        return [of_kernel(kernel, (step.writes[0],)) for kernel in margin(node)]
     offset = sum(low * stride for low, stride in zip(at["low"], steps, strict=True))
     spread = tuple((i + 1) * stride for i, stride in zip(at["interior"], steps, strict=True))
     moved = _placed(x.type, Affine(offset, spread), step.reads[0], step.writes[0])
@@ -104,8 +104,8 @@ def _pad(step: Step) -> list[Launch]:
     return [cleared, moved] if x.type.size else [cleared]
 
 
-def _margin(node: Node, result: Buffer) -> list[Launch]:
-    """Zeros before and behind what is in its place already, along each axis."""
+def margin(node: Node) -> list[Kernel]:
+    """Zeros before and behind what a padding holds, along each axis."""
     (x,), steps, made = node.inputs, strides(node.shape), []
     for axis, (low, high) in enumerate(zip(node.attrs["low"], node.attrs["high"], strict=True)):
         for start, extent in ((0, low), (low + x.shape[axis], high)):
@@ -113,7 +113,7 @@ def _margin(node: Node, result: Buffer) -> list[Launch]:
             if math.prod(shape):
                 zeros = Graph("body", (), (full(0, node.type.with_shape(shape)),))
                 target = Affine(start * steps[axis], steps)
-                made.append(of_kernel(lower(zeros, shape, (), stores={0: target}), (result,)))
+                made.append(lower(zeros, shape, (), stores={0: target}))
     return made
 
 
@@ -132,7 +132,8 @@ def _concat(step: Step) -> list[Launch]:
 
 CALLS |= {"gathered": structured}
 SCRATCH |= {"gathered": structured_scratch}
-CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES, **factors.RULES}
+CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {**factors.RULES, **specials.RULES}
 CALLS |= {
     "matmul": products.matmul,
     "strip": strips.strip,
@@ -143,4 +144,4 @@ CALLS |= {
 SCRATCH |= {"fused": _region_scratch, "strip": strips.scratch, "sort": rows.sort_scratch}
 SCRATCH |= factors.SCRATCH
 SCRATCH |= dict.fromkeys(images.MAPS, images.convolution_scratch)
-SCRATCH |= {"conv2d_weight": weight.weight_scratch}
+SCRATCH |= {"matmul": products.matmul_scratch, "conv2d_weight": weight.weight_scratch}

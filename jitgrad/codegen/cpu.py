@@ -23,7 +23,7 @@ from jitgrad.codegen.loops import (
     Store,
 )
 from jitgrad.codegen.scalar import convert
-from jitgrad.ir.types import float16, int64
+from jitgrad.ir.types import DType, float16, int64
 
 INDENT = "    "
 
@@ -53,7 +53,7 @@ def statements(body: Sequence[Statement], part: str, indent: str, split: str = "
             lines += _head(s, part if s.part else split if split and s.dim == 0 else "", indent)
             lines += statements(s.body, part, indent + INDENT, split)
         else:
-            lines.append(indent + _simple(s))
+            lines.append(indent + simple(s))
     return lines or [f"{indent}pass"]
 
 
@@ -68,25 +68,29 @@ def _head(loop: For, span: str, indent: str) -> list[str]:
     return [f"{indent}for {i} in {span or f'range({n})'}:"]
 
 
-def _simple(s: Load | Running | Let | Store) -> str:
+def simple(s: Load | Running | Let | Store) -> str:
+    """The line of a statement that is no loop."""
     if isinstance(s, Let):
         return f"{s.name} = {s.text}"
     if isinstance(s, Running):
         return f"{s.name} = {convert(index(s.at), int64, s.dtype)}"
     if isinstance(s, Load):
-        return f"{s.name} = {_loaded(f'{s.array}[{index(s.at)}]', s)}"
-    text = s.text
-    if s.dtype.kind == "b":
-        text = f"to_u8({text})"
-    elif s.dtype is float16:
-        text = f"pack_f16({text})"
-    return f"{s.array}[{index(s.at)}] = {text}"
+        return f"{s.name} = {loaded(f'{s.array}[{index(s.at)}]', s.dtype)}"
+    return f"{s.array}[{index(s.at)}] = {stored(s.text, s.dtype)}"
 
 
-def _loaded(text: str, load: Load) -> str:
-    if load.dtype.kind == "b":
+def loaded(text: str, dtype: DType) -> str:
+    """What an element in memory is in a register."""
+    if dtype.kind == "b":
         return f"{text} != 0"
-    return f"unpack_f16({text})" if load.dtype is float16 else text
+    return f"unpack_f16({text})" if dtype is float16 else text
+
+
+def stored(text: str, dtype: DType) -> str:
+    """What a value in a register is in memory."""
+    if dtype.kind == "b":
+        return f"to_u8({text})"
+    return f"pack_f16({text})" if dtype is float16 else text
 
 
 def index(at: Address) -> str:

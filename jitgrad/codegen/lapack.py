@@ -1,4 +1,4 @@
-"""LAPACK's and BLAS's routines as functions that kernels call by address."""
+"""Routines of libraries as functions that kernels call by address: LAPACK's, BLAS's, SciPy's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,26 @@ def namespace_numba() -> dict[str, Any]:
     """Numba intrinsics, as in ``potrf(routine, (letter, n, address, stride))``: the routine's
     address and a tuple of its operands; the result is what it says went wrong, or 0.
     """
-    return {name: _routine(letters) for name, letters in ROUTINES.items()}
+    found = {name: _routine(letters) for name, letters in ROUTINES.items()}
+    return {**found, "call_f64": _of_numbers()}
+
+
+def _of_numbers() -> Any:
+    """``call_f64(routine, (x, y))``: a function of float64, made by Cython, hence one more 0."""
+    from llvmlite import ir
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def call(typing, routine, operands):
+        def emit(context, builder, signature, args):
+            given = [*cgutils.unpack_tuple(builder, args[1], len(operands)), ir.IntType(32)(0)]
+            kind = ir.FunctionType(ir.DoubleType(), [g.type for g in given])
+            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), given)
+
+        return types.float64(types.int64, operands), emit
+
+    return call
 
 
 def _routine(letters: str) -> Any:

@@ -70,10 +70,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Let:
-    """name = text."""
+    """name = text. Where it is a step of a reduction, `joined` makes two totals one."""
 
     name: str
     text: str
+    joined: str = ""  # of {0} and {1}
+    code: str = ""  # what a total is
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class Kernel:
     body: list[Statement]
     values: list[int]  # of the parameters, for the shapes it was lowered from
     extent: int  # of the range that the caller splits
+    outer: int = 0  # loops around those of its reductions
     partial: int = 0  # blocks of partial results, if it makes such
     work: int = 0  # elements of the index space
     ops: tuple[str, ...] = ()  # that it computes

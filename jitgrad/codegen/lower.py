@@ -125,11 +125,12 @@ class Lowering(Body):
         self.outer = len(runs[0])
         self.dims = [d for run in runs for d in run]
         one = Dimension((), 1)
-        if self.kind in ("map", "row", "short") and self.outer == 0:
+        if self.kind in ("map", "row", "short", "across") and self.outer == 0:
             self.dims.insert(0, one)
             self.outer = 1
         self.extents = [self.parameters.new(f"n{d}", x.extent) for d, x in enumerate(self.dims)]
-        vector = (self.outer if self.kind == "short" else len(self.dims)) - 1
+        neighbours = self.kind in ("short", "across")  # that run side by side are rows
+        vector = (self.outer if neighbours else len(self.dims)) - 1
         self.load_at = {
             node: place(a, self.dims, f"x{i}", self.parameters, vector)
             for i, (node, (_, a)) in enumerate(self.addresses.items())
@@ -217,8 +218,9 @@ class Lowering(Body):
         work = math.prod(self.domain)
         if self.tile is not None:
             work = work // self.domain[self.tile.axis] * self.tile.extent
+        parameters = self.parameters
         return Kernel(
-            arrays, self.parameters.names, body, self.parameters.values, extent, partial, work
+            arrays, parameters.names, body, parameters.values, extent, self.outer, partial, work
         )
 
     def stores_of(self, outputs: Iterable[int]) -> list[Store]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from jitgrad.codegen.keep import Keeper, Kept
 from jitgrad.codegen.loops import Address, Blocks, For, Kernel, Let, Load, Statement, Store
 from jitgrad.codegen.lower import Lowering, block_of
-from jitgrad.codegen.scalar import accumulate, identity
+from jitgrad.codegen.scalar import accumulate, identity, working
 from jitgrad.ir.node import Node
 from jitgrad.passes.cost import work
 
@@ -173,10 +173,7 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
 
     low.fill(inside, low.outer - 1, put)
     body = loops[-1].body if loops else made
-    body += [
-        Let(low.names[n], accumulate(n.op, low.names[n], low.value(n.inputs[0]), n.dtype, False))
-        for n in reductions
-    ]
+    body += [step_of(low, n) for n in reductions]
     body += low.stores_of(full)
     body += [
         Store(low.outputs[at].name, low.store_at[at], low.value(node), node.dtype)
@@ -188,6 +185,14 @@ def _pass(low: Lowering, reductions: list[Node], full: list[int]) -> list[Statem
         if node in low.names and node not in known:
             del low.names[node]
     return made
+
+
+def step_of(low: Lowering, node: Node) -> Let:
+    """The step of a reduction that counts one more value."""
+    name = low.names[node]
+    text = accumulate(node.op, name, low.value(node.inputs[0]), node.dtype, False)
+    joined = accumulate(node.op, "{0}", "{1}", node.dtype, False)
+    return Let(name, text, joined, working(node.dtype).code)
 
 
 def _start(low: Lowering, node: Node, name: str) -> Statement:
@@ -338,5 +343,6 @@ NESTS = {
     "row": row_nest,
     "column": column_nest,
     "short": short_nest,
+    "across": row_nest,
     "blocked": blocked_nest,
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from jitgrad.codegen.launch import Launch, Library, Pointer, zero
+from jitgrad.codegen.panels import Panels, panels_of
 from jitgrad.ir.node import Node
 from jitgrad.ir.types import DType, float32, float64
 from jitgrad.passes.plan import Step
@@ -96,10 +98,45 @@ def matmul(step: Step) -> list[Launch]:
     assert node is not None
     swapped = (_is_swapped(node.inputs[0]), _is_swapped(node.inputs[1]))
     m, n, k = node.shape[-2], node.shape[-1], node.inputs[0].shape[-1]
+    batch = math.prod(node.shape[:-2])
     operands = (step.reads[0], step.reads[1], step.writes[0])
     if k == 0:
         return [zero(step.writes[0], node.type.nbytes)]
-    return [gemm(node.dtype, operands, (m, n, k), swapped, math.prod(node.shape[:-2]))]
+    panels = _batch_panels(node) if step.scratch else None
+    if panels is not None:
+        (a, b, c), packed = operands, step.scratch[0]
+        product = panels.product((a, packed, c), m, swapped[0], batch)
+        return [panels.pack(b, packed, batch), product]
+    return [gemm(node.dtype, operands, (m, n, k), swapped, batch)]
+
+
+def _batch_panels(node: Node) -> Panels | None:
+    """How the right operands of a batch are packed: where they are stored swapped, the library
+    takes twice the time.
+    """
+    m, n, k = node.shape[-2], node.shape[-1], node.inputs[0].shape[-1]
+    is_batch = math.prod(node.shape[:-2]) > 1 and _is_swapped(node.inputs[1])
+    return panels_of(node.dtype, m, k, n, True) if is_batch and m and k else None
+
+
+def matmul_scratch(node: Node) -> Sequence[int]:
+    """Bytes of packed operands."""
+    panels = _batch_panels(node)
+    return () if panels is None else [panels.nbytes * math.prod(node.shape[:-2])]
+
+
+def row_panels(node: Node, m: int) -> Panels | None:
+    """How the right operand of a product is packed, of which m rows at least are made at a time."""
+    k, n = node.inputs[0].shape[-1], node.shape[-1]
+    return panels_of(node.dtype, m, k, n, _is_swapped(node.inputs[1])) if node.ndim == 2 else None
+
+
+def matmul_of_panels(step: Step, panels: Panels) -> list[Launch]:
+    """A product with a matrix that is packed already."""
+    node = step.node
+    assert node is not None
+    operands = (step.reads[0], step.reads[1], step.writes[0])
+    return [panels.product(operands, node.shape[0], _is_swapped(node.inputs[0]))]
 
 
 def matmul_adding(step: Step) -> list[Launch]:

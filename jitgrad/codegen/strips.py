@@ -11,6 +11,7 @@ from jitgrad.codegen import products
 from jitgrad.codegen.launch import Launch, Moving, Strip, add_up, of_kernel
 from jitgrad.codegen.loops import Tile
 from jitgrad.codegen.lower import lower
+from jitgrad.codegen.panels import Panels
 from jitgrad.codegen.scalar import identity_number
 from jitgrad.codegen.structured import SMALL, structured, structured_scratch
 from jitgrad.ir.node import Graph, Node, full, input_node, project_op
@@ -35,6 +36,7 @@ from jitgrad.passes.tiles import (
 
 TILE = 1 << 18  # bytes of a tile's slices: a part of the L2 cache
 VECTOR = 16  # lanes that fill vectors
+ROWS = 24  # a tile of rows is a multiple of this: blocks of sums have 6 or 8 of them
 LANES = 64  # a tile of lanes is a multiple of this
 
 
@@ -90,22 +92,33 @@ def _tile(made: Layout, extent: int) -> int:
                 cut[value] = value.type.nbytes // extent
                 last |= axis == value.ndim - 1 and value.ndim > 1
     fits = TILE // max(sum(cut.values()), 1)
-    unit = LANES if last or fits >= LANES else 1
+    unit = LANES if last or fits >= LANES else ROWS if fits >= ROWS else 1
     tile = max(fits // unit, 1) * unit
     even = -(-extent // -(-extent // tile))  # tiles of about one size
     tile = -(-even // unit) * unit
     if any(is_flow(step) for step, _ in made.steps):  # these write few lanes in another way
+        tile = max(tile, LANES)
         while 0 < extent % tile <= SMALL:
             tile += VECTOR
     return min(tile, extent)
 
 
 def scratch(node: Node) -> Sequence[int]:
-    """Bytes of the sums of all chunks."""
+    """Bytes of the sums of all chunks, and of packed matrices."""
     made = layout(node)
-    if made.chunks == 1:
-        return ()
-    return [made.chunks * r.type.nbytes for r, axis in _results(made) if axis == SUMMED]
+    sums = [made.chunks * r.type.nbytes for r, axis in _results(made) if axis == SUMMED]
+    return [*(sums if made.chunks > 1 else ()), *(p.nbytes for p in _panels(made).values())]
+
+
+def _panels(made: Layout) -> dict[Node, Panels]:
+    """The matrices that all tiles are multiplied with, and how they are packed."""
+    found: dict[Node, Panels] = {}
+    for step, tiling in made.steps:
+        if step.op.name in PANELS and tiling.operands[1] == WHOLE and tiling.operands[0] >= 0:
+            panels = PANELS[step.op.name](step, min(made.tile, made.rest))
+            if panels is not None:
+                found[step.inputs[1]] = panels
+    return found
 
 
 class Cut:
@@ -118,10 +131,11 @@ class Cut:
         self.memory: dict[Node, Buffer] = dict(zip(body.inputs, step.reads, strict=True))
         self.memory.update(zip(body.outputs, step.writes, strict=True))
         self.sums: dict[Node, Buffer] = {}
-        sums = iter(step.scratch)
+        scratch = iter(step.scratch)
         for result, axis in _results(self.layout):
             if axis == SUMMED:
-                self.sums[result] = next(sums) if self.layout.chunks > 1 else self.memory[result]
+                self.sums[result] = next(scratch) if self.layout.chunks > 1 else self.memory[result]
+        self.panels = {m: (p, next(scratch)) for m, p in _panels(self.layout).items()}
         self.local: set[Node] = set()
         self.working: dict[Node, tuple[Buffer, ...]] = {}  # of loops
         self.bytes = self.place_locals()
@@ -234,9 +248,9 @@ class Cut:
         operands, reads, moved = [], [], {}
         for value, axis in zip(step.inputs, tiling.operands, strict=True):
             base, at = _stored(value), stored_axis(value)(axis) if axis >= 0 else axis
-            small = input_node(f"a{len(operands)}", _cut(base.type, at, extent))
-            operands.append(small if base is value else value.op(small, **value.attrs))
-            buffer = Buffer(small.type.nbytes)
+            cut = input_node(f"a{len(operands)}", _cut(base.type, at, extent))
+            operands.append(cut if base is value else value.op(cut, **value.attrs))
+            buffer = Buffer(cut.type.nbytes)
             moved[buffer] = self.pointer(base, at, math.prod(base.shape[1:]) if at == 0 else 0)
             reads.append(buffer)
         writes = []
@@ -245,8 +259,14 @@ class Cut:
             moved[buffer] = self.pointer(value, axis, math.prod(value.shape[1:]))
             writes.append(buffer)
         node = step.op(*operands, **step.attrs)
-        rule = ADDING[step.op.name] if SUMMED in tiling.results else CALLS[step.op.name]
-        made = rule(Step(node, tuple(reads), tuple(writes)))
+        small = Step(node, tuple(reads), tuple(writes))
+        if step.inputs[-1] in self.panels and tiling.operands[-1] == WHOLE:
+            panels, packed = self.panels[step.inputs[-1]]
+            moved[reads[-1]] = packed
+            made = products.matmul_of_panels(small, panels)
+        else:
+            rule = ADDING[step.op.name] if SUMMED in tiling.results else CALLS[step.op.name]
+            made = rule(small)
         return [
             replace(m, pointers=tuple(moved.get(p, p) for p in m.pointers))  # type: ignore[arg-type]
             for m in made
@@ -316,9 +336,11 @@ def strip(step: Step) -> list[Launch | Strip]:
         cut.bytes,
         made.note(),
     )
-    return [whole, *(cut.add_up(r) for r in cut.sums if made.chunks > 1)]
+    packed = [p.pack(cut.memory[_stored(m)], to) for m, (p, to) in cut.panels.items()]
+    return [*packed, whole, *(cut.add_up(r) for r in cut.sums if made.chunks > 1)]
 
 
 Rule = Callable[[Step], list[Launch]]
 CALLS: dict[str, Rule] = {"matmul": products.matmul}
 ADDING: dict[str, Rule] = {"matmul": products.matmul_adding}
+PANELS = {"matmul": products.row_panels}

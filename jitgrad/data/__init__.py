@@ -1,10 +1,12 @@
-"""Data that ships with the package: handwritten digits for the demo, the examples and the tests."""
+"""Data that ships with the package, for examples and tests; and `Batches` of any data."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
 import numpy as np
+
+from jitgrad.data.batches import Batches, background
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -44,3 +46,15 @@ def digits(test_fraction: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
     size = round(test_fraction * len(y))
     test, train = rng.permutation(order[:size]), rng.permutation(order[size:])
     return (x[train], y[train]), (x[test], y[test])
+
+
+def verses() -> str:
+    """Six sonnets of Shakespeare, 3,693 characters of plain ASCII; they are in the public domain.
+
+    >>> verses()[:39]
+    "Shall I compare thee to a summer's day?"
+    """
+    return (files(__name__) / "verses.txt").read_text("ascii")
+
+
+__all__ = ["Batches", "background", "digits", "verses"]

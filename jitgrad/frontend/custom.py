@@ -6,13 +6,15 @@ other, so it may use Parameters, and is itself differentiated for higher orders.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from jitgrad import tree
-from jitgrad.autodiff.custom import custom
-from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
+from jitgrad.autodiff.custom import custom, observers
+from jitgrad.errors import CountError, DTypeError, SeedError, TraceError, fail
 from jitgrad.frontend import tape
 from jitgrad.frontend.backward import own
 from jitgrad.frontend.control import converted
@@ -30,6 +32,8 @@ from jitgrad.ir.node import (
 )
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
+
+_numbers = itertools.count()
 
 
 def with_custom_vjp(
@@ -54,7 +58,7 @@ def checked(name: str, args: Sequence[Any], results: Any) -> list[Tensor | None]
         results = (results,)
     if len(results) != len(args):
         raise fail(
-            ArgumentError,
+            CountError,
             f"{name} returned {len(results)} gradients for {len(args)} inputs",
             instead="return a tuple with one gradient for each input",
         )
@@ -69,9 +73,7 @@ def checked(name: str, args: Sequence[Any], results: Any) -> list[Tensor | None]
             found.extend([None] * len(tensors))
             continue
         if len(given) != len(wanted):
-            raise fail(
-                ArgumentError, f"{name} returned {len(given)} gradients for input {position}"
-            )
+            raise fail(CountError, f"{name} returned {len(given)} gradients for input {position}")
         for x, g in zip(wanted, given, strict=True):
             if isinstance(x, Tensor):
                 found.append(_fitting(name, position, x, g))
@@ -87,7 +89,7 @@ def _fitting(name: str, position: int, x: Tensor, g: Any) -> Tensor:
         )
     if g._type is not x._type:
         raise fail(
-            ShapeError if g.shape != x.shape else DTypeError,
+            SeedError if g.shape != x.shape else DTypeError,
             f"{name} returned a gradient of type {g._type} for input {position}",
             why=f"the input is of type {x._type}",
         )
@@ -158,13 +160,77 @@ def _in_trace(
         args_structure, [next(stand_ins) if isinstance(x, Tensor) else x for x in flat]
     )
     out, dout = (_filled(structure, leaves, part) for part in (ys, gs))
+    mark = len(trace.effects)
     found = checked(name, call_args, bprop(*call_args, out, dout))
+    printed = trace.effects[mark:]
+    del trace.effects[mark:]
     nodes = [full(0, x.type) if g is None else trace.read(g) for x, g in zip(xs, found)]
-    backward, rest = _closed(trace.resolve(nodes), [*xs, *ys, *gs], len(xs), len(ys))
+    nodes += [n for effect in printed for n in effect.nodes]
+    title = f"backward_{next(_numbers)}" if printed else "backward"  # no two that print are one
+    backward, rest = _closed(title, trace.resolve(nodes), [*xs, *ys, *gs], len(xs), len(ys))
+    if printed:
+        observers[backward] = functools.partial(_print, name, printed)
     attrs = {"outs": len(results), "backward": backward}
     node = builder.make(custom, (*results, *inputs, *rest), attrs)
     made = [project(node, i) for i in range(len(results))]
     return _filled(structure, leaves, made)
+
+
+# --- hooks on both sides of a call --------------------------------------------------------------
+
+
+def between_hooks(
+    trace: Trace,
+    call: Callable[..., Any],
+    args: tuple[Any, ...],
+    entering: Callable[[tuple, tuple], tuple],
+    leaving: Callable[[tuple], tuple],
+) -> Any:
+    """``call(*args)`` in a trace, with hooks in its backward pass: the gradients of the outputs go
+    through ``leaving(gradients)``, those of the arguments through ``entering(gradients, of the
+    outputs)``.
+
+    Two identities do that, one before the call and one behind it. The first has further results,
+    which the second takes and which are nothing but a way back for the gradients of the outputs.
+    """
+    leaves, structure = tree.flatten(args)
+    places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
+    given = [leaves[i] for i in places]
+    real = [trace.read(x) for x in given]
+    stand_ins = [fresh_input("h", n.type) for n in real]
+    trace.standing.update(zip(stand_ins, real))
+    before = dict(trace.values)
+    out, found = tree.flatten(call(*_filled(structure, leaves, stand_ins)))
+    raw = trace.resolve([trace.read(y) for y in out if isinstance(y, Tensor)])
+
+    def first(*xs: Tensor) -> tuple[Tensor, ...]:
+        return (*xs, *(Tensor._of_node(full(0, n.type)) for n in raw))
+
+    def first_back(*values: Any) -> tuple:
+        gradients = values[-1]
+        return entering(gradients[: len(given)], gradients[len(given) :])
+
+    def second_back(*values: Any) -> tuple:
+        gradients = leaving(values[-1])
+        return (*gradients, *gradients)
+
+    ways = _tuple(with_custom_vjp(first, first_back, given, "a backward hook"))
+    mapped = dict(zip(stand_ins, map(trace.read, ways)))
+    trace.end_of(mapped, before)
+    ys = [Tensor._of_node(n) for n in trace.substitute(raw, dict(mapped))]
+    passed = _tuple(
+        with_custom_vjp(
+            lambda *values: values[: len(ys)],
+            second_back,
+            (*ys, *ways[len(given) :]),
+            "a backward hook",
+        )
+    )
+    return _filled(found, out, [trace.read(y) for y in passed])
+
+
+def _tuple(value: Any) -> tuple:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _filled(structure: tree.Structure, leaves: Sequence[Any], nodes: Sequence[Node]) -> Any:
@@ -174,8 +240,21 @@ def _filled(structure: tree.Structure, leaves: Sequence[Any], nodes: Sequence[No
     return tree.unflatten(structure, filled)
 
 
+def _print(name: str, effects: Sequence[Any], nodes: Sequence[Node]) -> None:
+    """What a derivative prints belongs to the function in which it is taken."""
+    if state.trace is None:
+        raise fail(
+            TraceError,
+            f"{name} prints, in a compiled function that is differentiated on the tape",
+            instead="jitgrad.grad of the function, or run it in PYNATIVE_MODE",
+        )
+    given = iter(nodes)
+    for effect in effects:
+        state.trace.effects.append(effect.at([next(given) for _ in effect.nodes]))
+
+
 def _closed(
-    outputs: Sequence[Node], stand_ins: Sequence[Node], xs: int, ys: int
+    title: str, outputs: Sequence[Node], stand_ins: Sequence[Node], xs: int, ys: int
 ) -> tuple[Graph, list[Node]]:
     """A graph of the outputs alone, and the values from around it that it takes besides."""
     order = topological(outputs)
@@ -195,4 +274,4 @@ def _closed(
     with builder.recording(None):
         from jitgrad.ir.node import substitute
 
-        return Graph("backward", list(final.values()), substitute(outputs, final)), list(rest)
+        return Graph(title, list(final.values()), substitute(outputs, final)), list(rest)

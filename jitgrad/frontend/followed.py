@@ -11,6 +11,7 @@ import numpy as np
 
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend.backward import fitting
+from jitgrad.frontend.control import converted
 from jitgrad.frontend.custom import with_custom_vjp
 from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.history import Tensors, backward
@@ -84,7 +85,7 @@ def _hook_in_trace(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Han
     """The Tensor becomes an identity of itself whose derivative is the hook."""
 
     def bprop(x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
-        changed = hook(dout)
+        changed = converted(hook)(dout)
         return (dout if changed is None else fitting("a hook", dout, changed),)
 
     self._node = with_custom_vjp(lambda x: x, bprop, (self,), "hook")._node

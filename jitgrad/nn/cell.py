@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jitgrad.api import context
 from jitgrad.api.jit import jit
+from jitgrad.api.recompute import recompute
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import guards, trace
 from jitgrad.frontend.control import converted
@@ -49,7 +50,7 @@ class Cell(walk.Collection):
     def __init__(self, auto_prefix: bool = True, flags: Mapping[str, Any] | None = None):
         own = self.__dict__
         own["_params"], own["_cells"], own["_buffers"] = {}, {}, {}
-        own["_hooks"], own["_float"] = hooks.NONE, None
+        own["_hooks"], own["_float"], own["_recomputed"] = hooks.NONE, None, False
         own["_auto_prefix"], own["_flags"] = auto_prefix, dict(flags or {})
         own["training"], own["requires_grad"], own["phase"] = False, False, "train"
 
@@ -85,6 +86,8 @@ class Cell(walk.Collection):
     def _construct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if hasattr(type(self), "bprop"):
             return hooks.with_bprop(self, args, kwargs)
+        if self._recomputed:
+            return recompute(converted(self.construct))(*args, **kwargs)
         return converted(self.construct)(*args, **kwargs)
 
     def _compiled(self) -> Any:
@@ -214,10 +217,35 @@ class Cell(walk.Collection):
         self._set_all("phase", "train" if mode else "predict")
         return self
 
+    def train(self, mode: bool = True) -> Cell:
+        """`set_train`, as PyTorch calls it."""
+        return self.set_train(mode)
+
+    def eval(self) -> Cell:
+        """``set_train(False)``, as PyTorch calls it."""
+        return self.set_train(False)
+
+    def freeze(self, frozen: bool = True) -> Cell:
+        """Take all Parameters out of training (`requires_grad` False), or back in."""
+        for parameter in self.get_parameters():
+            parameter.requires_grad = not frozen
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile for these arguments now; the next call with such runs at once."""
+        self._compiled().lower(*args, **kwargs)
+
     def set_grad(self, requires_grad: bool = True) -> Cell:
         """Mark this Cell and all in it as differentiated. Kept for MindSpore code: no effect."""
         self._set_all("requires_grad", bool(requires_grad))
         return self
+
+    def recompute(self, **kwargs: Any) -> None:
+        """Keep no intermediate values of this Cell for a compiled gradient, but compute them again;
+        see `jitgrad.recompute`. MindSpore's options are accepted and change nothing.
+        """
+        guards.bump()
+        self.__dict__["_recomputed"] = bool(kwargs.get("mode", True))
 
     def to_float(self, dst_type: Any) -> Cell:
         """Compute in float16, float32 or float64: float inputs and Parameters are cast on use."""
@@ -235,6 +263,12 @@ class Cell(walk.Collection):
         for name, value in flags.items():
             setattr(self, name, value)
         self._flags.update(flags)
+        return self
+
+    def add_flags_recursive(self, **flags: Any) -> Cell:
+        """`add_flags` for this Cell and all in it."""
+        for _, cell in self.cells_and_names():
+            cell.add_flags(**flags)
         return self
 
     def get_flags(self) -> dict[str, Any]:
@@ -283,8 +317,3 @@ class Cell(walk.Collection):
             return f"{type(self).__name__}({extra})"
         inside = "".join(f"\n  {line}" for line in ([extra] if extra else []) + lines)
         return f"{type(self).__name__}({inside}\n)"
-
-
-def children(cell: Cell) -> Iterator[Cell]:
-    """The direct children that are set."""
-    return (child for child in cell._cells.values() if child is not None)

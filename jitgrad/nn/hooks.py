@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jitgrad import ops, tree
-from jitgrad.errors import TraceError, fail
 from jitgrad.frontend import guards, trace
-from jitgrad.frontend.custom import with_custom_vjp
+from jitgrad.frontend.control import converted
+from jitgrad.frontend.custom import between_hooks, with_custom_vjp
 from jitgrad.ir.types import DType
 from jitgrad.tensor import Tensor
 
@@ -87,33 +87,35 @@ def watches_backward(cell: Any) -> bool:
 def with_backward(cell: Any, args: tuple[Any, ...], call: Callable[..., Any]) -> Any:
     """``call(*args)`` between two identities, whose derivatives call the backward hooks.
 
-    The backward pass meets the one behind the Cell first, and leaves the gradient of the output
-    for the hooks that want both.
+    The backward pass meets the one behind the Cell first. On the tape that leaves the gradient of
+    the output for the hooks that want both.
     """
-    if cell._hooks.get("backward") and trace.current() is not None:
-        raise fail(
-            TraceError,
-            f"{type(cell).__name__} has a backward hook, and is being compiled",
-            instead="run it in PYNATIVE_MODE, or use register_backward_pre_hook",
-        )
+
+    def leave(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+        for _, hook in cell._hooks.get("backward_before", ()):
+            gradients = _replaced(converted(hook)(cell, gradients), gradients)
+        return gradients
+
+    def enter(gradients: tuple[Any, ...], of_output: tuple[Any, ...]) -> tuple[Any, ...]:
+        for _, hook in cell._hooks.get("backward", ()):
+            gradients = _replaced(converted(hook)(cell, gradients, of_output), gradients)
+        return gradients
+
+    active = trace.current()
+    if active is not None:
+        return between_hooks(active, call, args, enter, leave)
     seen: list[tuple[Any, ...]] = []
 
     def leaving(*values: Any) -> Any:
-        gradients = _as_tuple(values[-1])
-        for _, hook in cell._hooks.get("backward_before", ()):
-            gradients = _replaced(hook(cell, gradients), gradients)
-        seen.append(gradients)
-        return gradients
+        seen.append(leave(_as_tuple(values[-1])))
+        return seen[-1]
 
-    def entering(*values: Any) -> Any:
-        gradients = _as_tuple(values[-1])
-        for _, hook in cell._hooks.get("backward", ()):
-            gradients = _replaced(hook(cell, gradients, seen[-1]), gradients)
-        return gradients
-
-    args = _as_tuple(with_custom_vjp(_identity, entering, args, "backward hook"))
-    output = call(*args)
-    return with_custom_vjp(_identity, leaving, _as_tuple(output), "backward hook")
+    args = _as_tuple(
+        with_custom_vjp(
+            _identity, lambda *values: enter(_as_tuple(values[-1]), seen[-1]), args, "backward hook"
+        )
+    )
+    return with_custom_vjp(_identity, leaving, _as_tuple(call(*args)), "backward hook")
 
 
 def _identity(*values: Any) -> Any:

@@ -7,8 +7,11 @@ from typing import Any
 
 from jitgrad import ops
 from jitgrad.api.grad import grad, value_and_grad
-from jitgrad.errors import DTypeError, fail
+from jitgrad.errors import ArgumentError, DTypeError, fail
+from jitgrad.frontend.tape import no_grad
+from jitgrad.ir.types import float32
 from jitgrad.nn.cell import Cell
+from jitgrad.nn.optim.base import counter, write
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 
@@ -16,6 +19,20 @@ def _cell(owner: Cell, name: str, value: Any) -> Cell:
     if not isinstance(value, Cell):
         raise fail(DTypeError, f"{owner.cls_name}: {name} must be a Cell, got {value!r}")
     return value
+
+
+def check_parameters(owner: Cell, network: Cell, optimizer: Cell) -> None:
+    """ValueError if an optimizer has none of a network's Parameters, which then never change."""
+    own = {id(p) for p in network.get_parameters()}
+    given = optimizer.parameters
+    if own and not any(id(p) in own for p in given):
+        names = ", ".join(p.name for p in given[:3])
+        raise fail(
+            ArgumentError,
+            f"{owner.cls_name}: the optimizer's Parameters ({names}, …) are none of the network's",
+            why="the network would not learn",
+            instead="make the optimizer with network.trainable_params()",
+        )
 
 
 class WithLossCell(Cell):
@@ -48,8 +65,6 @@ class WithEvalCell(Cell):
         """Loss, outputs, labels."""
         outputs = self._network(data)
         if self.add_cast_fp32:
-            from jitgrad.ir.types import float32
-
             outputs = ops.cast(outputs, float32)
         return self._loss_fn(outputs, label), outputs, label
 
@@ -68,6 +83,7 @@ class TrainOneStepCell(Cell):
         self.network = _cell(self, "network", network)
         self.network.set_grad()
         self.optimizer = _cell(self, "optimizer", optimizer)
+        check_parameters(self, network, optimizer)
         self.weights = self.optimizer.parameters
         self.return_grad = return_grad
         self.sens = 1.0 if sens is None else sens
@@ -87,6 +103,163 @@ class TrainOneStepCell(Cell):
         if self.return_grad:
             return out, {p.name: g for p, g in zip(self.weights, grads, strict=True)}
         return out
+
+
+class FixedLossScaleUpdateCell(Cell):
+    """A scale of the loss that stays."""
+
+    def __init__(self, loss_scale_value: float):
+        super().__init__()
+        self.loss_scale_value = loss_scale_value
+        self.loss_scale = counter("scale_sense", loss_scale_value)
+
+    def get_loss_scale(self) -> float:
+        """The scale."""
+        return self.loss_scale_value
+
+    def construct(self, finite: Tensor) -> None:
+        """Take in whether a step's gradients were finite."""
+
+
+class DynamicLossScaleUpdateCell(Cell):
+    """A scale of the loss that falls by `scale_factor` when gradients overflow, not below 1, and
+    rises by it after `scale_window` steps without.
+    """
+
+    def __init__(self, loss_scale_value: float, scale_factor: float, scale_window: int):
+        super().__init__()
+        self.loss_scale_value = loss_scale_value
+        self.scale_factor, self.scale_window = float(scale_factor), int(scale_window)
+        self.loss_scale = counter("scale_sense", loss_scale_value)
+        self.good_steps = counter("good_steps", 0.0)
+
+    def get_loss_scale(self) -> float:
+        """The scale at the beginning."""
+        return self.loss_scale_value
+
+    def construct(self, finite: Tensor) -> None:
+        """Take in whether a step's gradients were finite."""
+        scale, count = self.loss_scale.value(), self.good_steps + 1.0
+        due = count >= self.scale_window
+        grown = ops.where(due, scale * self.scale_factor, scale)
+        shrunk = ops.maximum(scale / self.scale_factor, 1.0)
+        write(self.loss_scale, ops.where(finite, grown, shrunk))
+        going_on = ops.logical_and(finite, ops.logical_not(due))
+        write(self.good_steps, ops.where(going_on, count, 0.0))
+
+
+class TrainOneStepWithLossScaleCell(Cell):
+    """A step whose gradients are those of the loss times a scale, so that small ones do not vanish
+    in float16. A step whose gradients overflow changes nothing but the scale.
+
+    `scale_sense` is a `FixedLossScaleUpdateCell`, a `DynamicLossScaleUpdateCell` or a number.
+    Returns the loss, whether there was an overflow, and the scale.
+    """
+
+    def __init__(self, network: Cell, optimizer: Cell, scale_sense: Any):
+        super().__init__(auto_prefix=False)
+        self.network = _cell(self, "network", network)
+        self.optimizer = _cell(self, "optimizer", optimizer)
+        check_parameters(self, network, optimizer)
+        self.weights = self.optimizer.parameters
+        if isinstance(scale_sense, (int, float, Tensor)):
+            scale_sense = FixedLossScaleUpdateCell(float(scale_sense))
+        self.scaling = _cell(self, "scale_sense", scale_sense)
+
+    def set_sense_scale(self, sens: Any) -> None:
+        """Change the scale."""
+        self.scaling.loss_scale.set_data(float(sens))
+
+    def construct(self, *inputs: Any) -> tuple[Any, Tensor, Tensor]:
+        """The loss, whether there was an overflow, and the scale."""
+        scale = self.scaling.loss_scale.value()
+
+        def forward(*values: Any) -> Any:
+            out = self.network(*values)
+            loss = out[0] if isinstance(out, (tuple, list)) else out
+            return loss * ops.cast(scale, loss.dtype), out
+
+        (_, out), grads = value_and_grad(forward, None, self.weights, has_aux=True)(*inputs)
+        with no_grad():
+            grads = tuple(ops.cast(g, float32) / scale for g in grads)
+            finite = ops.all(ops.isfinite(grads[0]))
+            for g in grads[1:]:
+                finite = ops.logical_and(finite, ops.all(ops.isfinite(g)))
+            keeping(finite, self.optimizer, lambda: self.optimizer(grads))
+            self.scaling(finite)
+        return out, ops.logical_not(finite), scale
+
+
+def keeping(condition: Tensor, cell: Cell, change: Callable[[], Any]) -> None:
+    """Call a function that writes Parameters of a Cell, and keep what it wrote if a condition
+    holds. Compiled, this is a choice of values in the kernels that compute them.
+    """
+    held = list(cell.get_parameters())
+    before = [p.value() for p in held]
+    change()
+    for p, old in zip(held, before, strict=True):
+        write(p, ops.where(condition, p.value(), old))
+
+
+class WithGradCell(Cell):
+    """The gradients of a network's weights: of its loss, or of ``loss_fn(network(data), label)``.
+
+    `sens` is the cotangent of the loss.
+    """
+
+    def __init__(self, network: Cell, loss_fn: Any = None, sens: Any = None):
+        super().__init__(auto_prefix=False)
+        self.network = network if loss_fn is None else WithLossCell(network, loss_fn)
+        self.weights, self.sens = ParameterTuple(network.trainable_params()), sens
+
+    def construct(self, *inputs: Any) -> tuple[Tensor, ...]:
+        """One gradient for each trainable Parameter."""
+        scale = 1.0 if self.sens is None else self.sens
+        return grad(lambda *xs: self.network(*xs) * scale, None, self.weights)(*inputs)
+
+
+class ParameterUpdate(Cell):
+    """Write a value into a Parameter; returns it."""
+
+    def __init__(self, param: Parameter):
+        super().__init__(auto_prefix=False)
+        if not isinstance(param, Parameter):
+            raise fail(DTypeError, f"ParameterUpdate takes a Parameter, not {param!r}")
+        self._param = param
+
+    def construct(self, x: Tensor) -> Tensor:
+        """The Parameter's new value."""
+        write(self._param, x)
+        return self._param.value()
+
+
+class TimeDistributed(Cell):
+    """A layer applied to each part along `time_axis`, stacked again along that axis.
+
+    `reshape_with_axis` lays time beside the axis of examples instead, so that the layer is called
+    once.
+    """
+
+    def __init__(self, layer: Cell, time_axis: int, reshape_with_axis: int | None = None):
+        super().__init__()
+        if not callable(layer):
+            raise fail(DTypeError, f"TimeDistributed: layer must be a Cell, got {layer!r}")
+        self.layer, self.time_axis = layer, time_axis
+        self.reshape_with_axis = reshape_with_axis
+
+    def construct(self, inputs: Tensor) -> Tensor:
+        """The stacked results."""
+        axis = self.time_axis % inputs.ndim
+        if self.reshape_with_axis is None:
+            parts = [ops.gather(inputs, t, axis) for t in range(inputs.shape[axis])]
+            return ops.stack([self.layer(part) for part in parts], axis)
+        other = self.reshape_with_axis % inputs.ndim
+        moved = ops.movedim(inputs, axis, other)
+        sizes = moved.shape
+        joined = moved.reshape((*sizes[:other], -1, *sizes[other + 2 :]))
+        y = self.layer(joined)
+        y = y.reshape((*y.shape[:other], *sizes[other : other + 2], *y.shape[other + 1 :]))
+        return ops.movedim(y, other, axis)
 
 
 class ForwardValueAndGrad(Cell):
@@ -123,5 +296,7 @@ class ForwardValueAndGrad(Cell):
 
 
 __all__ = [
-    "ForwardValueAndGrad", "TrainOneStepCell", "WithEvalCell", "WithLossCell",
+    "DynamicLossScaleUpdateCell", "FixedLossScaleUpdateCell", "ForwardValueAndGrad",
+    "ParameterUpdate", "TimeDistributed", "TrainOneStepCell",
+    "TrainOneStepWithLossScaleCell", "WithEvalCell", "WithGradCell", "WithLossCell",
 ]  # fmt: skip

@@ -145,9 +145,10 @@ class InsertGradientOf:
 
     def __call__(self, x: Tensor) -> Tensor:
         def bprop(x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
-            return (self.f(dout),)
+            return (converted(self.f)(dout),)
 
-        return with_custom_vjp(copied, bprop, (tensor("InsertGradientOf", x),))
+        name = "the function of InsertGradientOf"
+        return with_custom_vjp(copied, bprop, (tensor("InsertGradientOf", x),), name)
 
 
 class HookBackward:
@@ -171,11 +172,12 @@ class HookBackward:
         def bprop(x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
             many = len(inspect.signature(self.hook_fn).parameters) == 3
             args = (self.cell_id, (dout,), (dout,)) if many else ((dout,),)
-            found = self.hook_fn(*args)
+            found = converted(self.hook_fn)(*args)
             found = found[0] if isinstance(found, tuple) else found
             return (dout if found is None else found,)
 
-        return with_custom_vjp(copied, bprop, (tensor("HookBackward", x),))
+        name = "the function of HookBackward"
+        return with_custom_vjp(copied, bprop, (tensor("HookBackward", x),), name)
 
 
 __all__ = [

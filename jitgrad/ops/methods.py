@@ -23,7 +23,9 @@ from jitgrad.ops import (
     linalg,
     loss,
     norms,
+    older_methods,
     random,
+    scientific,
     searching,
     shaping,
     slicing,
@@ -172,7 +174,8 @@ SAME: dict[Any, str] = {
     " hypot imag isneginf isposinf isreal ldexp lerp logaddexp logaddexp2 mvlgamma nan_to_num"
     " rad2deg real signbit sinc xdivy",
     loss: "xlogy",
-    activation: "hardshrink log_softmax logit relu softmax",
+    scientific: "bessel_i0 gcd igamma igammac lcm nextafter polygamma",
+    activation: "hardshrink log_softmax logit relu softmax softshrink",
     creation: "tril triu",
     decompose: "cholesky cholesky_inverse cholesky_solve eigvals geqrf lu_solve orgqr ormqr qr svd",
     solving: "det inverse logdet lstsq matrix_exp matrix_power pinv slogdet",
@@ -186,7 +189,7 @@ ALSO: dict[str, str] = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",
     "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh",
     "clip": "clamp", "divide": "div", "ger": "outer", "greater": "gt", "greater_equal": "ge",
-    "invert": "bitwise_not", "less": "lt", "less_equal": "le", "multiply": "mul",
+    "i0": "bessel_i0", "invert": "bitwise_not", "less": "lt", "less_equal": "le", "multiply": "mul",
     "negative": "neg", "nelement": "numel", "ndimension": "dim", "reverse": "flip",
     "sgn": "sign", "true_divide": "div",
     "soft_shrink": "softshrink", "permute": "transpose", "inv": "inverse",
@@ -208,6 +211,7 @@ def methods() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for module, names in SAME.items():
         found.update({name: getattr(module, name) for name in names.split()})
+    found.update(older_methods.METHODS)
     found.update(tensor_methods.METHODS)
     found.update({name: found[of] for name, of in ALSO.items() if of in found})
     for name in IN_PLACE.split():

@@ -20,9 +20,12 @@ from jitgrad.ops import (
     linalg,
     loops,
     loss,
+    margins,
     norms,
     random,
+    rearranging,
     reduce,
+    scientific,
     searching,
     shaping,
     slicing,
@@ -31,12 +34,15 @@ from jitgrad.ops import (
     special,
     splitting,
     state,
+    vision,
+    volumes,
 )
 
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
-    searching, creation, linalg, einstein, decompose, solving, activation, norms, loss, conv, image,
-    slicing, random, state, control, loops, classes,
+    searching, creation, linalg, einstein, decompose, solving, scientific, activation, norms,
+    loss, margins, conv, image, volumes, vision, rearranging, slicing, random,
+    state, control, loops, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
@@ -56,7 +62,8 @@ ALSO: dict[str, str] = {
     "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh",
     "clip": "clamp", "divide": "div", "expand": "broadcast_to", "floor_div": "floor_divide",
     "floor_mod": "remainder", "floordiv": "floor_divide", "floormod": "remainder", "ger": "outer",
-    "greater": "gt", "greater_equal": "ge", "inv": "reciprocal", "invert": "bitwise_not",
+    "greater": "gt", "greater_equal": "ge", "i0": "bessel_i0", "inv": "reciprocal",
+    "invert": "bitwise_not",
     "less": "lt", "less_equal": "le", "log_matrix_determinant": "slogdet",
     "matrix_determinant": "det", "mod": "remainder", "mse_loss_ext": "mse_loss", "multiply": "mul",
     "negative": "neg", "pows": "pow", "select": "where", "sgn": "sign",
@@ -64,7 +71,7 @@ ALSO: dict[str, str] = {
     "tensor_exp": "exp", "tensor_expm1": "expm1", "tensor_floordiv": "floor_divide",
     "tensor_ge": "ge", "tensor_gt": "gt", "tensor_le": "le", "tensor_lt": "lt",
     "tensor_mod": "remainder", "tensor_mul": "mul", "tensor_pow": "pow", "tensor_sub": "sub",
-    "true_divide": "div", "truncate_mod": "fmod",
+    "true_divide": "div", "truncate_mod": "fmod", "typeof": "dtype",
 }  # fmt: skip
 
 # Functions whose public name a module's own name would hide from Python, or that it shares.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jitgrad.ir.node import Graph
 from jitgrad.passes.fuse import fuse
@@ -12,6 +12,7 @@ from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.margins import margins
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
+from jitgrad.passes.parts import parts
 from jitgrad.passes.pipeline import dump, optimize, through
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
@@ -19,7 +20,8 @@ from jitgrad.passes.unload import unload
 from jitgrad.passes.vectors import vectors
 from jitgrad.passes.widen import widen
 
-PASSES: tuple[Callable[..., Graph], ...] = (
+Pass = Callable[..., Graph]
+PASSES: tuple[Pass, ...] = (
     unload,  # what loops carry without need
     widen,  # what is accumulated in which dtype
     orient,  # products the way they are read
@@ -37,17 +39,22 @@ PASSES: tuple[Callable[..., Graph], ...] = (
 )
 
 # These also rewrite the bodies of loops and branches.
-INSIDE = frozenset({orient, vectors, joins})
+INSIDE: tuple[Pass, ...] = (orient, vectors, joins)
+ON_DEVICE = tuple(p for p in PASSES if p is not strips)  # whose caches no strip would fit
 
 
-def into_kernels(graph: Graph, fits: Fits = lambda node: False) -> Graph:
+def into_kernels(
+    graph: Graph, fits: Fits = lambda node: False, passes: Sequence[Pass] = PASSES
+) -> Graph:
     """Choose layouts, and group ops into regions: one kernel each, or one strip of kernels. `fits`:
     whether a node can be part of a kernel with loops and branches.
     """
-    for rewrite in PASSES:
+    for rewrite in passes:
         before = graph
         if rewrite in INSIDE:
             graph = through(rewrite, graph)
+        if rewrite is gather:
+            graph = through(parts, graph)
         graph = rewrite(graph, fits) if rewrite is gather else rewrite(graph)
         if graph is not before and rewrite is not optimize:
             dump(rewrite.__name__, graph)

@@ -151,25 +151,45 @@ def _fitting(range: Range | None, dtype: DType) -> Range | None:
     return range if fits else None
 
 
-def _region(node: Node, inputs: tuple[Node, ...], found: Mapping[Node, Range]) -> Node:
-    """A region, entered with what is known of its operands."""
-    attrs: dict[str, Any] = dict(node.attrs)
+def ranges_of(graph: Graph, known: Mapping[Node, Range]) -> dict[Node, Range]:
+    """What is known of a graph's values, given what is known of its inputs."""
+    found: dict[Node, Range] = dict(known)
+    for node in graph.nodes:
+        range = _range(node, found)
+        if range is not None:
+            found[node] = range
+    return found
+
+
+def entering(
+    node: Node, inputs: tuple[Node, ...], found: Mapping[Node, Range]
+) -> dict[str, dict[Node, Range]]:
+    """What is known of the inputs of each graph of a region; `inputs` are its operands."""
+    attrs = node.attrs
     if "carried" in attrs:
         given, own = parts(attrs, inputs), inner(attrs, attrs["body"].inputs)
-        known = _given(zip(own.rest, given.rest, strict=True), found)
         most = attrs["length"]
         if most is None and given.count in found:
             most = found[given.count][1]  # type: ignore[index]
-        known[own.count] = (0, max(most - 1, 0) if most is not None else LIMIT)  # type: ignore[index]
-        attrs["body"] = narrowed(attrs["body"], known)
+        count = (0, max(most - 1, 0) if most is not None else LIMIT)
+        pairs = zip(own.rest, given.rest, strict=True)
+        known = {"body": {own.count: count, **_given(pairs, found)}}
         if attrs["test"] is not None:
             k, *others = attrs["test"].inputs
             pairs = zip(others[attrs["carried"] :], given.rest, strict=True)
-            attrs["test"] = narrowed(attrs["test"], {k: (0, LIMIT), **_given(pairs, found)})
-    elif "orelse" in attrs:
-        for name in ("then", "orelse"):
-            pairs = zip(attrs[name].inputs, inputs[1:], strict=True)
-            attrs[name] = narrowed(attrs[name], _given(pairs, found))
+            known["test"] = {k: (0, LIMIT), **_given(pairs, found)}
+        return known  # type: ignore[return-value]
+    branches = ("then", "orelse") if "orelse" in attrs else ()
+    return {
+        name: _given(zip(attrs[name].inputs, inputs[1:], strict=True), found) for name in branches
+    }
+
+
+def _region(node: Node, inputs: tuple[Node, ...], found: Mapping[Node, Range]) -> Node:
+    """A region, entered with what is known of its operands."""
+    attrs: dict[str, Any] = dict(node.attrs)
+    for name, known in entering(node, inputs, found).items():
+        attrs[name] = narrowed(attrs[name], known)
     return builder.make(node.op, inputs, attrs)
 
 

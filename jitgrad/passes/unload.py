@@ -1,14 +1,16 @@
 """What loops carry without need: rows that are read or written in turn, and sums.
 
-What reads row k in iteration k is given it; what only writes row k records it. A broadcast is made
-inside rather than read. A sum of products, such as the gradient of a weight, is one product of what
-all iterations have recorded. A sum over long rows in each iteration becomes a row of sums, added up
-after the loop, where that keeps the elements of the row apart (see `interchange`).
+What reads row k in iteration k is given it; what only writes row k records it. What is computed
+element by element for the loop alone, or repeated, is made inside. A sum of products, such as the
+gradient of a weight, is one product of what all iterations have recorded. A sum over long rows in
+each iteration becomes a row of sums, added up after the loop, where that keeps the elements of the
+row apart (see `interchange`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from jitgrad.autodiff.region import NUMBER, Inputs
@@ -16,6 +18,7 @@ from jitgrad.ir.node import (
     Graph,
     Node,
     builder,
+    full,
     input_node,
     project,
     project_op,
@@ -29,7 +32,7 @@ from jitgrad.passes.interchange import SHORTEST, lanes_of
 from jitgrad.passes.tiles import results
 from jitgrad.primitives.control import gathered
 from jitgrad.primitives.declare import zeros
-from jitgrad.primitives.flow import inner, parts
+from jitgrad.primitives.flow import inner, item_type, parts
 from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.shape import reshape, swaps_last, transpose_last
 
@@ -50,24 +53,32 @@ def unload(graph: Graph) -> Graph:
     if not any("carried" in n.attrs for n in graph.nodes):
         return graph
     made: dict[Node, list[Node]] = {}
+    uses = Counter(i for node in graph.nodes for i in node.inputs)
+    uses.update(graph.outputs)
+    once: set[Node] = set()  # what one node reads, in the new graph
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op is project_op and node.inputs[0] in made:
             return made[node.inputs[0]][node.attrs["index"]]
         if "carried" not in node.attrs or node.attrs["length"] is None:
-            return with_inputs(node, inputs)
+            new = with_inputs(node, inputs)
+            if uses[node] == 1:
+                once.add(new)
+            return new
         body = unload(node.attrs["body"])
         plain = builder.make(node.op, inputs, {**node.attrs, "body": body})
         if node.attrs["test"] is None:
-            made[node] = unloaded(plain)
+            made[node] = unloaded(plain, once)
         return plain
 
     return rebuild(graph, rewrite)
 
 
-def unloaded(node: Node) -> list[Node]:
-    """The results of a loop, of one that carries less if there is such."""
-    plain, summed = _Loop(node), _Loop(node)
+def unloaded(node: Node, once: Set[Node]) -> list[Node]:
+    """The results of a loop, of one that carries less if there is such. What is in `once` can be
+    computed inside.
+    """
+    plain, summed = _Loop(node, once), _Loop(node, once)
     if summed.sums():
         found = summed.made()
         if lanes_of(_alone(summed.loop)) is not None:
@@ -96,7 +107,8 @@ class _Carry:
 class _Loop:
     """A loop being rewritten."""
 
-    def __init__(self, node: Node):
+    def __init__(self, node: Node, once: Set[Node]):
+        self.once = once
         self.node, attrs, self.body = node, node.attrs, node.attrs["body"]
         self.own, self.given = inner(attrs, self.body.inputs), parts(attrs, node.inputs)
         self.length, self.carried = attrs["length"], attrs["carried"]
@@ -112,7 +124,13 @@ class _Loop:
         self.products: dict[int, tuple[Node, Node]] = {}  # carries that are sums of a' b
         self.rows()
         self.find_products()
-        found = (self.slices, self.inside, self.records, self.known, self.products)
+        kept = {*self.body.outputs, *(n for pair in self.products.values() for n in pair)}
+        self.sunk = {
+            row
+            for row, operand in self.stacks().items()
+            if operand in once and operand.op.kind == "elementwise" and row not in kept
+        }
+        found = (self.slices, self.inside, self.records, self.known, self.products, self.sunk)
         self.changed = any(found)
 
     def rows(self) -> None:
@@ -210,7 +228,7 @@ class _Loop:
             (y,) = leaf.inputs
             outputs.append(new.add("c", y.type, zeros(y.type)) + y)  # type: ignore[arg-type]
         for row, operand in self.stacks().items():
-            values[row] = new.add("x", row.type, operand)  # type: ignore[arg-type]
+            values[row] = self.row(operand, new, row in self.sunk)
         self.add_rest(new, values)
         for i in [*self.records, *range(self.carried, len(self.body.outputs))]:
             if i not in self.known:
@@ -254,6 +272,24 @@ class _Loop:
             fixed = dict(zip(self.own.rest, self.given.rest, strict=True))
             (total,) = substitute([c.new], {**fixed, **totals})
         return total if splat(c.start) == 0 else c.start + total
+
+    def row(self, operand: Node, new: Inputs, sinks: bool) -> Node:
+        """A row of a stack: computed from rows of what that is computed from, if nobody else needs
+        it, or given.
+        """
+        item = item_type(operand.type)
+        number = splat(operand)
+        if number is not None and sinks:
+            return full(number, item)
+        if sinks and operand.op.kind == "elementwise" and operand in self.once:
+            rows = [self.row(i, new, sinks) for i in operand.inputs]
+            return operand.op(*rows, **operand.attrs)
+        if sinks and operand.op.name in REPEATS and 0 not in operand.attrs["dims"]:
+            (x,) = operand.inputs
+            dims = tuple([d - 1 for d in operand.attrs["dims"]])
+            x = new.add("p", x.type, x)  # type: ignore[arg-type]
+            return operand.op(x, shape=item.shape, dims=dims)
+        return new.add("x", item, operand)
 
     def add_rest(self, new: Inputs, values: dict[Node, Node]) -> None:
         """Invariants that are still read, and broadcasts."""

@@ -16,6 +16,7 @@ from jitgrad.primitives import (
     shape,
     solve,
     sort,
+    special,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "shape",
     "solve",
     "sort",
+    "special",
 ]

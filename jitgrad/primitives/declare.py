@@ -80,6 +80,7 @@ def elementwise(
     sample: Domain | tuple[Domain, ...],
     result: DType | None = None,
     commutative: bool = False,
+    numpy: Callable[..., np.ndarray] | None = None,
 ) -> Callable[[Callable[..., tuple[Any, ...]]], Op]:
     """Declare an op that maps scalars to a scalar, elementwise over operands of one shape.
 
@@ -87,6 +88,7 @@ def elementwise(
     dtype    the dtypes taken: one policy for all operands, which then must agree, or one each.
     sample   the domain of test inputs: one for all operands, or one each.
     result   the result's dtype; None means that of the last operand.
+    numpy    the reference of an op without an expression, whose code is a call of its own.
     """
 
     def declare(partials: Callable[..., tuple[Any, ...]]) -> Op:
@@ -115,9 +117,9 @@ def elementwise(
         return register(
             Op(
                 name,
-                "elementwise",
+                "call" if numpy else "elementwise",
                 _elementwise_type(name, policies, result),
-                _numpy_function(operands, scalar),
+                numpy or _numpy_function(operands, scalar),
                 vjp,
                 jvp,
                 _batch_elementwise,

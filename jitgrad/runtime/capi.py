@@ -59,12 +59,18 @@ def address(function: Any) -> int:
 
 def capsule(holder: Any) -> int:
     """The pointer in a capsule."""
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype = ctypes.c_char_p
-    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return api.PyCapsule_GetPointer(holder, api.PyCapsule_GetName(holder))
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype = ctypes.c_void_p
+    pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    return pointer(holder, signature(holder))
+
+
+def signature(holder: Any) -> bytes:
+    """The name of a capsule: of one that Cython has made, the type of the function in it."""
+    name = ctypes.pythonapi.PyCapsule_GetName
+    name.restype = ctypes.c_char_p
+    name.argtypes = [ctypes.py_object]
+    return name(holder)
 
 
 def _numpy_table() -> Any:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jitgrad.codegen import cuda
 from jitgrad.codegen.launch import Launch, Moving, Part, Strip
 from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.pipeline import optimize
@@ -19,7 +18,9 @@ from jitgrad.runtime.table import parts
 
 @dataclass(frozen=True, slots=True)
 class KernelReport:
-    """One launch of a plan: what it computes and what it moves. `cuda` is empty for calls."""
+    """One launch of a plan: what it computes and what it moves. `cuda` is the step's kernel
+    for a GPU, empty where it has none.
+    """
 
     name: str
     ops: tuple[str, ...]
@@ -71,10 +72,11 @@ class Lowered:
             for _, entry in self.executable.launches
             for _ in parts(entry)
         ]
+        beside = zip(of_strips, self.executable.on_device(), strict=True)
         self.kernels = [
-            self._report(number, position, launch, notes)
-            for number, ((position, launch), notes) in enumerate(
-                zip(self.executable.flattened, of_strips, strict=True)
+            self._report(number, position, launch, notes, on_device)
+            for number, ((position, launch), (notes, on_device)) in enumerate(
+                zip(self.executable.flattened, beside, strict=True)
             )
         ]
 
@@ -83,7 +85,12 @@ class Lowered:
             self.stages.append((name, graph))
 
     def _report(
-        self, number: int, position: int, launch: Launch, notes: tuple[str, ...]
+        self,
+        number: int,
+        position: int,
+        launch: Launch,
+        notes: tuple[str, ...],
+        on_device: str,
     ) -> KernelReport:
         node = self.plan.steps[position].node
         fused = self.executable.fused
@@ -98,7 +105,7 @@ class Lowered:
             (str(line),) if line else (),
             self._operands(node),
             launch.source,
-            cuda.source(launch.kernel) if launch.kernel is not None else "",
+            on_device,
             sum(b.nbytes for b in _buffers(launch)),
             launch.work,
             (*notes, *(kernel.notes if kernel is not None else ())),

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 
 from jitgrad import config
-from jitgrad.codegen import cuda
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
+from jitgrad.codegen.cuda import grids
 from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status, Strip
 from jitgrad.codegen.structured import fits, releases
 from jitgrad.errors import BoundsError, fail
@@ -44,10 +44,11 @@ class Program:
     def _show(self) -> None:
         """Write the late stages where JITGRAD_DUMP and JITGRAD_DEBUG want them."""
         dump("plan", f"{self.plan}\n", "txt")
-        for number, (_, launch) in enumerate(self.flattened):
-            dump(f"kernel_{number}", launch.source, "cpu.py")
-            if launch.kernel is not None:
-                dump(f"kernel_{number}", cuda.source(launch.kernel), "cuda.py")
+        on_device = self.on_device() if config.get("dump") else []
+        for number, text in enumerate(on_device):
+            dump(f"kernel_{number}", self.flattened[number][1].source, "cpu.py")
+            if text:
+                dump(f"kernel_{number}", text, "cuda.py")
         level = config.get("debug")
         if level >= 4:
             print(self.plan, file=sys.stderr)
@@ -56,6 +57,11 @@ class Program:
             print(source, file=sys.stderr)
             if level >= 6:
                 print(assembly(source), file=sys.stderr)
+
+    def on_device(self) -> list[str]:
+        """The text for a GPU beside that of each launch, "" where its step has none left."""
+        left = [grids.texts(step) for step in self.plan.steps]
+        return [left[position].pop(0) if left[position] else "" for position, _ in self.flattened]
 
     def error(self, number: int, value: int) -> Exception:
         """What the launch of a number, counted from 1, means by a value that it reports."""

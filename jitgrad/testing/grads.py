@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from jitgrad.api.points import differentiable, title
 from jitgrad.api.transforms import jvp, vjp
 from jitgrad.errors import ArgumentError, JitgradError, fail
 from jitgrad.frontend.dispatch import fill
+from jitgrad.frontend.guards import is_cell
+from jitgrad.ir.types import float64
 from jitgrad.tensor import Tensor
 
 Floats = list[Tensor]
@@ -64,8 +67,8 @@ def check_grads(
 ) -> list[Comparison]:
     """Compare the derivatives of `fn` at `args` with central differences of float64.
 
-    fn     takes and returns Tensors, or nests of them. All floats among the arguments, of Tensors
-           and arrays in float64, are varied; other arguments are constants.
+    fn     takes and returns Tensors, or nests of them. All floats among the arguments are varied,
+           in float64; other arguments are constants. Of a Cell a copy in float64 is called.
     order  up to this order: derivatives of derivatives, in every combination of `modes`.
     modes  "fwd" and "rev": forward and reverse mode.
     rtol, atol  how far a derivative may be from the difference quotient, relative to it, and in
@@ -86,6 +89,7 @@ def check_grads(
     if not places:
         raise fail(ArgumentError, f"check_grads of {title(fn)} got no floats to vary")
     xs = [_double(leaves[i]) for i in places]
+    fn = _in_double(fn)
 
     def call(*given: Tensor) -> list[Tensor]:
         filled = list(leaves)
@@ -135,6 +139,16 @@ def _double(x: Any) -> Tensor:
     found = differentiable(x)
     assert found is not None
     return Tensor(np.asarray(found.detach().asnumpy(), np.float64))  # type: ignore[attr-defined]
+
+
+def _in_double(fn: Callable) -> Callable:
+    if not is_cell(fn):
+        return fn
+    net = copy.deepcopy(fn)
+    for parameter in net.get_parameters():
+        if parameter.dtype.is_float:
+            parameter.set_dtype(float64)
+    return net
 
 
 def _next(function: Call, xs: Floats, mode: str, random: np.random.Generator) -> Call:

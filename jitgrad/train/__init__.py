@@ -1,7 +1,35 @@
-"""Training programs' needs around the network: checkpoints."""
+"""Training: `Model`, callbacks, checkpoints, steps with clipping and averages."""
 
 from __future__ import annotations
 
-from jitgrad.train.serialization import load_checkpoint, load_param_into_net, save_checkpoint
+from jitgrad.nn.metrics import *  # noqa: F403  they are under this name too
+from jitgrad.nn.metrics import __all__ as _metrics
+from jitgrad.train.callbacks import (
+    Callback,
+    History,
+    LambdaCallback,
+    LossMonitor,
+    Progress,
+    RunContext,
+    TimeMonitor,
+)
+from jitgrad.train.keeping import CheckpointConfig, ModelCheckpoint
+from jitgrad.train.model import Model
+from jitgrad.train.nans import StopAtNaN
+from jitgrad.train.serialization import (
+    ckpt_to_safetensors,
+    load_checkpoint,
+    load_param_into_net,
+    safetensors_to_ckpt,
+    save_checkpoint,
+)
+from jitgrad.train.steering import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
+from jitgrad.train.step import EMA, TrainStep
 
-__all__ = ["load_checkpoint", "load_param_into_net", "save_checkpoint"]
+__all__ = [
+    "EMA", "Callback", "CheckpointConfig", "EarlyStopping", "History", "LambdaCallback",
+    "LearningRateScheduler", "LossMonitor", "Model", "ModelCheckpoint", "Progress",
+    "ReduceLROnPlateau", "RunContext", "StopAtNaN", "TimeMonitor", "TrainStep",
+    "ckpt_to_safetensors", "load_checkpoint", "load_param_into_net", "safetensors_to_ckpt",
+    "save_checkpoint", *_metrics,
+]  # fmt: skip

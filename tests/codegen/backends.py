@@ -1,28 +1,26 @@
-"""Every way to run a compiled graph: machine code, the same text as plain Python, and the CUDA
-frame in Numba's simulator.
+"""Every way to run a compiled graph: machine code, the same text as plain Python, and the plan for
+a GPU, its threads emulated.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from jitgrad import config
-from jitgrad.codegen import cuda
-from jitgrad.codegen.launch import Launch, Part, Pointer
+from jitgrad.codegen.launch import Launch
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
 from jitgrad.runtime import plain
+from jitgrad.runtime.device import DeviceProgram, Emulated
 from jitgrad.runtime.executable import Executable
 from jitgrad.runtime.table import unrolled
 
 Arrays = Sequence[np.ndarray]
 Backend = Callable[[Graph, Arrays], list[np.ndarray]]
-THREADS = 4  # of a simulated block: every simulated thread costs a thread
 
 
 def compiled(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
@@ -43,24 +41,9 @@ def python(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
     return by_launch(graph, arrays, launch)
 
 
-def simulated(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
-    """The simulator; two blocks only, so that the loop over the grid goes round."""
-
-    def launch(launch: Launch, memory: plain.Memory) -> None:
-        assert launch.kernel is not None
-        flat = [
-            memory(p)[: length(p)].view(a.dtype.numpy)
-            for p, a in zip(launch.pointers, launch.kernel.arrays, strict=True)
-        ]
-        cuda.simulate(launch.kernel, flat, threads=THREADS, blocks=2)
-
-    return by_launch(graph, arrays, launch)
-
-
-def length(pointer: Pointer) -> int:
-    if isinstance(pointer, Part):
-        return pointer.buffer.nbytes - pointer.offset
-    return pointer.nbytes
+def emulated(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
+    """The plan for a GPU, thread by thread, watched for races and for accesses out of range."""
+    return Emulated()(DeviceProgram(graph, {}), *arrays)
 
 
 def by_launch(
@@ -87,12 +70,8 @@ def reference(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
     return [np.asarray(a) for a in interpret(graph, arrays)]
 
 
-simulator = pytest.mark.skipif(
-    os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "0",
-    reason="there is a GPU: Numba's simulator cannot be had beside it",
-)
 BACKENDS = [
     pytest.param(compiled, id="compiled"),
     pytest.param(python, id="python"),
-    pytest.param(simulated, id="simulated", marks=simulator),
+    pytest.param(emulated, id="emulated"),
 ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jitgrad.ir.node import Graph, Node
 from jitgrad.primitives.elementwise import tanh
-from tests.codegen.backends import Backend, compiled, python, reference, simulated, simulator
+from tests.codegen.backends import Backend, compiled, emulated, python, reference
 from tests.programs import graph_of
 from tests.strategies import BITWISE, INTEGRAL, SMOOTH, graphs, integral_arrays, real_arrays
 
@@ -31,11 +31,10 @@ def test_python(graph: Graph, seed: int) -> None:
     check(graph, seed, python)
 
 
-@simulator
 @given(**INTEGERS)
 @settings(max_examples=50)
-def test_simulated(graph: Graph, seed: int) -> None:
-    check(graph, seed, simulated)
+def test_emulated(graph: Graph, seed: int) -> None:
+    check(graph, seed, emulated)
 
 
 @given(**INTEGERS)
@@ -53,13 +52,12 @@ def test_real_numbers(graph: Graph, seed: int) -> None:
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9 * scale)
 
 
-@simulator
 @given(graph=graphs(BITWISE), seed=st.integers(0, 99))
 @settings(max_examples=50)
 def test_backends_agree_on_specials(graph: Graph, seed: int) -> None:
     """Both frames run the same text on the same scalars."""
     arrays = real_arrays([x.type for x in graph.inputs], seed, specials=True)
-    for a, b in zip(python(graph, arrays), simulated(graph, arrays), strict=True):
+    for a, b in zip(python(graph, arrays), emulated(graph, arrays), strict=True):
         np.testing.assert_array_equal(a, b, strict=True)
 
 

@@ -375,11 +375,29 @@ def test_backward_pre_hook(mode: str) -> None:
     assert [float(g) for g in got] == [30, 45]
 
 
-def test_backward_hooks_are_not_compiled_yet() -> None:
+def test_backward_hooks_of_both_kinds(mode: str) -> None:
     cell = Scale(1)
-    cell.register_backward_hook(lambda cell, grad_input, grad_output: None)
-    with pytest.raises(RuntimeError, match="Scale has a backward hook, and is being compiled"):
-        ms.jit(lambda x: cell(x))(ms.Tensor([1.0]))
+    cell.register_backward_pre_hook(lambda cell, grads: grads[0] * 3)
+    handle = cell.register_backward_hook(lambda cell, inner, outer: (inner[0] + outer[0],))
+    cell.register_backward_hook(lambda cell, inner, outer: None)
+    gradient = ms.grad(lambda x: cell(x) * 5, 0, cell.factor)
+    factor = float(cell.factor)
+    for _ in range(3):  # 15 arrives at the output; it enters the gradient of the input once more
+        assert [float(g) for g in gradient(ms.Tensor([3.0]))] == [15 * factor + 15, 45]
+    handle.remove()
+    assert [float(g) for g in gradient(ms.Tensor([3.0]))] == [15 * factor, 45]
+
+
+def test_backward_hooks_see_values(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def show(cell, inner, outer):
+        print("in", inner[0], "out", outer[0])
+
+    cell = nn.ReLU()
+    cell.register_backward_hook(show)
+    x = ms.Tensor([1.0, -2.0])
+    for _ in range(3):
+        ms.grad(lambda x: cell(x * x) * 3.0)(x)
+        assert capsys.readouterr().out == "in [3. 3.] out [3. 3.]\n"
 
 
 def test_bprop(mode: str) -> None:

@@ -14,8 +14,9 @@ from jitgrad.ir.interp import interpret
 from tests.ops import table
 from tests.ops.table import Row
 from tests.ops.table_linalg import LINALG
+from tests.ops.table_special import SPECIAL
 
-ROWS = [*table.ROWS, *LINALG]
+ROWS = [*table.ROWS, *LINALG, *SPECIAL]
 
 IDS = [f"{i}-{row.name}" for i, row in enumerate(ROWS)]
 EVERY_ROW = pytest.mark.parametrize("row", ROWS, ids=IDS)
@@ -166,6 +167,7 @@ FAMILIES = {
     "losses": table.LOSSES,
     "layers": table.LAYERS,
     "linear algebra": LINALG,
+    "special": SPECIAL,
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -105,3 +108,12 @@ def test_dropout() -> None:
     assert (whole == whole[:, :1]).all()
     with pytest.raises(ArgumentError, match=r"dropout got p=1\.5"):
         ops.dropout(x, 1.5)
+
+
+def test_the_first_draw_may_be_compiled() -> None:
+    """In a fresh process, without a seed, each call of compiled code draws other numbers."""
+    program = (
+        "import jitgrad as ms; from jitgrad import ops;"
+        "f = ms.jit(lambda: ops.randn(3)); assert (f() != f()).all()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

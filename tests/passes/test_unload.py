@@ -9,6 +9,7 @@ from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
 from jitgrad.ir.text import parse
 from jitgrad.ir.verify import verify
+from jitgrad.passes.parts import parts
 from jitgrad.passes.unload import unload
 
 LOOP = """carried={carried}, counted=False, length=4, limit=0, mapped={mapped}, recompute=False,
@@ -169,3 +170,54 @@ def test_products() -> None:
     made = check(text, 2, values, mapped=1)
     inside = [n.op.name for n in loop_of(made)["body"].nodes]
     assert inside.count("matmul") == 1
+
+
+def test_what_is_computed_for_the_loop_alone() -> None:
+    """Elementwise results are made inside, row by row."""
+    text = """
+    graph @f(%x: f64[4,3], %s: f64[3], %b: f64[3]) -> (f64[3]) {
+      %0 = broadcast(%b) {dims=(1,), shape=(4, 3)} : f64[4,3]
+      %1 = constant(2.0) : f64[4,3]
+      %2 = mul(%x, %1) : f64[4,3]
+      %3 = add(%2, %0) : f64[4,3]
+      %4 = loop(%s, %3) {
+        body=graph @body(%k: i64[], %a: f64[3], %x0: f64[3]) -> (f64[3]) {
+          %0 = mul(%a, %x0) : f64[3]
+          return %0
+        },
+        LOOP
+      } : (f64[3])
+      %5 = project(%4) {index=0} : f64[3]
+      return %5
+    }
+    """
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=3)]
+    made = check(text, 1, values, mapped=1)
+    assert [n.op.name for n in made.nodes if n.op.kind == "elementwise"] == []
+
+
+GATES = """
+graph @f(%x: f64[4,6], %y: f64[4,6]) -> (f64[4,2], f64[4,3]) {
+  %0 = tanh(%x) : f64[4,6]
+  %1 = constant(2.0) : f64[4,6]
+  %2 = mul(%0, %1) : f64[4,6]
+  %3 = add(%2, %y) : f64[4,6]
+  %4 = slice(%3) {starts=(0, 0), steps=(1, 1), stops=(4, 2)} : f64[4,2]
+  %5 = slice(%3) {starts=(0, 3), steps=(1, 1), stops=(4, 6)} : f64[4,3]
+  return %4, %5
+}
+"""
+
+
+def test_parts() -> None:
+    """Slices of a sum are sums of slices, unless more of it is read than there is."""
+    graph = parse(GATES)
+    made = verify(parts(graph))
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=(4, 6)), rng.normal(size=(4, 6))]
+    for a, b in zip(interpret(graph, values), interpret(made, values), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert {n.shape for n in made.nodes if n.op.kind == "elementwise"} == {(4, 2), (4, 3)}
+    overlapping = parse(GATES.replace("(0, 3)", "(0, 0)").replace("f64[4,3]", "f64[4,6]"))
+    assert parts(overlapping) is overlapping

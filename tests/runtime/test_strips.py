@@ -12,7 +12,7 @@ from jitgrad import config
 from jitgrad.codegen.launch import Launch, Library, Moving, Part, Status, Strip
 from jitgrad.errors import BoundsError
 from jitgrad.passes.plan import Buffer, Step
-from jitgrad.runtime import executable as module
+from jitgrad.runtime import program as module
 from jitgrad.runtime.executable import Executable
 from jitgrad.runtime.lowered import Lowered
 from jitgrad.runtime.table import unrolled

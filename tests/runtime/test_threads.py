@@ -26,8 +26,8 @@ from jitgrad.primitives.index import take
 from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.reduce import reduce_max, reduce_sum
 from jitgrad.primitives.shape import transpose
-from jitgrad.runtime import executable as module
 from jitgrad.runtime import pool, threads
+from jitgrad.runtime import program as module
 from jitgrad.runtime.executable import Executable
 from jitgrad.runtime.table import PARALLEL, PARTS, part
 from tests.programs import graph_of, softmax

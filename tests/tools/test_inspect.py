@@ -64,7 +64,7 @@ def test_listings_join_launches_of_one_kernel() -> None:
     assert (exp.launches, exp.elements) == (3, 42 + 35 + 30)
     assert exp.nbytes == 2 * 4 * (42 + 35 + 30)
     assert "exp_f32" in exp.cuda
-    assert product.cuda == ""
+    assert "tile_a = cuda.shared.array" in product.cuda
     assert exp.header.splitlines()[:2] == ["# kernel_0: exp", "# f32[6,7] -> f32[6,7]"]
     assert exp.header.splitlines()[2].startswith("# 3 launches, 107 elements, 856 B, ")
     assert exp.seconds == pytest.approx(sum(seconds) - product.seconds)
@@ -88,11 +88,11 @@ def test_lower_shows_what_is_asked(ir: str, capsys: pytest.CaptureFixture[str]) 
     assert shown("--show", "trace") == "// trace\n" + GRAPH.rstrip()
     assert shown("--show", "optimized").startswith("// optimized\ngraph @f(")
     assert "fused(%x, %w) {" in shown("--show", "fused")
-    assert "for i0 in range(cuda.grid(1), extent, cuda.gridsize(1)):" in shown("--show", "cuda")
+    assert "range(cuda.blockIdx.x, count, cuda.gridDim.x):" in shown("--show", "cuda")
     both = shown("--show", "both").splitlines()
     assert both[4].split() == ["CPU", "CUDA"]
     assert "def kernel(ptrs, dims, lo, hi):" in both[5]
-    assert "dims, extent):" in both[5]
+    assert "def kernel(a0, " in both[5]
     parts = shown("--show", "plan,trace")
     assert parts.index("plan @f") < parts.index("// trace")
     assert "graph @f_grad(" in shown("--grad", "--show", "trace")

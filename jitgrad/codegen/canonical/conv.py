@@ -40,18 +40,21 @@ TAPS = """def kernel(ptrs, dims, lo, hi):
     x = {T}_ptr(ptrs, 0)
     w = {T}_ptr(ptrs, 1)
     sums = {T}_ptr(ptrs, 2)
-    outer, inner = dims[0], dims[1]
+    images, outer, inner, last = dims[0], dims[1], dims[2], dims[3]
     for at in range(lo, hi):
         group, i = at // outer, at % outer
-        for k in range(inner):
-            x_at = group * dims[2] + i * dims[3] + k * dims[4]
-            w_at = dims[5] + group * dims[6] + i * dims[7] + k * dims[8]
-            to = dims[9] + group * dims[10] + i * dims[11] + k * dims[12]
-            taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, dims, 13)
+        for image in range(images):
+            for k in range(inner):
+                row = minimum_i64(i * dims[4] + k * dims[5], last)
+                block = i * dims[6] + k * dims[7]
+                x_at = image * dims[8] + group * dims[9] + block * dims[10]
+                w_at = group * dims[11] + row * dims[12]
+                to = image * dims[13] + group * dims[14] + row * dims[15] + block * dims[16]
+                taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, dims, 17)
 """
 
 UNPACK = """def kernel(ptrs, dims, lo, hi):
-    # target[plane, y0 + i * sh, x0 + j * sw] = sums[plane, i * pitch + j]
+    # target[plane, start + i * row_step + j * step] = sums[plane, i * pitch + j]
     sums = {T}_ptr(ptrs, 0)
     target = {T}_ptr(ptrs, 1)
     size, pitch, rows, columns = dims[0], dims[1], dims[2], dims[3]
@@ -97,8 +100,10 @@ def taps(dtype: str, vectors: int, rows: int) -> str:
     """Blocks of sums over a packed image.
 
     ptrs   x, w, sums
-    dims   blocks of the outer and of the inner loop; then how far a group, an outer and an inner
-           block are from each other: in x (3), in w (after where it begins: 4), in sums (4); then
+    dims   images, blocks of the outer and of the inner loop; the row at which the last block
+           begins (it may overlap the one before); rows, then blocks of places, from one round to
+           the next of the outer and of the inner loop; then the steps of images, groups and blocks
+           of places in x, of groups and rows in w, of images, groups, rows and blocks in sums; then
            those of `registers.taps`
     range  groups times outer blocks
     """

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from jitgrad.codegen import registers
 from jitgrad.codegen.canonical import conv
 from jitgrad.codegen.conv.geometry import (
     Packed,
@@ -19,18 +20,19 @@ from jitgrad.codegen.conv.geometry import (
     places_of,
     whole,
 )
-from jitgrad.codegen.conv.sums import Operand, Taps, block_of
 from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, zero
+from jitgrad.codegen.sums import Operand, Taps, block_of, rounds
 from jitgrad.ir.node import Node
-from jitgrad.ir.types import DType
 from jitgrad.passes.plan import Step
 from jitgrad.passes.tiles import MOST_CHUNKS
+
+TILE = 1 << 19  # bytes of a tile's packed images and sums: a part of the L2 cache
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """How one image becomes another: `make(source, w, target, *local)` gives the launches for one
-    image, `local` the bytes of memory that they need, and source and target its bytes.
+    """How images become others: `make(count, source, w, target, *local)` gives the launches for
+    some, `local` the bytes of memory that each needs, source and target those of each.
     """
 
     count: int
@@ -39,14 +41,30 @@ class Images:
     local: tuple[int, ...]
     make: Callable[..., list[Launch]]
 
+    @property
+    def tile(self) -> int:
+        """Images at a time: for them w is read once."""
+        return max(1, min(self.count, TILE // sum(self.local)))
+
+    @property
+    def tiles(self) -> int:
+        return rounds(self.count, self.tile)
+
+    def scratch(self) -> list[int]:
+        """Bytes of working memory."""
+        return [self.tile * n for n in self.local]
+
     def entries(self, step: Step) -> list[Launch | Strip]:
+        """The launches for all images."""
         (source, w), target = step.reads, step.writes[0]
-        if self.count == 1:
-            return list(self.make(source, w, target, *step.scratch))
-        room, local = local_buffers(self.local)
-        images = Moving(source, tile=self.source), w, Moving(target, tile=self.target)
-        body = tuple(self.make(*images, *local))
-        return [Strip((), body, (), self.count, min(self.count, MOST_CHUNKS), room)]
+        tile, tiles = self.tile, self.tiles
+        if tiles == 1:
+            return list(self.make(tile, source, w, target, *step.scratch))
+        room, local = local_buffers(self.scratch())
+        moved = Moving(source, tile=tile * self.source), w, Moving(target, tile=tile * self.target)
+        sizes = tile, self.count - (tiles - 1) * tile
+        body, tail = (tuple(self.make(count, *moved, *local)) for count in sizes)
+        return [Strip((), body, tail, tiles, min(tiles, MOST_CHUNKS), room)]
 
 
 def _forward(node: Node) -> Images:
@@ -55,26 +73,29 @@ def _forward(node: Node) -> Images:
     pitch = image_pitch(g)
     block, row = block_of(places_of(g, pitch), g.filters, g.dtype)
     packed, shifts = packed_image(g, row, pitch)
-    in_x = Operand(g.channels * packed.plane, 0, packed.plane)
+    step = block[0] * registers.lanes(g.dtype.code)
+    in_x = Operand(g.channels * packed.plane, step, packed.plane)
     filter = g.channels * g.area
     in_w = Operand(g.filters * filter, filter, g.area)
     taps = Taps(g.dtype, g.groups, g.filters, g.channels, in_x, in_w, block, row, shifts)
     out = g.rows.out, g.columns.out
     place = (row, pitch, *out, 0, math.prod(out), out[1], 1)
 
-    def make(x: Pointer, w: Pointer, y: Pointer, planes: Pointer, sums: Pointer) -> list[Launch]:
-        first = packed.launch(g.dtype, x, planes, g.groups * g.channels)
-        return [first, *taps.launches(planes, w, sums), _unpack(g.dtype, sums, y, place, node)]
+    def make(count: int, x: Pointer, w: Pointer, y: Pointer, *local: Pointer) -> list[Launch]:
+        planes, sums = local
+        first = packed.launch(g.dtype, x, planes, count * g.groups * g.channels)
+        last = _unpack(sums, y, place, node, count)
+        return [first, taps.launch(count, planes, w, sums), last]
 
     sizes = (g.groups * g.channels * packed.plane, g.groups * g.filters * row)
     return _images(x, node, sizes, make)
 
 
 def _unpack(
-    dtype: DType, sums: Pointer, target: Pointer, place: tuple[int, ...], out: Node
+    sums: Pointer, target: Pointer, place: tuple[int, ...], out: Node, count: int
 ) -> Launch:
-    text, channels = conv.unpack(dtype.code), out.shape[1]
-    return Launch(text, (sums, target), place, channels, channels * place[2] * place[3])
+    text, planes = conv.unpack(out.dtype.code), count * out.shape[1]
+    return Launch(text, (sums, target), place, planes, planes * place[2] * place[3])
 
 
 def _images(x: Node, out: Node, sizes: Sequence[int], make: Callable[..., list[Launch]]) -> Images:
@@ -95,7 +116,9 @@ def _backward(node: Node) -> Images:
     size = whole(r.reach * pitch + c.reach + row, g.dtype)
     packed = Packed((r.out, c.out), rows, pitch, size, before=before)
     filter = g.channels * g.area
-    in_g, in_w = Operand(g.filters * size, 0, size), Operand(g.filters * filter, g.area, filter)
+    step = block[0] * registers.lanes(g.dtype.code)
+    in_g = Operand(g.filters * size, step, size)
+    in_w = Operand(g.filters * filter, g.area, filter)
     parts: list[tuple[Taps, tuple[int, ...]]] = []
     for i, k in itertools.product(range(r.stride), range(c.stride)):
         below, right = r.places(i), c.places(k)
@@ -113,10 +136,12 @@ def _backward(node: Node) -> Images:
         steps = (start, r.size * c.size, r.stride * c.size, c.stride)
         parts.append((taps, (row, pitch, len(below), len(right), *steps)))
 
-    def make(g_: Pointer, w: Pointer, x: Pointer, planes: Pointer, sums: Pointer) -> list[Launch]:
-        made = [packed.launch(g.dtype, g_, planes, g.groups * g.filters)]
+    def make(count: int, y: Pointer, w: Pointer, x: Pointer, *local: Pointer) -> list[Launch]:
+        planes, sums = local
+        made = [packed.launch(g.dtype, y, planes, count * g.groups * g.filters)]
         for taps, place in parts:
-            made += [*taps.launches(planes, w, sums), _unpack(g.dtype, sums, x, place, node)]
+            made.append(taps.launch(count, planes, w, sums))
+            made.append(_unpack(sums, x, place, node, count))
         return made
 
     sizes = (g.groups * g.filters * size, g.groups * g.channels * row)
@@ -140,4 +165,4 @@ def convolution_scratch(node: Node) -> Sequence[int]:
     if is_empty(node):
         return ()
     images = MAPS[node.op.name](node)
-    return images.local if images.count == 1 else ()
+    return images.scratch() if images.tiles == 1 else ()

@@ -14,8 +14,8 @@ from jitgrad.codegen.conv.geometry import (
     packed_image,
     places_of,
 )
-from jitgrad.codegen.conv.sums import PRODUCT, blocks, cut, rounds, time
 from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, add_up, zero
+from jitgrad.codegen.sums import PRODUCT, blocks, cut, rounds, time
 from jitgrad.ir.node import Node
 from jitgrad.ir.op import op
 from jitgrad.passes.plan import Step
@@ -37,7 +37,7 @@ class Weight:
         out = g.rows.out, g.columns.out
         self.g = Packed(out, g.rows.out, pitch, self.places)
         self.shifts = [s for shift in shifts for s in shift]
-        self.block = min(blocks(), key=self.time)
+        self.block = min(blocks(g.filters), key=self.time)
         self.tile = max(1, SLICES // (self.block[1] * self.places * g.dtype.size))
         self.tile = min(self.tile, g.images)
         self.tiles = rounds(g.images, self.tile)

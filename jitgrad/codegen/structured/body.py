@@ -20,6 +20,7 @@ from jitgrad.codegen.structured.writer import (
 from jitgrad.ir.node import Graph, Node, constant_op, input_op, project_op, splat
 from jitgrad.ir.types import TupleType, int64
 from jitgrad.passes.access import keeps_order
+from jitgrad.passes.ranges import Range, entering, ranges_of
 
 
 def indexed_inputs(graph: Graph) -> dict[Node, bool]:
@@ -65,10 +66,19 @@ def _passed(region: Node) -> list[tuple[Node, Node | None]]:
 
 
 class Body:
-    """Writes one graph: `values` are those of its inputs, then of all of its nodes."""
+    """Writes one graph: `values` are those of its inputs, then of all of its nodes; `known` is what
+    is known of integers.
+    """
 
-    def __init__(self, w: Writer, graph: Graph, values: Mapping[Node, Value]):
+    def __init__(
+        self,
+        w: Writer,
+        graph: Graph,
+        values: Mapping[Node, Value],
+        known: Mapping[Node, Range] | None = None,
+    ):
         self.w, self.graph = w, prepared(graph)
+        self.known = ranges_of(self.graph, known or {})
         self.values: dict[Node, Value] = dict(values)
         self.claims: set[tuple[Node, str, str]] = set()
         self.parts: dict[Node, Sequence[Value | None]] = {}  # results of regions
@@ -101,21 +111,21 @@ class Body:
             self.values[node] = self.compute(node)
 
     def compute(self, node: Node) -> Value:
-        where = self.graph.locs.get(node)
         if node.op.kind == "leaf":
             return self.leaf(node)
         operands = [self.values[i] for i in node.inputs]
-        if node.op.name in indexed.WRITES:
-            operands[0] = self.owned(node, node.inputs[0])
-            return indexed.WRITES[node.op.name](self.w, node, operands, where)
-        if node.op.name in indexed.READS:
-            return indexed.READS[node.op.name](self.w, node, operands, where)
+        access = indexed.READS.get(node.op.name) or indexed.WRITES.get(node.op.name)
+        if access is not None:
+            if node.op.name in indexed.WRITES:
+                operands[0] = self.owned(node, node.inputs[0])
+            site = indexed.site(node, self.graph.locs.get(node), self.known)
+            return access(self.w, node, operands, site)
         if node.op.kind == "view" and isinstance(operands[0], Memory) and keeps_order(node):
             return replace(operands[0], type=node.type)
         if node.op.kind == "view" and is_large(node):
             return operands[0]  # a step reads it as what it is a view of
         if scalars.is_pick(node):
-            return scalars.picked(self.w, node, self.w.in_memory(operands[0]))
+            return scalars.picked(self.w, node, operands[0])
         rule = scalars.rule_for(node)
         if rule is None:
             raise Unsupported(f"{node.op.name} : {node.type}")
@@ -170,8 +180,13 @@ class Body:
         if is_small(node):
             inside = node.attrs["body"]
             given = {x: self.values[i] for x, i in zip(inside.inputs, node.inputs, strict=True)}
-            return Body(self.w, inside, given).write()
+            return Body(self.w, inside, given, self.entering(node, inside)).write()
         return self.step(node)
+
+    def entering(self, node: Node, inside: Graph) -> dict[Node, Range]:
+        """What is known of the operands of a region that is written out."""
+        pairs = zip(inside.inputs, node.inputs, strict=True)
+        return {x: self.known[i] for x, i in pairs if i in self.known}
 
     def is_inline(self, node: Node) -> bool:
         """Whether a call is written out here, rather than made."""
@@ -204,6 +219,7 @@ class Body:
             else:
                 homes.append(Elements(tuple(w.name("r") for _ in range(o.type.size)), o.type))
         given = {i: v for i, v in zip(targets(node), homes, strict=True) if i is not None}
+        known = entering(node, node.inputs, self.known)
         for name, head in (("then", f"if {pred}:"), ("orelse", "else:")):
             graph = node.attrs[name]
             values: dict[Node, Any] = {
@@ -211,7 +227,7 @@ class Body:
                 for x, i in zip(graph.inputs, node.inputs[1:], strict=True)
             }
             with w.block(head):
-                results = Body(w, graph, values).write()
+                results = Body(w, graph, values, known[name]).write()
                 for home, result in zip(homes, results, strict=True):
                     assign(w, home, result)
         return homes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,23 +15,52 @@ from jitgrad.ir.node import Node
 from jitgrad.ir.types import int64
 from jitgrad.locate import Location
 from jitgrad.passes.access import strides
+from jitgrad.passes.ranges import Range
 
-Rule = Callable[[Writer, Node, Sequence[Value], Location | None], Value]
+Rule = Callable[[Writer, Node, Sequence[Value], "Site"], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an access stands in the user's program, and whether its indices are known to fit."""
+
+    where: Location | None
+    fits: bool
+
+
+def site(node: Node, where: Location | None, known: Mapping[Node, Range]) -> Site:
+    """The site of an access, given what is known of integers."""
+    x, at = node.inputs[0], node.inputs[1:]
+    if node.op.name in ROWS:
+        starts, room = at[:1], [x.shape[0] - 1]
+    else:
+        sizes = node.attrs.get("sizes", at[0].shape)
+        starts = at[-x.ndim :]
+        room = [extent - size for extent, size in zip(x.shape, sizes, strict=True)]
+    ranges = [known.get(s) for s in starts]
+    return Site(where, all(r and r[0] >= 0 and r[1] <= most for r, most in zip(ranges, room)))
 
 
 def _wide(text: str, node: Node) -> str:
     return text if node.dtype is int64 else f"to_i64({text})"
 
 
-def _row(w: Writer, index: str, x: Node, size: int, where: Location | None) -> str:
+def _index(w: Writer, text: str, node: Node) -> str:
+    """An index as a variable."""
+    text = _wide(text, node)
+    return text if text.isidentifier() else w.let(text, "i")
+
+
+def _row(w: Writer, index: str, x: Node, size: int, at: Site) -> str:
     """The place of row `index` of an array, checked to be there."""
     extent = x.shape[0]
-    with w.block(f"if {index} < 0 or {index} >= {w.number(extent)}:"):
-        w.fault("index", where, index, extent)
+    if not at.fits:
+        with w.block(f"if {index} < 0 or {index} >= {w.number(extent)}:"):
+            w.fault("index", at.where, index, extent)
     return index if size == 1 else w.let(f"{index} * {w.number(size)}", "at")
 
 
-def take(w: Writer, node: Node, operands: Sequence[Value], where: Location | None) -> Value:
+def take(w: Writer, node: Node, operands: Sequence[Value], site: Site) -> Value:
     """Rows of an array."""
     x, idx = node.inputs
     source = w.in_memory(operands[0])
@@ -39,16 +69,16 @@ def take(w: Writer, node: Node, operands: Sequence[Value], where: Location | Non
         if idx.type.size != 1:
             raise Unsupported(f"take of {idx.type} rows of {x.type}")
         (text,) = w.elements(operands[1])
-        at = _row(w, w.let(_wide(text, idx), "i"), x, size, where)
+        at = _row(w, _index(w, text, idx), x, size, site)
         return Memory(source.base, _sum(source.offset, at), node.type)
     texts = []
     for text in w.elements(operands[1]):
-        at = _row(w, w.let(_wide(text, idx), "i"), x, size, where)
+        at = _row(w, _index(w, text, idx), x, size, site)
         texts += [w.load(source, _sum(at, str(r) if r else "")) for r in range(size)]
     return Elements(tuple(texts), node.type)
 
 
-def scatter(w: Writer, node: Node, operands: Sequence[Value], where: Location | None) -> Value:
+def scatter(w: Writer, node: Node, operands: Sequence[Value], site: Site) -> Value:
     """Rows of an array, overwritten."""
     base, idx, updates = node.inputs
     target = operands[0]
@@ -62,7 +92,7 @@ def scatter(w: Writer, node: Node, operands: Sequence[Value], where: Location | 
         raise Unsupported(f"scatter of {updates.type}")
     news = iter(w.elements(operands[2]))
     for text in rows:
-        at = _row(w, w.let(_wide(text, idx), "i"), base, size, where)
+        at = _row(w, _index(w, text, idx), base, size, site)
         for r in range(size):
             place = _sum(at, str(r) if r else "")
             new = next(news)
@@ -80,7 +110,12 @@ def _sum(*terms: str) -> str:
 
 
 def _corner(
-    w: Writer, x: Node, sizes: Sequence[int], starts: Sequence[Node], values: Sequence[Value]
+    w: Writer,
+    x: Node,
+    sizes: Sequence[int],
+    starts: Sequence[Node],
+    values: Sequence[Value],
+    fits: bool,
 ) -> str:
     """The place of a block's first element; a start that would let it stick out is clamped."""
     terms = []
@@ -90,8 +125,10 @@ def _corner(
         if extent == size:
             continue
         (text,) = w.elements(value)
-        last = w.number(extent - size)
-        at = w.let(f"minimum_i64(maximum_i64({_wide(text, start)}, 0), {last})", "i")
+        at = _wide(text, start)
+        if not fits:
+            last = w.number(extent - size)
+            at = w.let(f"minimum_i64(maximum_i64({at}, 0), {last})", "i")
         terms.append(at if stride == 1 else f"{at} * {w.number(stride)}")
     text = _sum(*terms)
     return w.let(text, "at") if len(terms) > 1 or "*" in text else text
@@ -107,13 +144,11 @@ def _places(w: Writer, x: Node, sizes: Sequence[int]) -> list[str]:
     return found
 
 
-def dynamic_slice(
-    w: Writer, node: Node, operands: Sequence[Value], where: Location | None
-) -> Value:
+def dynamic_slice(w: Writer, node: Node, operands: Sequence[Value], site: Site) -> Value:
     """A block of an array."""
     x, *starts = node.inputs
     source, sizes = w.in_memory(operands[0]), node.attrs["sizes"]
-    corner = _corner(w, x, sizes, starts, operands[1:])
+    corner = _corner(w, x, sizes, starts, operands[1:], site.fits)
     if node.type.size > SMALL:
         long = [d for d, n in enumerate(sizes) if n != 1]
         if any(sizes[d] != x.shape[d] for d in range(long[0] + 1, len(sizes))):
@@ -123,14 +158,12 @@ def dynamic_slice(
     return Elements(tuple(texts), node.type)
 
 
-def dynamic_update_slice(
-    w: Writer, node: Node, operands: Sequence[Value], where: Location | None
-) -> Value:
+def dynamic_update_slice(w: Writer, node: Node, operands: Sequence[Value], site: Site) -> Value:
     """A block of an array, overwritten."""
     x, update, *starts = node.inputs
     target = operands[0]
     assert isinstance(target, Memory)
-    corner = _corner(w, x, update.shape, starts, operands[2:])
+    corner = _corner(w, x, update.shape, starts, operands[2:], site.fits)
     if update.type.size > SMALL:
         raise Unsupported(f"dynamic_update_slice by {update.type}")
     for at, text in zip(_places(w, x, update.shape), w.elements(operands[1]), strict=True):
@@ -151,6 +184,8 @@ def is_direct(node: Node) -> bool:
     return all(sizes[d] == x.shape[d] for d in range(long[0] + 1, len(sizes)))
 
 
+# Ops that take rows; an index that has none is an error. Others clamp.
+ROWS = frozenset({"take", "scatter"})
 # Ops that read an array at computed places, and those that write into their first operand.
 READS: dict[str, Rule] = {"take": take, "dynamic_slice": dynamic_slice}
 WRITES: dict[str, Rule] = {"scatter": scatter, "dynamic_update_slice": dynamic_update_slice}

@@ -19,6 +19,7 @@ from jitgrad.codegen.structured.writer import (
 )
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TapeType, TensorType
+from jitgrad.passes.ranges import entering
 from jitgrad.primitives.flow import Parts, inner, parts
 
 FIRST_ROOM = 256  # iterations that a new tape has room for
@@ -52,6 +53,7 @@ class _Loop:
         self.carried = node.attrs["carried"]
         self.k = ""
         self.where = outer.graph.locs.get(node)
+        self.known = entering(node, node.inputs, outer.known)
 
     # --- before the loop ---
 
@@ -151,7 +153,7 @@ class _Loop:
         assert self.test is not None
         xs = (self.own.count, *self.own.carry, *self.own.rest)
         given = {t: values[x] for t, x in zip(self.test.inputs, xs, strict=True)}  # type: ignore[index]
-        (going,) = Body(self.w, self.test, given).write()
+        (going,) = Body(self.w, self.test, given, self.known["test"]).write()
         (text,) = self.w.elements(going)
         with self.w.block(f"if not {text}:"):
             self.w.line("break")
@@ -187,7 +189,7 @@ class _Loop:
         from jitgrad.codegen.structured.body import Body
 
         w = self.w
-        inside = Body(w, self.body, values)
+        inside = Body(w, self.body, values, self.known["body"])
         data = iter(growing)
         targets = []
         for record, output in zip(records, self.body.outputs[self.carried :], strict=True):

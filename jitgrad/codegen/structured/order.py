@@ -54,8 +54,14 @@ def result_of(node: Node) -> tuple[Node, int] | None:
     region, index = node, 0
     if node.op is project_op:
         region, index = node.inputs[0], node.attrs["index"]
-    can = "carried" in region.attrs or ("domain" in region.attrs and is_large(node))
+    is_step = "domain" in region.attrs or (region.op.kind == "call" and not _is_access(region))
+    can = "carried" in region.attrs or (is_step and is_large(node))
     return (region, index) if can else None
+
+
+def _is_access(call: Node) -> bool:
+    """Whether a call is written out as reads or writes of elements."""
+    return call.op.name in READS or call.op.name in WRITES
 
 
 def root(node: Node, graph: Graph) -> int | None:

@@ -59,7 +59,7 @@ class Traced(Value):
 
     def make(self, value: Any, kind: str | None = None, width: int | None = None) -> Traced:
         """A result, of self's type if no other is given."""
-        return Traced(self.builder, value, kind or self.kind, width or self.width, self.lanes)
+        return type(self)(self.builder, value, kind or self.kind, width or self.width, self.lanes)
 
     def type(self, kind: str | None = None, width: int | None = None) -> ir.Type:
         """The LLVM type of self, or one with another kind or width."""

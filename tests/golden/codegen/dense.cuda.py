@@ -1,89 +1,219 @@
-def kernel(a0, a1, a2, r0, r1, r2, dims, extent):
-    n0 = dims[0]
-    x0_s0 = dims[2]
-    x2_s0 = dims[3]
-    y1_s0 = dims[4]
-    for i1 in range(cuda.grid(1), extent, cuda.gridsize(1)):
-        r0[i1] = f32(0.0)
-        r2[i1] = f32(0.0)
-    for q0 in range(n0 // 4):
-        i0 = q0 * 4
-        for i1 in range(cuda.grid(1), extent, cuda.gridsize(1)):
-            v0 = a1[i0 * x0_s0 + i1]
-            v1 = a2[i1]
-            v2 = v0 + v1
-            v3 = select((v2 <= f32(0.0)), f32(0.0), v2)
-            v4 = a0[i0 * x2_s0 + i1]
-            v5 = v3 - v4
-            v6 = mul_reassoc_f32(v5, v5)
-            v7 = v3 <= f32(0.0)
-            v8 = v5 + v5
-            v9 = select(v7, f32(0.0), v8)
-            v10 = a1[x0_s0 + i0 * x0_s0 + i1]
-            v11 = v10 + v1
-            v12 = select((v11 <= f32(0.0)), f32(0.0), v11)
-            v13 = a0[x2_s0 + i0 * x2_s0 + i1]
-            v14 = v12 - v13
-            v15 = mul_reassoc_f32(v14, v14)
-            v16 = v12 <= f32(0.0)
-            v17 = v14 + v14
-            v18 = select(v16, f32(0.0), v17)
-            v19 = a1[2 * x0_s0 + i0 * x0_s0 + i1]
-            v20 = v19 + v1
-            v21 = select((v20 <= f32(0.0)), f32(0.0), v20)
-            v22 = a0[2 * x2_s0 + i0 * x2_s0 + i1]
-            v23 = v21 - v22
-            v24 = mul_reassoc_f32(v23, v23)
-            v25 = v21 <= f32(0.0)
-            v26 = v23 + v23
-            v27 = select(v25, f32(0.0), v26)
-            v28 = a1[3 * x0_s0 + i0 * x0_s0 + i1]
-            v29 = v28 + v1
-            v30 = select((v29 <= f32(0.0)), f32(0.0), v29)
-            v31 = a0[3 * x2_s0 + i0 * x2_s0 + i1]
-            v32 = v30 - v31
-            v33 = mul_reassoc_f32(v32, v32)
-            v34 = v30 <= f32(0.0)
-            v35 = v32 + v32
-            v36 = select(v34, f32(0.0), v35)
-            s37 = r0[i1]
-            s38 = add_reassoc_f32(s37, v6)
-            s39 = add_reassoc_f32(s38, v15)
-            s40 = add_reassoc_f32(s39, v24)
-            r0[i1] = add_reassoc_f32(s40, v33)
-            s41 = r2[i1]
-            s42 = add_reassoc_f32(s41, v9)
-            s43 = add_reassoc_f32(s42, v18)
-            s44 = add_reassoc_f32(s43, v27)
-            r2[i1] = add_reassoc_f32(s44, v36)
-            r1[i0 * y1_s0 + i1] = v9
-            r1[y1_s0 + i0 * y1_s0 + i1] = v18
-            r1[2 * y1_s0 + i0 * y1_s0 + i1] = v27
-            r1[3 * y1_s0 + i0 * y1_s0 + i1] = v36
-    for i0 in range(n0 // 4 * 4, n0):
-        for i1 in range(cuda.grid(1), extent, cuda.gridsize(1)):
-            v45 = a1[i0 * x0_s0 + i1]
-            v46 = a2[i1]
-            v47 = v45 + v46
-            v48 = select((v47 <= f32(0.0)), f32(0.0), v47)
-            v49 = a0[i0 * x2_s0 + i1]
-            v50 = v48 - v49
-            v51 = mul_reassoc_f32(v50, v50)
-            v52 = v48 <= f32(0.0)
-            v53 = v50 + v50
-            v54 = select(v52, f32(0.0), v53)
-            s55 = r0[i1]
-            r0[i1] = add_reassoc_f32(s55, v51)
-            s56 = r2[i1]
-            r2[i1] = add_reassoc_f32(s56, v54)
-            r1[i0 * y1_s0 + i1] = v54
+def kernel(a, b, c, m, n, k, batches):
+    tile_a = cuda.shared.array(528, f32)
+    tile_b = cuda.shared.array(528, f32)
+    thread = cuda.threadIdx.x
+    row = thread // 16
+    column = thread % 16
+    rows = (m + 31) // 32
+    columns = (n + 31) // 32
+    for tile in range(cuda.blockIdx.x, rows * columns * batches, cuda.gridDim.x):
+        batch = tile // (rows * columns)
+        i0 = tile // columns % rows * 32
+        j0 = tile % columns * 32
+        c00 = f32(0)
+        c01 = f32(0)
+        c10 = f32(0)
+        c11 = f32(0)
+        for p0 in range(0, k, 16):
+            q, e = thread % 16, thread // 16 + 0
+            p, i = p0 + q, i0 + e
+            value = f32(0)
+            if p < k and i < m:
+                at = (batch * m + i) * k + p
+                value = a[at]
+            tile_a[q * 33 + e] = value
+            q, e = thread % 16, thread // 16 + 16
+            p, i = p0 + q, i0 + e
+            value = f32(0)
+            if p < k and i < m:
+                at = (batch * m + i) * k + p
+                value = a[at]
+            tile_a[q * 33 + e] = value
+            q, e = (thread) // 32, (thread) % 32
+            p, j = p0 + q, j0 + e
+            value = f32(0)
+            if p < k and j < n:
+                at = (batch * k + p) * n + j
+                value = b[at]
+            tile_b[q * 33 + e] = value
+            q, e = (thread + 256) // 32, (thread + 256) % 32
+            p, j = p0 + q, j0 + e
+            value = f32(0)
+            if p < k and j < n:
+                at = (batch * k + p) * n + j
+                value = b[at]
+            tile_b[q * 33 + e] = value
+            cuda.syncthreads()
+            for q in range(16):
+                a0 = tile_a[q * 33 + row + 0]
+                a1 = tile_a[q * 33 + row + 16]
+                b0 = tile_b[q * 33 + column + 0]
+                b1 = tile_b[q * 33 + column + 16]
+                c00 = c00 + a0 * b0
+                c01 = c01 + a0 * b1
+                c10 = c10 + a1 * b0
+                c11 = c11 + a1 * b1
+            cuda.syncthreads()
+        i, j = i0 + row + 0, j0 + column + 0
+        if i < m and j < n:
+            at = (batch * m + i) * n + j
+            c[at] = c00
+        i, j = i0 + row + 0, j0 + column + 16
+        if i < m and j < n:
+            at = (batch * m + i) * n + j
+            c[at] = c01
+        i, j = i0 + row + 16, j0 + column + 0
+        if i < m and j < n:
+            at = (batch * m + i) * n + j
+            c[at] = c10
+        i, j = i0 + row + 16, j0 + column + 16
+        if i < m and j < n:
+            at = (batch * m + i) * n + j
+            c[at] = c11
 
 
-def kernel(a0, r0, dims, extent):
-    n1 = dims[1]
-    for i0 in range(cuda.grid(1), extent, cuda.gridsize(1)):
+def kernel(a0, a1, a2, r0, r1, r2, n1, x0_s1, x2_s1, y1_s1, count):
+    shared_f32 = cuda.shared.array(256, f32)
+    thread = cuda.threadIdx.x
+    column = thread % 32
+    lane = thread // 32
+    for first in range(cuda.blockIdx.x * 32, count, cuda.gridDim.x * 32):
+        live = first + column < count
+        i0 = first + column if live else 0
         s0 = f32(0.0)
-        for i1 in range(n1):
+        s1 = f32(0.0)
+        v3 = a2[i0] if live else f32(0.0)
+        for i1 in range(lane, n1 if live else 0, 8):
+            v2 = a1[i0 + i1 * x0_s1]
+            v4 = v2 + v3
+            v5 = select((v4 <= f32(0.0)), f32(0.0), v4)
+            v6 = a0[i0 + i1 * x2_s1]
+            v7 = v5 - v6
+            v8 = mul_reassoc_f32(v7, v7)
+            v9 = v5 <= f32(0.0)
+            v10 = v7 + v7
+            v11 = select(v9, f32(0.0), v10)
+            s0 = add_reassoc_f32(s0, v8)
+            s1 = add_reassoc_f32(s1, v11)
+            r1[i0 + i1 * y1_s1] = v11
+        shared_f32[thread] = s0
+        half = 8
+        while half > 1:
+            half //= 2
+            cuda.syncthreads()
+            if lane < half:
+                shared_f32[thread] = add_reassoc_f32(shared_f32[thread], shared_f32[thread + half * 32])
+        cuda.syncthreads()
+        s0 = shared_f32[column]
+        cuda.syncthreads()
+        shared_f32[thread] = s1
+        half = 8
+        while half > 1:
+            half //= 2
+            cuda.syncthreads()
+            if lane < half:
+                shared_f32[thread] = add_reassoc_f32(shared_f32[thread], shared_f32[thread + half * 32])
+        cuda.syncthreads()
+        s1 = shared_f32[column]
+        cuda.syncthreads()
+        if live and lane == 0:
+            r0[i0] = s0
+        if live and lane == 0:
+            r2[i0] = s1
+
+
+def kernel(a0, r0, n1, count):
+    shared_f32 = cuda.shared.array(16, f32)
+    thread = cuda.threadIdx.x
+    lane = thread
+    for i0 in range(cuda.blockIdx.x, count, cuda.gridDim.x):
+        s0 = f32(0.0)
+        for i1 in range(lane, n1, 16):
             v1 = a0[i1]
             s0 = add_reassoc_f32(s0, v1)
-        r0[0] = s0
+        shared_f32[thread] = s0
+        half = 16
+        while half > 1:
+            half //= 2
+            cuda.syncthreads()
+            if lane < half:
+                shared_f32[thread] = add_reassoc_f32(shared_f32[thread], shared_f32[thread + half])
+        cuda.syncthreads()
+        s0 = shared_f32[thread - lane]
+        cuda.syncthreads()
+        if lane == 0:
+            r0[0] = s0
+
+
+def kernel(a, b, c, m, n, k, batches):
+    tile_a = cuda.shared.array(528, f32)
+    tile_b = cuda.shared.array(528, f32)
+    thread = cuda.threadIdx.x
+    row = thread // 16
+    column = thread % 16
+    rows = (m + 31) // 32
+    columns = (n + 31) // 32
+    for tile in range(cuda.blockIdx.x, rows * columns * batches, cuda.gridDim.x):
+        batch = tile // (rows * columns)
+        i0 = tile // columns % rows * 32
+        j0 = tile % columns * 32
+        c00 = f32(0)
+        c01 = f32(0)
+        c10 = f32(0)
+        c11 = f32(0)
+        for p0 in range(0, k, 16):
+            q, e = (thread) // 32, (thread) % 32
+            p, i = p0 + q, i0 + e
+            value = f32(0)
+            if p < k and i < m:
+                at = (batch * k + p) * m + i
+                value = a[at]
+            tile_a[q * 33 + e] = value
+            q, e = (thread + 256) // 32, (thread + 256) % 32
+            p, i = p0 + q, i0 + e
+            value = f32(0)
+            if p < k and i < m:
+                at = (batch * k + p) * m + i
+                value = a[at]
+            tile_a[q * 33 + e] = value
+            q, e = (thread) // 32, (thread) % 32
+            p, j = p0 + q, j0 + e
+            value = f32(0)
+            if p < k and j < n:
+                at = (batch * k + p) * n + j
+                value = b[at]
+            tile_b[q * 33 + e] = value
+            q, e = (thread + 256) // 32, (thread + 256) % 32
+            p, j = p0 + q, j0 + e
+            value = f32(0)
+            if p < k and j < n:
+                at = (batch * k + p) * n + j
+                value = b[at]
+            tile_b[q * 33 + e] = value
+            cuda.syncthreads()
+            for q in range(16):
+                a0 = tile_a[q * 33 + row + 0]
+                a1 = tile_a[q * 33 + row + 16]
+                b0 = tile_b[q * 33 + column + 0]
+                b1 = tile_b[q * 33 + column + 16]
+                c00 = c00 + a0 * b0
+                c01 = c01 + a0 * b1
+                c10 = c10 + a1 * b0
+                c11 = c11 + a1 * b1
+            cuda.syncthreads()
+        i, j = i0 + row + 0, j0 + column + 0
+        if i < m and j < n:
+            at = (batch * m + i) * n + j
+            c[at] = c00
+        i, j = i0 + row + 0, j0 + column + 16
+        if i < m and j < n:
+            at = (batch * m + i) * n + j
+            c[at] = c01
+        i, j = i0 + row + 16, j0 + column + 0
+        if i < m and j < n:
+            at = (batch * m + i) * n + j
+            c[at] = c10
+        i, j = i0 + row + 16, j0 + column + 16
+        if i < m and j < n:
+            at = (batch * m + i) * n + j
+            c[at] = c11

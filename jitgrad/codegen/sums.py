@@ -13,7 +13,9 @@ from jitgrad.ir.types import DType
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A step in memory for each index of the sums: groups, rows of sums, channels."""
+    """The steps in memory from one group of the sums to the next, one row (of x: one block of
+    places), one channel.
+    """
 
     group: int
     row: int
@@ -34,29 +36,25 @@ class Taps:
     row: int  # places, of whole blocks
     shifts: tuple[tuple[int, int], ...]  # of each tap, in x and in w
 
-    def launches(self, x: Pointer, w: Pointer, sums: Pointer) -> list[Launch]:
-        """The sums of all rows."""
-        return [self._launch((x, w, sums), *part) for part in cut(self.rows, self.block[1])]
-
-    def _launch(self, pointers: tuple[Pointer, ...], first: int, count: int, high: int) -> Launch:
-        vectors, row = self.block[0], self.row
+    def launch(self, images: int, x: Pointer, w: Pointer, sums: Pointer) -> Launch:
+        """The sums of some images."""
+        (vectors, high), row = self.block, self.row
         step = vectors * registers.lanes(self.dtype.code)
-        many = row // step
-        in_x, in_w, in_sums = (0, step), (high * self.w.row, 0), (high * row, step)
-        loops = [count, many]
+        loops, rows, places = (rounds(self.rows, high), row // step), (high, 0), (0, 1)
         # What the outer loop goes through is read once, the other once for each of its blocks.
-        if self.channels * self.x.channel > self.rows * self.w.row:
-            loops.reverse()
-            in_x, in_w, in_sums = in_x[::-1], in_w[::-1], in_sums[::-1]
+        if images == 1 and self.x.group > self.w.group:
+            loops, rows, places = loops[::-1], rows[::-1], places[::-1]
+        all_rows = self.groups * self.rows * row
         dims = (
-            *loops, self.x.group, *in_x, first * self.w.row, self.w.group, *in_w,
-            first * row, self.rows * row, *in_sums,
+            images, *loops, self.rows - high, *rows, *places,
+            self.groups * self.x.group, self.x.group, self.x.row, self.w.group, self.w.row,
+            all_rows, self.rows * row, row, step,
             self.channels, len(self.shifts), self.x.channel, self.w.channel, self.w.row, row,
             *(s for shift in self.shifts for s in shift),
         )  # fmt: skip
-        work = self.groups * count * high * row * self.channels * len(self.shifts)
+        work = images * all_rows * self.channels * len(self.shifts)
         text = conv.taps(self.dtype.code, vectors, high)
-        return Launch(text, pointers, dims, self.groups * loops[0], work // PRODUCT)
+        return Launch(text, (x, w, sums), dims, self.groups * loops[0], work // PRODUCT)
 
 
 PRODUCT = 4  # multiplications in registers at the cost of an element that is moved
@@ -79,10 +77,10 @@ def _registers() -> int:
     return 32 if vector_bits() == 512 else vector_bits() // 32
 
 
-def blocks() -> list[tuple[int, int]]:
+def blocks(rows: int) -> list[tuple[int, int]]:
     """Blocks (vectors, rows) whose sums stay in registers, beside what is read."""
-    free = _registers() - 1
-    return [(v, r) for r in range(1, 9) for v in range(1, 16) if v * r + v <= free]
+    free, most = _registers() - 1, min(rows, 8)
+    return [(v, r) for r in range(1, most + 1) for v in range(1, 16) if v * r + v <= free]
 
 
 def block_of(places: int, rows: int, dtype: DType) -> tuple[tuple[int, int], int]:
@@ -92,7 +90,7 @@ def block_of(places: int, rows: int, dtype: DType) -> tuple[tuple[int, int], int
     def whole_time(block: tuple[int, int]) -> int:
         return rounds(places, block[0] * lanes) * rounds(rows, block[1]) * time(*block)
 
-    block = min(blocks(), key=whole_time)
+    block = min(blocks(rows), key=whole_time)
     return block, rounds(places, block[0] * lanes) * block[0] * lanes
 
 

@@ -1,0 +1,206 @@
+"""``python -m jitgrad cuda``: what kernels become on NVIDIA GPUs, and whether they are right there.
+
+    cuda check            compile the kernels of every op, and run them if there is a GPU
+    cuda inspect TARGET   launch by launch: text, PTX, registers, occupancy, bytes, the least time
+
+Compiling needs ``pip install jitgrad[cuda]``, and no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jitgrad.codegen.cuda import offline
+from jitgrad.codegen.cuda.grid import Grid
+from jitgrad.errors import DeviceError
+from jitgrad.ir.interp import interpret
+from jitgrad.ir.node import Graph, input_node, project
+from jitgrad.ir.op import OPS, Op, Sample
+from jitgrad.ir.types import DTYPES, DType, TupleType, of_array
+from jitgrad.runtime.device import DeviceProgram
+from jitgrad.runtime.driver import Driver, why_not
+from jitgrad.tools.tables import columns
+
+CAPABILITIES = ((7, 5), (8, 0), (9, 0))
+KINDS = ("elementwise", "reduce", "view", "call")
+# Of an A100 and an H100: bytes a second from memory, float32 operations a second.
+PEAKS = {(8, 0): (1.555e12, 19.5e12), (9, 0): (3.35e12, 67e12)}
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """The least time of a launch on a device, by memory and by arithmetic, in seconds."""
+
+    memory: float
+    arithmetic: float
+
+
+def roof(grid: Grid, capability: tuple[int, int]) -> Roof:
+    """The bound of the roofline model (Williams, Waterman and Patterson, 2009)."""
+    moved, operations = PEAKS[capability]
+    return Roof(grid.bytes / moved, grid.work / operations)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command ``cuda``."""
+    options = _parser().parse_args(argv)
+    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0":
+        raise DeviceError("NUMBA_ENABLE_CUDASIM is set: Numba's simulator compiles nothing")
+    return _check(options) if options.what == "check" else _inspect(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jitgrad cuda",
+        description="What kernels become on NVIDIA GPUs.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="what", required=True, metavar="check | inspect")
+    check = commands.add_parser("check", help="compile every op's kernels; run them on a GPU")
+    check.add_argument("--ops", default="", metavar="A,B", help="these ops only")
+    check.add_argument("--dtypes", default="", metavar="A,B", help="these dtypes only, as float32")
+    inspect = commands.add_parser("inspect", help="each launch of a function")
+    inspect.add_argument("target", metavar="TARGET", help="file.py:function")
+    inspect.add_argument("--grad", action="store_true", help="with its gradient")
+    inspect.add_argument("--ptx", action="store_true", help="print the PTX as well")
+    for command in (check, inspect):
+        command.add_argument(
+            "--sm", default="75,80,90", metavar="A,B", help="architectures (default: 75,80,90)"
+        )
+    return parser
+
+
+def _capabilities(options: argparse.Namespace) -> list[tuple[int, int]]:
+    return [divmod(int(sm), 10) for sm in options.sm.split(",")]
+
+
+# --- check --------------------------------------------------------------------------------------
+
+
+def programs(ops: set[str], dtypes: set[str]) -> Iterator[tuple[Op, DType, DeviceProgram, list]]:
+    """A program for each op and dtype, of the op's largest sample, and its operands."""
+    import jitgrad.primitives  # noqa: F401  declares the ops
+
+    for op in OPS.values():
+        if op.kind not in KINDS or (ops and op.name not in ops):
+            continue
+        for dtype in DTYPES:
+            samples = [s for s in op.samples(dtype) if s.inputs]
+            if not samples or (dtypes and dtype.name not in dtypes):
+                continue
+            largest = max(samples, key=lambda s: sum(np.size(a) for a in s.inputs))
+            graph = graph_of(op, largest)
+            try:
+                arrays = [np.array(a, order="C") for a in largest.inputs]
+                yield op, dtype, DeviceProgram(graph, {}), arrays
+            except DeviceError:
+                continue  # factorizations: the documentation lists them
+
+
+def graph_of(op: Op, sample: Sample) -> Graph:
+    """An op alone."""
+    inputs = [input_node(f"x{i}", of_array(a)) for i, a in enumerate(sample.inputs)]
+    made = op(*inputs, **sample.attrs)
+    several = isinstance(made.type, TupleType)
+    outputs = [project(made, i) for i in range(len(made.type.items))] if several else [made]
+    return Graph(op.name, inputs, outputs)
+
+
+def _check(options: argparse.Namespace) -> int:
+    names, dtypes = ({x for x in text.split(",") if x} for text in (options.ops, options.dtypes))
+    absent = why_not()
+    run = Driver(simulated=False) if not absent else None
+    seen: set[tuple] = set()
+    rows, spilled, wrong, compared = [], 0, 0, 0
+    for op, dtype, program, arrays in programs(names, dtypes):
+        for _, grid in program.grids:
+            key = grid.source, grid.codes
+            if key in seen:
+                continue
+            seen.add(key)
+            for capability in _capabilities(options):
+                found = offline.needs(grid, capability)
+                wide = dtype.name == "float32" and ".f64" in offline.ptx(grid, capability)
+                spilled += found.spills > 0
+                if found.spills or wide:
+                    rows.append(_row(op.name, dtype, capability, found, wide))
+        if run is not None:
+            compared += 1
+            wrong += not _is_right(run(program, *arrays), interpret(program.graph, arrays))
+    head = ("op", "dtype", "sm", "registers", "shared", "occupancy", "spilled", "double")
+    if rows:
+        print(columns(head, rows, right=(3, 4, 5, 6)))
+    print(
+        f"{len(seen)} kernels compiled for sm {options.sm}; {len(rows)} spill or compute in double"
+    )
+    if run is None:
+        print(f"not run: {absent}")
+        return int(spilled > 0)
+    print(f"{compared} programs run on the GPU, {wrong} differ from the reference")
+    return int(wrong > 0 or spilled > 0)
+
+
+def _row(
+    name: str, dtype: DType, capability: tuple[int, int], found: offline.Needs, wide: bool
+) -> tuple[str, ...]:
+    sm = "{}{}".format(*capability)
+    return (
+        name, dtype.name, sm, str(found.registers), str(found.shared), f"{found.occupancy:.0%}",
+        str(found.spills), "yes" if wide else "",
+    )  # fmt: skip
+
+
+def _is_right(got: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> bool:
+    return all(
+        np.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True)
+        for a, b in zip(got, want, strict=True)
+    )
+
+
+# --- inspect ------------------------------------------------------------------------------------
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from jitgrad.tools.subject import lower
+    from jitgrad.tools.target import load
+
+    target = load(options.target)
+    lowered = lower(target.function, target.arguments, grad=options.grad)
+    program = DeviceProgram(lowered.stages[0][1], {})
+    for number, (position, grid) in enumerate(program.grids):
+        node = program.plan.steps[position].node
+        print(f"# launch {number}: {node.op.name if node is not None else 'copy'}, {grid.blocks}")
+        print(f"# blocks of {grid.threads} threads; {grid.bytes} bytes, {grid.work} operations")
+        print(grid.source)
+        print(_table(grid, _capabilities(options)))
+        print()
+        if options.ptx:
+            print(offline.ptx(grid, _capabilities(options)[0]))
+    return 0
+
+
+def _table(grid: Grid, capabilities: Sequence[tuple[int, int]]) -> str:
+    rows = []
+    for capability in capabilities:
+        n = offline.needs(grid, capability)
+        bound = ""
+        if capability in PEAKS:
+            least = roof(grid, capability)
+            bound = f"{max(least.memory, least.arithmetic) * 1e6:.2f} µs"
+        rows.append(
+            (
+                "{}{}".format(*capability),
+                n.registers,
+                n.shared,
+                n.spills,
+                f"{n.occupancy:.0%}",
+                bound,
+            )
+        )
+    head = ("sm", "registers", "shared", "spilled", "occupancy", "at least")
+    return columns(head, [[str(c) for c in row] for row in rows], right=(1, 2, 3, 4, 5))

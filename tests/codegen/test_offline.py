@@ -1,0 +1,66 @@
+"""What NVVM and `ptxas` make of kernels: in a process of its own, without Numba's simulator.
+
+`make cuda-check` does so for every op; here are one kernel of each kind, for three architectures.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="jitgrad[cuda] is not installed"
+)
+SCRIPT = """
+import numpy as np
+import jitgrad as ms
+from jitgrad import Tensor, ops
+from jitgrad.codegen.cuda import offline
+from jitgrad.runtime.device import DeviceProgram
+
+def softmax(x):
+    return ops.softmax(x, -1)
+
+def train(x, w):
+    return ops.tanh(ops.matmul(x, w)).sum()
+
+def conv(x, w):
+    return (ops.conv2d(x, w) ** 2).sum()
+
+x = Tensor(np.ones((70, 80), np.float32))
+image = Tensor(np.ones((2, 3, 8, 8), np.float32))
+filters = Tensor(np.ones((4, 3, 3, 3), np.float32))
+for name, f, args in [
+    ("map", ops.exp, (x,)), ("row", softmax, (x,)), ("across", lambda x: x.sum(0), (x,)),
+    ("product", ms.grad(train, (0, 1)), (x, x.T)),
+    ("conv", ms.grad(conv, (0, 1)), (image, filters)),
+]:
+    graph = ms.jit(f).lower(*args).stages[0][1]
+    for _, grid in DeviceProgram(graph, {}).grids:
+        for capability in offline.LIMITS:
+            needs = offline.needs(grid, capability)
+            text = offline.ptx(grid, capability)
+            wide = ".global.v4" in text
+            print(name, needs.spills, needs.shared, ".f64" in text, wide, round(needs.occupancy, 2))
+"""
+
+
+def test_no_spills_no_doubles() -> None:
+    env = {k: v for k, v in os.environ.items() if k != "NUMBA_ENABLE_CUDASIM"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert {line[0] for line in lines} == {"map", "row", "across", "product", "conv"}
+    for kind, spills, shared, doubles, wide, occupancy in lines:
+        assert (spills, doubles) == ("0", "False"), kind
+        assert float(occupancy) >= 0.25, kind
+        if kind == "map":
+            assert (shared, wide) == ("0", "True")
+        if kind == "row":
+            assert int(shared) == 4 * 256
