@@ -20,10 +20,11 @@ from jitgrad.codegen.conv.geometry import (
     places_of,
     whole,
 )
-from jitgrad.codegen.launch import MOST_CHUNKS, Launch, Moving, Pointer, Strip, zero
+from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, zero
 from jitgrad.codegen.sums import Operand, Taps, block_of, rounds
 from jitgrad.ir.node import Node
 from jitgrad.passes.plan import Step
+from jitgrad.passes.tiles import MOST_CHUNKS
 
 TILE = 1 << 19  # bytes of a tile's packed images and sums: a part of the L2 cache
 
