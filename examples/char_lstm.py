@@ -61,7 +61,7 @@ def main():
         loss = step(batch)
     print(f"loss {loss.item():.2f} nats a character")
     print(written(net, "Shall I ", 31))
-    print(speed(step, batch))
+    print(speed(step, batch, repeat=1))
 
 
 if __name__ == "__main__":

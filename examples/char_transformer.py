@@ -54,7 +54,7 @@ def main():
         loss = step(batch)
         schedule.step()
     print(f"loss {loss.item():.2f} nats a character")
-    print(speed(step, batch))
+    print(speed(step, batch, repeat=1))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,15 @@ from jitgrad.autograd import (
     set_grad_enabled,
 )
 from jitgrad.creation import tensor
-from jitgrad.frontend.random import get_seed, set_seed
+from jitgrad.frontend.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    get_seed,
+    initial_seed,
+    set_rng_state,
+    set_seed,
+)
 from jitgrad.ir.types import (
     DType,
     bool_,
@@ -70,7 +78,12 @@ _LATER = (
     "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx",
     "testing", "optimize",
 )  # fmt: skip
-_TRAIN = ("save_checkpoint", "load_checkpoint", "load_param_into_net", "Model")
+_TRAIN = (
+    "save_checkpoint", "load_checkpoint", "load_param_into_net", "Model", "Callback", "LossMonitor",
+    "TimeMonitor", "ModelCheckpoint", "CheckpointConfig", "EarlyStopping", "LearningRateScheduler",
+    "ckpt_to_safetensors", "safetensors_to_ckpt",
+)  # fmt: skip
+_AMP = ("FixedLossScaleManager", "DynamicLossScaleManager")
 
 
 def __getattr__(name: str) -> Any:
@@ -78,6 +91,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _TRAIN:
         return getattr(importlib.import_module(f"{__name__}.train"), name)
+    if name in _AMP:
+        return getattr(importlib.import_module(f"{__name__}.amp"), name)
     if name == "export":
         return importlib.import_module(f"{__name__}.onnx").export
     if name == "as_njit":
@@ -101,6 +116,7 @@ __all__ = [
     "GRAPH_MODE",
     "PYNATIVE_MODE",
     "DType",
+    "Generator",
     "GradOperation",
     "Parameter",
     "ParameterTuple",
@@ -112,6 +128,7 @@ __all__ = [
     "context",
     "custom_jvp",
     "custom_vjp",
+    "default_generator",
     "derivative",
     "double",
     "empty_cache",
@@ -123,12 +140,14 @@ __all__ = [
     "get_context",
     "get_grad",
     "get_num_threads",
+    "get_rng_state",
     "get_seed",
     "grad",
     "half",
     "hessian",
     "hvp",
     "inference_mode",
+    "initial_seed",
     "int8",
     "int16",
     "int32",
@@ -151,6 +170,7 @@ __all__ = [
     "set_context",
     "set_grad_enabled",
     "set_num_threads",
+    "set_rng_state",
     "set_seed",
     "single",
     "tensor",

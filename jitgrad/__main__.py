@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     "cuda": Command("gpu", "main", "what kernels become on NVIDIA GPUs"),
     "cache": Command("cache", "main", "show or clear the cache of compiled kernels"),
     "ops": Command("tables", "ops", "list all ops"),
+    "names": Command("names", "main", "list which of MindSpore's names are here"),
     "config": Command("tables", "settings", "list all settings"),
 }
 

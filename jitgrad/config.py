@@ -38,6 +38,12 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _frontend(text: str) -> str:
+    if text not in ("direct", "numba"):
+        raise ValueError("it is direct or numba")
+    return text
+
+
 SETTINGS: dict[str, Setting] = {
     "debug": Setting(
         "JITGRAD_DEBUG",
@@ -53,6 +59,12 @@ SETTINGS: dict[str, Setting] = {
         _one_of("accurate", "fast"),
         "accurate",
         "fast allows functions 8 ulp of error instead of 2, where that gains time",
+    ),
+    "frontend": Setting(
+        "JITGRAD_FRONTEND",
+        _frontend,
+        "direct",
+        "numba sends all kernels through Numba's type inference, direct only those that need it",
     ),
     "threads": Setting(
         "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"

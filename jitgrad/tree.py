@@ -23,7 +23,7 @@ class Structure:
 LEAF = Structure(None)
 
 
-def _parts(tree: Any) -> tuple[tuple[Any, ...], Sequence[Any]] | None:
+def parts(tree: Any) -> tuple[tuple[Any, ...], Sequence[Any]] | None:
     """Keys and children of a container, or None for a leaf."""
     if tree is None:
         return (), ()
@@ -53,11 +53,11 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 
 
 def _flatten_into(tree: Any, leaves: list[Any]) -> Structure:
-    parts = _parts(tree)
-    if parts is None:
+    found = parts(tree)
+    if found is None:
         leaves.append(tree)
         return LEAF
-    keys, children = parts
+    keys, children = found
     inner = tuple(_flatten_into(child, leaves) for child in children)
     return Structure(type(tree), keys, inner, sum(child.leaves for child in inner))
 
@@ -74,13 +74,17 @@ def _build(structure: Structure, leaves: Any) -> Any:
     kind = structure.kind
     if kind is None:
         return next(leaves)
+    return assembled(kind, structure.keys, [_build(child, leaves) for child in structure.children])
+
+
+def assembled(kind: type, keys: tuple[Any, ...], children: Sequence[Any]) -> Any:
+    """A container of a type, from its keys and children as `parts` gives them."""
     if kind is type(None):
         return None
-    children = [_build(child, leaves) for child in structure.children]
     if issubclass(kind, dict):
-        return kind(zip(structure.keys, children, strict=True))
+        return kind(zip(keys, children, strict=True))
     if dataclasses.is_dataclass(kind):
-        return _dataclass(kind, dict(zip(structure.keys, children, strict=True)))
+        return _dataclass(kind, dict(zip(keys, children, strict=True)))
     if hasattr(kind, "_fields"):  # a namedtuple takes its fields one by one
         return kind(*children)
     return kind(children)

@@ -49,9 +49,10 @@ def test_0003_sums_vectorize_only_if_they_may_be_reordered(step: str, vectorizes
 
 def test_records_are_listed_and_complete() -> None:
     listed = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for number, path in enumerate(RECORDS, 1):
+    numbers = [int(path.name[:4]) for path in RECORDS]
+    assert numbers == sorted(set(numbers))
+    for number, path in zip(numbers, RECORDS, strict=True):
         text = path.read_text(encoding="utf-8")
-        assert path.name.startswith(f"{number:04d}-")
         title = re.match(rf"# {number:04d}: (.+)\n", text)
         assert title is not None
         assert f"- [{number:04d}]({path.name}): {title[1]}\n" in listed

@@ -29,6 +29,9 @@ SCALARS = "names of scalar functions, the vocabulary of scalar expressions; ops 
 NO_OP = "the name of an attribute or of a module that an op happens to share"
 # file or folder -> reason; or file -> table -> reason, a table being a name of the module.
 TABLES: dict[str, str | dict[str, str]] = {
+    "codegen/direct.py": {
+        "ARITHMETIC": "Python's operators -> the operations of LLVM's integers and floats",
+    },
     "codegen/calls.py": {
         "CALLS": "op -> its launches, for ops that are a kernel or a library call of their own",
         "SCRATCH": "op -> bytes of scratch memory of such a call",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from jitgrad.api.reasons import Cost
 from jitgrad.errors import TraceError, fail
 from jitgrad.frontend import graphcall
 from jitgrad.frontend.guards import Guards
-from jitgrad.frontend.tape import edge_of
+from jitgrad.frontend.tape import Edge, edge_of
 from jitgrad.frontend.trace import Traced
 from jitgrad.state import FUNCTIONAL, state
 from jitgrad.tensor import Tensor
@@ -42,15 +43,19 @@ class Entry:
         self.leaves, self.structure = list(leaves), structure
         self.functional = functional
         self.types = [o.type for o in traced.graph.outputs[: traced.count]]
-        self.execute = make(traced.graph, dict(traced.writes))
         self.written = {place for _, place in traced.writes}
         # A function that writes takes a Tensor as an argument, or finds it by itself: not both.
         self.exclusive = frozenset([id(t) for t in traced.captures] if traced.writes else [])
-        self.pure = traced.graph.replace(traced.graph.outputs[: traced.count])
+        self.taped: dict[tuple[bool, ...], graphcall.Taped] = {}  # by which inputs are followed
         guards.watch_types(traced.captures)
         self.conditions = make(traced.conditions, {}) if traced.conditions is not None else None
         self.calls = 0
         self.fast: Callable[[tuple, dict], Any] | None = None
+
+    @functools.cached_property
+    def execute(self) -> graphcall.Execute:
+        """The function where the tape does not follow it."""
+        return self.make(self.traced.graph, dict(self.traced.writes))
 
     def valid(self) -> bool:
         """Whether the trace would still go the same way."""
@@ -75,46 +80,43 @@ class Entry:
                 why="it writes in place, and would not see its own writes under both names",
                 instead="pass it as an argument only, or pass a copy",
             )
-        if state.grad and self.is_followed(inputs):
-            outputs = self.run_followed(inputs)
-        else:
-            outputs = self.run_plain(inputs)
+        edges = self.edges(inputs) if state.grad else None
+        outputs = self.run_plain(inputs) if edges is None else self.run_followed(inputs, edges)
         self.calls += 1
         return self.packed(outputs)
 
-    def is_followed(self, inputs: Sequence[Tensor]) -> bool:
-        """Whether the tape follows an input. What the function overwrites is a constant to it."""
+    def edges(self, inputs: Sequence[Tensor]) -> list[Edge] | None:
+        """Where the inputs come from on the tape; None if it follows none of them. What the
+        function overwrites is a constant to it.
+        """
+        if not any(x._grad_fn is not None for x in inputs):
+            return None
         before = state.grad
         if self.functional:
             state.grad = FUNCTIONAL
         try:
-            return any(
-                x._grad_fn is not None and i not in self.written and edge_of(x) is not None
-                for i, x in enumerate(inputs)
-            )
+            found = [None if i in self.written else edge_of(x) for i, x in enumerate(inputs)]
         finally:
             state.grad = before
+        return found if any(edge is not None for edge in found) else None
 
-    def run_plain(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+    def run_plain(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         arrays = self.execute(*[graphcall.contiguous(x) for x in inputs])
         for place in self.written:
             inputs[place]._version += 1
         return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
 
-    def run_followed(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """As one node on the tape. What is overwritten is kept for the gradient."""
-        kept = list(inputs)
+    def run_followed(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> Sequence[Tensor]:
+        """As one node on the tape."""
+        needed = tuple([edge is not None for edge in edges])
+        taped = self.taped.get(needed)
+        if taped is None:
+            traced = self.traced
+            taped = graphcall.Taped(traced.graph, traced.writes, needed, self.make)
+            self.taped[needed] = taped
+        outputs = taped(inputs, edges)
         for place in self.written:
-            x = inputs[place]
-            kept[place] = Tensor._wrap(x._array("passed").copy(), x._type)
-        outputs = self.run_plain(inputs)
-        before = state.grad
-        if self.functional:
-            state.grad = FUNCTIONAL
-        try:
-            graphcall.record(self.pure, kept, outputs, self.make, self.written)
-        finally:
-            state.grad = before
+            inputs[place]._version += 1
         return outputs
 
     def packed(self, outputs: Sequence[Tensor]) -> Any:

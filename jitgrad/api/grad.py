@@ -244,7 +244,7 @@ class Gradient:
         out, linear = linearize(call, flat, weights)
         differentiated = self.differentiated(out)
         leaves = tree.flatten(differentiated)[0]
-        if not leaves:
+        if not leaves or any(isinstance(x, str) for x in leaves):
             raise fail(
                 DTypeError,
                 f"{title(self.fn)} returned {differentiated!r}, which has no gradient",
@@ -349,10 +349,13 @@ def given_seeds(
 ) -> list[Tensor]:
     """What the user gave, one for each output, or input; ShapeError if they do not fit."""
     given = [
-        Tensor(x, outputs[0].dtype) if isinstance(x, (int, float, np.ndarray)) else x
+        Tensor(x, outputs[0].dtype) if isinstance(x, (int, float, np.ndarray)) and outputs else x
         for x in tree.flatten(sens)[0]
     ]
-    if len(given) != len(outputs) or not all(isinstance(x, Tensor) for x in given):
+    for x in given:
+        if not isinstance(x, Tensor):
+            raise fail(DTypeError, f"got a {type(x).__name__} as a {what}", instead="a Tensor")
+    if len(given) != len(outputs):
         raise fail(
             CountError,
             f"got {len(given)} {what}s for {len(outputs)} {whose}s",

@@ -56,6 +56,7 @@ class Writer:
         self.names["execute"], self.names["failed"] = self.native() or (self.wrapped, None)
         self.known: dict[int, str] = {}
         self.arrays: list[str] = []  # what `execute` is given
+        self.numbers: list[str] = []  # arguments that the tape may follow
         self.body: list[str] = []
 
     def native(self) -> tuple[Callable, Callable] | None:
@@ -121,7 +122,9 @@ class Writer:
             if self.entry.exclusive:
                 apart = f" and id({a}) not in {self.name('exclusive', self.entry.exclusive)}"
             type_ = self.name("type", leaf._type)
-            same = f"type({a}) is Tensor and {a}._type is {type_} and {a}._grad_fn is None{apart}"
+            same = f"type({a}) is Tensor and {a}._type is {type_}{apart}"
+            if leaf.dtype.kind != "b":
+                self.numbers.append(a)
             if self.takes_arrays:  # native code checks their types
                 self.arrays.append(f"{a} if type({a}) is ndarray else {a}._data")
                 return f"(type({a}) is ndarray or {same})"
@@ -162,9 +165,17 @@ class Writer:
     def run(self, tensors: list[str]) -> list[str]:
         entry = self.entry
         lines = []
+        given = "".join(f"{t}, " for t in tensors)
         if self.followed:  # Parameters that train: the result is one node on the tape
-            given = "".join(f"{t}, " for t in tensors)
             lines += ["    if state.grad:", f"        return run(({given}))"]
+        elif self.numbers:
+            array = "type({a}) is not ndarray and " if self.takes_arrays else ""
+            each = [f"{array.format(a=a)}{a}._grad_fn is not None" for a in self.numbers]
+            lines += [f"    if ({' or '.join(each)}) and state.grad:"]
+            if self.takes_arrays:
+                arrays = [f"type({t}) is ndarray" for t in tensors]
+                lines += [f"        if {' or '.join(arrays)}:", "            return MISS"]
+            lines += [f"        return run(({given}))"]
         lines.append(f"    outcome = execute({', '.join(self.arrays)})")
         if self.names["failed"] is not None:
             lines += ["    if type(outcome) is not tuple:", "        failed(outcome)"]

@@ -89,7 +89,7 @@ class Mapped:
 
         outputs, out_structure = vectorize(call, examples, sizes.pop())
         placed = [
-            to_axis(x, 0, a) if isinstance(x, Tensor) else x
+            to_axis(x, 0, _checked_place(self.__name__, x, a)) if isinstance(x, Tensor) else x
             for x, a in zip(outputs, self.places(out_structure), strict=True)
         ]
         return tree.unflatten(out_structure, placed)
@@ -127,6 +127,16 @@ def _spread(axes: Any, value: Any) -> list[int | None]:
     if not isinstance(children, (tuple, list)) or len(children) != len(axes):
         raise fail(ArgumentError, f"vmap got axes {axes} for something of another structure")
     return [a for inner, child in zip(axes, children, strict=True) for a in _spread(inner, child)]
+
+
+def _checked_place(name: str, x: Tensor, axis: int) -> int:
+    if not -x.ndim <= axis < x.ndim:
+        raise fail(
+            BoundsError,
+            f"{name}: out_axes {axis} for an output of {x._type}",
+            why="it has no such axis",
+        )
+    return axis
 
 
 def _extent(name: str, x: Tensor, axis: int) -> int:

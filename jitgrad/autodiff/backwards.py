@@ -8,7 +8,7 @@ from typing import Any
 from jitgrad.autodiff.cut import minimal_cut
 from jitgrad.autodiff.region import NUMBER, Inputs, count_of, is_zero, or_zeros
 from jitgrad.autodiff.reverse import cotangents
-from jitgrad.ir.node import Graph, Node, builder, project, substitute, topological
+from jitgrad.ir.node import Graph, Node, builder, project, project_op, substitute, topological
 from jitgrad.primitives.declare import zeros
 from jitgrad.primitives.flow import Parts, inner, parts, plus, position
 
@@ -140,6 +140,9 @@ def with_body(node: Node, body: Graph) -> Node:
 def _read(results: Sequence[Node], forward: set[Node], known: dict[Node, None]) -> list[Node]:
     """The forward values that backward ones are computed from, or which are results."""
     order = topological(results, stop={**known, **dict.fromkeys(forward)})
+    # A result of a forward region may be read that the forward itself does not read.
+    more = {n for n in order if n.op is project_op and n.inputs[0] in forward}
+    forward = forward | more
     read = {i: None for n in order if n not in forward for i in n.inputs if i in forward}
     read.update({r: None for r in results if r in forward})
     return [n for n in read if n not in known]

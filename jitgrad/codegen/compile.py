@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen import machine, native, target
+from jitgrad import config
+from jitgrad.codegen import native
+from jitgrad.codegen.native import WIDEST, symbol_of
 from jitgrad.codegen.vecmath import intrinsics
 
 _lock = threading.RLock()
 
-# The C function around Numba's: no exception can leave a kernel, so its status is dropped. LLVM
-# prefers 256-bit vectors on CPUs that have wider ones; kernels of arithmetic gain from 512.
+# The C function around Numba's: no exception can leave a kernel, so its status is dropped.
 WRAPPER = """
 define {result} @{symbol}({parameters}) {attributes} {{
   %ret = alloca {slot}
@@ -34,22 +35,26 @@ define {result} @{symbol}({parameters}) {attributes} {{
 """
 
 
-def symbol_of(source: str) -> str:
-    """The name of a kernel's function: its content."""
-    import hashlib
-
-    return "jg_" + hashlib.sha256(source.encode()).hexdigest()[:24]
-
-
 @functools.cache
 def names() -> dict[str, Any]:
     """What the text of a kernel can call, for Numba."""
-    return {**intrinsics.namespace_numba(), **machine.namespace_numba(), **literals()}
+    from jitgrad.codegen import lapack, machine, registers
+    from jitgrad.codegen.intrinsics import namespace
+
+    return {
+        **intrinsics.namespace_numba(),
+        **namespace(machine.functions()),
+        **lapack.namespace_numba(),
+        **registers.namespace_numba(),
+        **literals(),
+    }
 
 
 @functools.cache
 def plain_names() -> dict[str, Any]:
     """What the text of a kernel can call, for plain Python."""
+    from jitgrad.codegen import machine
+
     return {**intrinsics.namespace_python(), **machine.namespace_python(), **literals()}
 
 
@@ -81,7 +86,6 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-WIDEST = '"prefer-vector-width"="512"'
 PARAMETERS = {"P": "ptr", "i": "i64"}
 FINISH = {"v": "ret void", "i": "%out = load i64, ptr %ret\n  ret i64 %out"}
 
@@ -97,6 +101,12 @@ def optimized_module(
     `signature` has a letter for each parameter: P pointer to int64, i int64. `result`: v nothing,
     i int64. The function to call is `symbol_of(source)`.
     """
+    from jitgrad.codegen import direct, target  # they import what writes LLVM, and Numba
+
+    if result == "v" and config.get("frontend") == "direct":
+        node = direct.parsed(source)
+        if direct.knows(node):
+            return native.optimized(direct.lowered(node, signature, symbol_of(source)), "")
     with _lock, _without_collections():
         module, inner = target.lower_to_llvm(function(source, names(), name), signature, result)
         given = ", ".join(f"{PARAMETERS[letter]} %x{k}" for k, letter in enumerate(signature))

@@ -89,6 +89,7 @@ def _tile(made: Layout, extent: int) -> int:
     even = -(-extent // -(-extent // tile))  # tiles of about one size
     tile = -(-even // unit) * unit
     if any(is_flow(step) for step, _ in made.steps):  # these write few lanes in another way
+        tile = max(tile, LANES)
         while 0 < extent % tile <= SMALL:
             tile += VECTOR
     return min(tile, extent)

@@ -6,127 +6,100 @@ A tape is a descriptor of words: address, bytes, rows.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 
+from jitgrad.codegen.functions import Function, fixed, type_of
 from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 
 POINTEES = {**NUMPY_NAMES, "bool": "uint8", "f16": "uint16"}
 
 
-def namespace_numba() -> dict[str, Any]:
-    """All names, as Numba intrinsics. Imports Numba."""
-    return {**{f"{d}_tape": _data(d) for d in POINTEES}, **_memory(), **_calls()}
+WORD, POINTER = ir.IntType(64), ir.PointerType()
 
 
-def _data(dtype: str) -> Any:
+def functions() -> dict[str, Function]:
+    """All of them, by name."""
+    data = {f"{d}_tape": _data("*" + _code(d)) for d in POINTEES}
+    return {**data, **MEMORY, **CALLS}
+
+
+def _code(dtype: str) -> str:
+    return {"bool": "u8", "f16": "u16"}.get(dtype, dtype)
+
+
+def _data(pointer: str) -> Function:
     """The rows of a tape, as a pointer to numbers."""
-    from numba.core import types
-    from numba.extending import intrinsic
 
-    result = types.CPointer(getattr(types, POINTEES[dtype]))
+    def emit(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+        # Not an integer made a pointer: those are taken for arrays that share no memory, but one
+        # tape may be opened twice.
+        kind = type_of(pointer)
+        return builder.load(builder.bitcast(args[0], kind.as_pointer()), typ=kind)
 
-    def typer(typing, tape):
-        def emit(context, builder, signature, args):
-            # Not an integer made a pointer: those are taken for arrays that share no memory, but
-            # one tape may be opened twice.
-            pointer = context.get_value_type(result)
-            where = builder.bitcast(args[0], pointer.as_pointer())
-            return builder.load(where, typ=pointer)
-
-        return result(tape), emit
-
-    typer.__name__ = typer.__qualname__ = f"{dtype}_tape"
-    return intrinsic(typer)
+    return fixed(("*i64",), pointer, emit)
 
 
-def _memory() -> dict[str, Any]:
-    """Growing and freeing, by the C library."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    word, ptr = ir.IntType(64), ir.PointerType()
-
-    def library(builder: Any, name: str, kind: Any) -> Any:
-        known = builder.module.globals.get(name)
-        return known or ir.Function(builder.module, kind, name)
-
-    @intrinsic
-    def grow_tape(typing, tape, nbytes):
-        """Make room; 0 if there is no memory left."""
-
-        def emit(context, builder, signature, args):
-            realloc = library(builder, "realloc", ir.FunctionType(ptr, [ptr, word]))
-            old = builder.inttoptr(builder.load(args[0], typ=word), ptr)
-            new = builder.ptrtoint(builder.call(realloc, [old, args[1]]), word)
-            found = builder.icmp_unsigned("!=", new, word(0))
-            with builder.if_then(found):
-                builder.store(new, args[0])
-                size = builder.gep(args[0], [word(1)], source_etype=word)
-                builder.store(args[1], size)
-            return builder.zext(found, word)
-
-        return types.int64(tape, types.int64), emit
-
-    @intrinsic
-    def free_tape(typing, tape):
-        """Give back what a tape has."""
-
-        def emit(context, builder, signature, args):
-            free = library(builder, "free", ir.FunctionType(ir.VoidType(), [ptr]))
-            builder.call(free, [builder.inttoptr(builder.load(args[0], typ=word), ptr)])
-            builder.store(word(0), args[0])
-            return context.get_dummy_value()
-
-        return types.void(tape), emit
-
-    return {"grow_tape": grow_tape, "free_tape": free_tape}
+# --- growing and freeing, by the C library --------------------------------------------------------
 
 
-def _calls() -> dict[str, Any]:
-    """Calls of kernels by address."""
-    from llvmlite import ir
-    from numba.core import types
-    from numba.extending import intrinsic
+def _library(builder: ir.IRBuilder, name: str, kind: ir.FunctionType) -> Any:
+    known = builder.module.globals.get(name)
+    return known or ir.Function(builder.module, kind, name)
 
-    word, table = ir.IntType(64), types.CPointer(types.int64)
 
-    @intrinsic
-    def address_of(typing, pointer):
-        """The address of an array."""
+def _grow_tape(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    """Make room; 0 if there is no memory left."""
+    realloc = _library(builder, "realloc", ir.FunctionType(POINTER, [POINTER, WORD]))
+    old = builder.inttoptr(builder.load(args[0], typ=WORD), POINTER)
+    new = builder.ptrtoint(builder.call(realloc, [old, args[1]]), WORD)
+    found = builder.icmp_unsigned("!=", new, WORD(0))
+    with builder.if_then(found):
+        builder.store(new, args[0])
+        size = builder.gep(args[0], [WORD(1)], source_etype=WORD)
+        builder.store(args[1], size)
+    return builder.zext(found, WORD)
 
-        def emit(context, builder, signature, args):
-            return builder.ptrtoint(args[0], word)
 
-        return types.int64(pointer), emit
+def _free_tape(builder: ir.IRBuilder, args: Sequence[Any]) -> None:
+    """Give back what a tape has."""
+    free = _library(builder, "free", ir.FunctionType(ir.VoidType(), [POINTER]))
+    builder.call(free, [builder.inttoptr(builder.load(args[0], typ=WORD), POINTER)])
+    builder.store(WORD(0), args[0])
 
-    @intrinsic
-    def table_at(typing, address):
-        """A table of int64 at an address."""
 
-        def emit(context, builder, signature, args):
-            return builder.inttoptr(args[0], word.as_pointer())
+MEMORY = {
+    "grow_tape": fixed(("*i64", "i64"), "i64", _grow_tape),
+    "free_tape": fixed(("*i64",), "", _free_tape),
+}
 
-        return table(types.int64), emit
 
-    @intrinsic
-    def call_kernel(typing, address, ptrs, dims, first, hi):
-        """Call void(ptrs, dims + first, 0, hi) at an address."""
+# --- calls of kernels by address ------------------------------------------------------------------
 
-        def emit(context, builder, signature, args):
-            ptr = ir.PointerType()
-            kind = ir.FunctionType(ir.VoidType(), [ptr, ptr, word, word])
-            callee = builder.inttoptr(args[0], kind.as_pointer())
-            integers = builder.gep(args[2], [args[3]], source_etype=word)
-            builder.call(callee, [args[1], integers, word(0), args[4]])
-            return context.get_dummy_value()
 
-        return types.void(types.int64, table, table, types.int64, types.int64), emit
+def _call_kernel(builder: ir.IRBuilder, args: Sequence[Any]) -> None:
+    """Call void(ptrs, dims + first, 0, hi) at an address."""
+    address, ptrs, dims, first, hi = args
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, WORD, WORD])
+    callee = builder.inttoptr(address, kind.as_pointer())
+    integers = builder.gep(dims, [first], source_etype=WORD)
+    builder.call(callee, [ptrs, integers, WORD(0), hi])
 
-    found = (address_of, table_at, call_kernel)
-    return {f.__name__: f for f in found}
+
+CALLS = {
+    "address_of": Function(
+        1,
+        lambda codes: "i64" if codes[0].startswith("*") else None,
+        lambda builder, args, codes: builder.ptrtoint(args[0], WORD),
+    ),
+    "table_at": fixed(
+        ("i64",), "*i64", lambda builder, args: builder.inttoptr(args[0], type_of("*i64"))
+    ),
+    "call_kernel": fixed(("i64", "*i64", "*i64", "i64", "i64"), "", _call_kernel),
+}
 
 
 def namespace_python() -> dict[str, Any]:

@@ -13,14 +13,15 @@ does what Numba does for kernels, in a tenth of the time and without importing i
 from __future__ import annotations
 
 import ast
+import contextlib
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from llvmlite import ir
 
 from jitgrad.codegen import native
-from jitgrad.codegen.compile import symbol_of
+from jitgrad.codegen.native import symbol_of
 
 WORD = ir.IntType(64)
 ORDER = "seq_cst"
@@ -94,17 +95,27 @@ class Translator(ast.NodeVisitor):
         names = [a.arg for a in node.args.args]
         self.module = ir.Module("words")
         function = ir.Function(self.module, ir.FunctionType(WORD, [WORD] * len(names)), symbol)
+        self.begin(function)
+        for name, value in zip(names, function.args, strict=True):
+            self.builder.store(value, self.slot(name))
+        self.end(node.body)
+
+    def begin(self, function: ir.Function) -> None:
         self.entry = function.append_basic_block()
         self.builder = ir.IRBuilder(function.append_basic_block())
         self.start = self.builder.block
         self.slots: dict[str, Any] = {}
         self.ends: list[Any] = []  # where `break` goes
-        for name, value in zip(names, function.args, strict=True):
-            self.builder.store(value, self.slot(name))
-        self.run(node.body)
+
+    def end(self, body: Sequence[ast.stmt]) -> None:
+        self.run(body)
         if not self.is_over():
-            self.builder.ret(WORD(0))
+            self.leave()
         ir.IRBuilder(self.entry).branch(self.start)
+
+    def leave(self) -> None:
+        """Return from a function that returns nothing."""
+        self.builder.ret(WORD(0))
 
     def is_over(self) -> bool:
         """Whether the current block already goes elsewhere."""
@@ -155,19 +166,32 @@ class Translator(ast.NodeVisitor):
         self.visit(node.value)
 
     def visit_Return(self, node: ast.Return) -> None:
-        self.builder.ret(self.visit(node.value) if node.value is not None else WORD(0))
+        if node.value is None:
+            self.leave()
+        else:
+            self.builder.ret(self.visit(node.value))
 
     def visit_Break(self, node: ast.Break) -> None:
         self.builder.branch(self.ends[-1])
 
+    def visit_Pass(self, node: ast.Pass) -> None:
+        pass
+
     def visit_If(self, node: ast.If) -> None:
         yes, no, end = (self.builder.append_basic_block() for _ in range(3))
         self.builder.cbranch(self.truth(node.test), yes, no)
-        for block, body in ((yes, node.body), (no, node.orelse)):
-            self.builder.position_at_end(block)
-            self.run(body)
-            self.go(end)
+        with self.either() as branch:
+            for block, body in ((yes, node.body), (no, node.orelse)):
+                self.builder.position_at_end(block)
+                self.run(body)
+                branch()
+                self.go(end)
         self.builder.position_at_end(end)
+
+    @contextlib.contextmanager
+    def either(self) -> Iterator[Callable[[], None]]:
+        """Around code of which one of several branches runs; to be called after each."""
+        yield lambda: None
 
     def visit_While(self, node: ast.While) -> None:
         self.loop(lambda: self.truth(node.test), node.body, lambda: None)
@@ -251,8 +275,8 @@ class Translator(ast.NodeVisitor):
             return self.visit(first)
         rest = ast.BoolOp(node.op, others)
         if isinstance(node.op, ast.And):
-            return self.choose(first, rest, ast.Constant(0))
-        return self.choose(first, ast.Constant(1), rest)
+            return self.choose(first, rest, ast.Constant(False))
+        return self.choose(first, ast.Constant(True), rest)
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         return self.choose(node.test, node.body, node.orelse)

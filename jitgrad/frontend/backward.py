@@ -33,7 +33,9 @@ def walk(
     that an error, of a hook for instance, leaves the tape as it was.
     """
     targets = None if wanted is None else set(wanted)
-    useful = _useful([spot[0] for spot in outputs if spot is not None], targets)
+    useful = None  # to get to all leaves, every node is
+    if targets is not None:
+        useful = _useful([spot[0] for spot in outputs if spot is not None], targets)
     found: dict[Any, dict[int, Tensor]] = {}
     result: dict[Spot, Tensor] = {}
     queue: list[tuple[int, int, Any]] = []
@@ -42,7 +44,7 @@ def walk(
 
     def send(spot: Spot, value: Tensor) -> None:
         node, index = spot
-        if node not in useful:
+        if useful is not None and node not in useful:
             return
         slots = found.get(node)
         if slots is None:
@@ -55,20 +57,22 @@ def walk(
         for spot, seed in zip(outputs, seeds, strict=True):
             if seed is not None and spot is not None:
                 send(spot, seed)
-        while queue:
-            node = heapq.heappop(queue)[2]
-            slots = found.pop(node)
-            for index in slots:
-                slots[index] = _hooked(node, index, slots[index])
-                if type(node) is Leaf if targets is None else (node, index) in targets:
-                    result[node, index] = slots[index]
-            if type(node) is Leaf or not useful[node]:
-                continue
-            passed.append((node, slots))
-            given = [slots.get(i) for i in range(len(node.types))]
-            for edge, value in zip(node.edges, node.cotangents(given), strict=True):
-                if edge is not None and value is not None:
-                    send(edge, value)
+        with np.errstate(all="ignore"):
+            while queue:
+                node = heapq.heappop(queue)[2]
+                slots = found.pop(node)
+                for index in slots:
+                    if node.hooks:
+                        slots[index] = _hooked(node, index, slots[index])
+                    if type(node) is Leaf if targets is None else (node, index) in targets:
+                        result[node, index] = slots[index]
+                if type(node) is Leaf or (useful is not None and not useful[node]):
+                    continue
+                passed.append((node, slots))
+                given = [slots.get(i) for i in range(len(node.types))]
+                for edge, value in zip(node.edges, node.cotangents(given)):
+                    if edge is not None and value is not None:
+                        send(edge, value)
     finally:
         state.grad = before
     for node, slots in passed:
@@ -91,9 +95,9 @@ def plus(a: Tensor, b: Tensor) -> Tensor:
     return Tensor._wrap(np.add(a._data, b._data), a._type)
 
 
-def _useful(roots: Sequence[Any], targets: set[Spot] | None) -> dict[Any, bool]:
+def _useful(roots: Sequence[Any], targets: set[Spot]) -> dict[Any, bool]:
     """The nodes on a way from the roots to a target, each with whether the way goes on."""
-    ends = None if targets is None else {node for node, _ in targets}
+    ends = {node for node, _ in targets}
     useful: dict[Any, bool] = {}
     seen: set[Any] = set()
     stack = [(node, False) for node in roots]
@@ -101,12 +105,12 @@ def _useful(roots: Sequence[Any], targets: set[Spot] | None) -> dict[Any, bool]:
         node, done = stack.pop()
         if done:
             on = any(edge is not None and edge[0] in useful for edge in node.edges)
-            if on or (ends is not None and node in ends):
+            if on or node in ends:
                 useful[node] = on
         elif node not in seen:
             seen.add(node)
             if type(node) is Leaf:
-                if ends is None or node in ends:
+                if node in ends:
                     useful[node] = False
                 continue
             stack.append((node, True))

@@ -30,7 +30,7 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     for x, array in zip(inputs, arrays):
         if array is None:
             x._array(f"given to {op.name}")  # raises
-    inferred = op.infer(tuple([x._type for x in inputs]), attrs)
+    inferred = _inferred(op, tuple([x._type for x in inputs]), attrs)
     with np.errstate(all="ignore"):
         value = op.numpy(*arrays, **attrs)
     if type(inferred) is TupleType:
@@ -43,6 +43,27 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
                 tape.record(op, inputs, attrs, outputs)
                 break
     return outputs if type(inferred) is TupleType else outputs[0]
+
+
+_types: dict[tuple, Any] = {}  # of results, by op, types of operands, and attributes
+TYPES = 8192
+
+
+def _inferred(op: Op, types: tuple[TensorType, ...], attrs: dict[str, Any]) -> Any:
+    """The type of the result. Errors are not kept."""
+    key = (op, types, *attrs.items()) if attrs else (op, types)
+    try:
+        return _types[key]
+    except (KeyError, TypeError):  # or an attribute that cannot be a key
+        pass
+    found = op.infer(types, attrs)
+    try:
+        if len(_types) >= TYPES:
+            _types.clear()
+        _types[key] = found
+    except TypeError:
+        pass
+    return found
 
 
 def _own(value: Any, type: TensorType, arrays: list[Any]) -> Tensor:
@@ -95,6 +116,8 @@ def fill(number: Any, type: TensorType) -> Tensor:
     """One number repeated over a type."""
     if state.trace is not None:
         return splat(number, type)
+    if number == 0 or number == 1:
+        return Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type)
     with np.errstate(over="ignore"):
         return Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type)
 

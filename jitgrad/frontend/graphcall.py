@@ -1,13 +1,16 @@
 """A whole graph called on Tensors: one step, and one node on the tape.
 
-The node's derivative is the graph's gradient, a graph that runs the same way. So a compiled
-function can be differentiated on the tape to any order.
+The node keeps what its derivative reads and what is dear to compute again. Where the derivative is
+recorded itself it starts from the inputs, as a graph that runs the same way. So a compiled function
+can be differentiated on the tape to any order.
 """
 
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +19,12 @@ from jitgrad.autodiff.custom import erase
 from jitgrad.frontend import tape
 from jitgrad.frontend.pull import pull_of_graph
 from jitgrad.frontend.replay import replay
+from jitgrad.frontend.split import split
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
 from jitgrad.runtime.device import device_program, runner
-from jitgrad.runtime.executable import compile_graph
-from jitgrad.state import state
+from jitgrad.runtime.executable import Executable, compile_graph
+from jitgrad.state import OFF, state
 from jitgrad.tensor import Tensor
 
 Execute = Callable[..., list[np.ndarray]]
@@ -53,53 +57,128 @@ def interpreted(graph: Graph, updates: Mapping[int, int]) -> Execute:
     return execute
 
 
-class GraphNode(tape.TapeNode):
-    """A call of a graph."""
-
-    __slots__ = ("graph", "make")
-
-    def cotangents(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
-        needed = tuple([edge is not None for edge in self.edges])
-        pull = pull_of_graph(self.graph, needed)
-        values = self.values()
-        seeds = [tape.zeros(t) if g is None else g for g, t in zip(given, self.types, strict=True)]
-        found: list[Tensor | None] = [None] * len(self.edges)
-        results = call_graph(pull.graph, [*(values[k] for k in pull.uses), *seeds], self.make)
-        for position, result in zip(pull.targets, results, strict=True):
-            found[position] = result
-        return found
-
-
 def contiguous(value: Tensor) -> np.ndarray:
     """The array of a Tensor as compiled code takes it. Cotangents may be views."""
     array = value._array("passed to a compiled function")
     return array if array.flags.c_contiguous else array.copy()
 
 
-def call_graph(graph: Graph, values: Sequence[Tensor], make: Maker) -> list[Tensor]:
+class Runner:
+    """A graph that runs: arrays in, Tensors out."""
+
+    def __init__(self, graph: Graph, updates: Mapping[int, int], make: Maker):
+        self.types = [o.type for i, o in enumerate(graph.outputs) if i not in updates]
+        self.execute = make(graph, updates)
+        self.native: Callable[..., Any] | None = None
+        if isinstance(self.execute, Executable):
+            array = np.empty(0)
+            self.native = self.execute.caller([Tensor._wrap(array, t) for t in self.types], array)
+
+    def __call__(self, *values: Tensor) -> Sequence[Tensor]:
+        if self.native is not None:
+            outcome = self.native(*[v._data for v in values])
+            if type(outcome) is tuple:
+                return outcome
+        arrays = self.execute(*[contiguous(v) for v in values])
+        return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
+
+
+class Taped:
+    """How the tape runs a graph of which certain inputs are followed, forwards and backwards.
+
+    pull   the whole derivative, from the inputs: what is recorded in turn, for higher orders.
+    halves  forward with values to keep, and the derivative that takes them.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        updates: tuple[tuple[int, int], ...],
+        needed: tuple[bool, ...],
+        make: Maker,
+    ):
+        count = len(graph.outputs) - len(updates)
+        self.name, self.make, self.needed = graph.name, make, needed
+        self.types = [o.type for o in graph.outputs[:count]]
+        self.pull = pull_of_graph(graph.replace(graph.outputs[:count]), needed)
+        self.halves = split(graph, updates, needed)
+        self.overwritten = frozenset([place for _, place in updates]) & {*self.pull.uses}
+        self.integers = any(
+            n and not x.dtype.is_float for n, x in zip(needed, graph.inputs, strict=True)
+        )
+        places = {k: i for i, k in enumerate(self.pull.uses)}
+        self.places = [places[k] for k in self.halves.uses]
+        self.forward = Runner(self.halves.forward, dict(self.halves.updates), make)
+
+    @functools.cached_property
+    def backward(self) -> Runner:
+        return Runner(self.halves.backward, {}, self.make)
+
+    def __call__(self, values: Sequence[Tensor], edges: Sequence[tape.Edge]) -> list[Tensor]:
+        """The results, with one node behind them."""
+        held = list(values)
+        for place in self.overwritten:
+            held[place] = Tensor._wrap(contiguous(values[place]).copy(), values[place]._type)
+        found = self.forward(*values)
+        count = len(self.types)
+        outputs = list(found[:count])
+        node = GraphNode(self.name, edges, self.types)
+        node.taped, node.kept = self, found[count:]
+        node.results = [tape.Saved(outputs[k], k, weakref.ref(outputs[k])) for k in self.results]
+        node.saved = tuple([tape.Saved(held[k], edges[k], held[k]) for k in self.pull.uses])
+        tape.attach(node, outputs, self.integers)
+        return outputs
+
+    @property
+    def results(self) -> tuple[int, ...]:
+        return self.halves.results
+
+
+class GraphNode(tape.TapeNode):
+    """A call of a graph."""
+
+    __slots__ = ("kept", "results", "taped")
+
+    def cotangents(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
+        taped, saved = self.taped, self.saved
+        if saved is None or self.kept is None:
+            raise self.freed()
+        seeds = [tape.zeros(t) if g is None else g for g, t in zip(given, self.types, strict=True)]
+        if state.grad == OFF and state.trace is None:
+            read = [saved[i].get(self) for i in taped.places]
+            known = [s.get(self) for s in self.results]
+            results = taped.backward(*read, *known, *self.kept, *seeds)
+        else:
+            values = [s.get(self) for s in saved]
+            results = call_graph(taped.pull.graph, [*values, *seeds], taped.make)
+        found: list[Tensor | None] = [None] * len(self.edges)
+        for position, result in zip(taped.pull.targets, results, strict=True):
+            found[position] = result
+        return found
+
+    def release(self) -> None:
+        if self.saved or self.kept or self.results:
+            self.saved = self.kept = None
+
+
+def call_graph(graph: Graph, values: Sequence[Tensor], make: Maker) -> Sequence[Tensor]:
     """The outputs of a pure graph for Tensors of its inputs' types; recorded if they are."""
     if state.trace is not None:
         return replay(graph, values)
-    arrays = make(graph, {})(*[contiguous(v) for v in values])
-    outputs = [Tensor._wrap(a, o.type) for a, o in zip(arrays, graph.outputs, strict=True)]
     if state.grad:
-        record(graph, values, outputs, make)
-    return outputs
+        edges = [tape.edge_of(v) for v in values]
+        needed = tuple([edge is not None for edge in edges])
+        if any(needed):
+            return _taped(graph, needed, make, config.code(), config.get("device"))(values, edges)
+    return _runner(graph, make, config.code(), config.get("device"))(*values)
 
 
-def record(
-    graph: Graph,
-    values: Sequence[Tensor],
-    outputs: Sequence[Tensor],
-    make: Maker,
-    constant: frozenset[int] | set[int] = frozenset(),
-) -> None:
-    """Put one node behind the outputs if any input, but for those in `constant`, is followed."""
-    edges = [None if i in constant else tape.edge_of(v) for i, v in enumerate(values)]
-    if not any(edge is not None for edge in edges):
-        return
-    integers = any(e is not None and not v.dtype.is_float for e, v in zip(edges, values))
-    node = GraphNode(graph.name, edges, [y._type for y in outputs])
-    node.graph, node.make = graph, make
-    node.saved = tuple([tape.Saved(v, e, v) for v, e in zip(values, edges)])
-    tape.attach(node, outputs, integers)
+@functools.lru_cache(maxsize=256)
+def _taped(graph: Graph, needed: tuple[bool, ...], make: Maker, *settings: object) -> Taped:
+    """Made for the settings that are in force."""
+    return Taped(graph, (), needed, make)
+
+
+@functools.lru_cache(maxsize=256)
+def _runner(graph: Graph, make: Maker, *settings: object) -> Runner:
+    return Runner(graph, {}, make)

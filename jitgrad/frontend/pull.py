@@ -60,7 +60,7 @@ def pull_of_graph(graph: Graph, needed: tuple[bool, ...]) -> Pull:
     It computes what it needs anew from the inputs, of which it uses only some.
     """
     with builder.recording(None):
-        names = _unused({x.attrs["name"] for x in graph.inputs})
+        names = unused({x.attrs["name"] for x in graph.inputs}, "g")
         seeds = [input_node(next(names), y.type) for y in graph.outputs]
         wrt = [x for x, wanted in zip(graph.inputs, needed, strict=True) if wanted]
         gradients = iter(cotangents(graph.outputs, seeds, wrt))
@@ -68,9 +68,9 @@ def pull_of_graph(graph: Graph, needed: tuple[bool, ...]) -> Pull:
         return _pull(f"{graph.name}_pull", graph.inputs, (), seeds, found, needed)
 
 
-def _unused(taken: set[str]) -> Iterator[str]:
-    """Names for cotangents that a graph's inputs do not have: those of a derivative are such."""
-    return (name for i in itertools.count() if (name := f"g{i}") not in taken)
+def unused(taken: set[str], stem: str) -> Iterator[str]:
+    """Names that a graph's inputs do not have: those of a derivative are such."""
+    return (name for i in itertools.count() if (name := f"{stem}{i}") not in taken)
 
 
 def _pull(

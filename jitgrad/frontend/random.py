@@ -14,7 +14,7 @@ import numpy as np
 
 from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.primitives.random import make_key
-from jitgrad.tensor import Parameter
+from jitgrad.tensor import Parameter, Tensor
 
 STREAMS: weakref.WeakSet[Generator] = weakref.WeakSet()  # all there are
 
@@ -90,3 +90,24 @@ def set_seed(seed: int) -> None:
 def get_seed() -> int | None:
     """The seed given last, or None."""
     return _Host.seed
+
+
+def initial_seed() -> int:
+    """The seed that the default stream started from."""
+    return default_generator().initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """Where the default stream stands: its key and counter, uint64."""
+    stream = default_generator()
+    return Tensor(np.stack([stream.key.asnumpy(), stream.counter.asnumpy()]))
+
+
+def set_rng_state(state: Tensor) -> None:
+    """Continue the default stream from a `get_rng_state`; ArgumentError for another Tensor."""
+    array = np.asarray(state.asnumpy())
+    if array.shape != (2,) or array.dtype != np.uint64:
+        raise fail(ArgumentError, f"a random state is two uint64, got {array.dtype}{array.shape}")
+    stream = default_generator()
+    stream.key.set_data(array[0])
+    stream.counter.set_data(array[1])

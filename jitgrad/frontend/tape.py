@@ -94,13 +94,16 @@ class TapeNode:
     def values(self) -> list[Tensor]:
         """The saved values; TapeError if they were freed by an earlier backward pass."""
         if self.saved is None:
-            raise fail(
-                TapeError,
-                f"trying to backward through the graph a second time, at {self.label}",
-                why="the values saved for the gradient were freed by the first pass",
-                instead="pass retain_graph=True to the first backward() or autograd.grad()",
-            )
+            raise self.freed()
         return [s.get(self) for s in self.saved]
+
+    def freed(self) -> Exception:
+        return fail(
+            TapeError,
+            f"trying to backward through the graph a second time, at {self.label}",
+            why="the values saved for the gradient were freed by the first pass",
+            instead="pass retain_graph=True to the first backward() or autograd.grad()",
+        )
 
     def cotangents(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The cotangents of the inputs from those of the results."""
@@ -145,10 +148,9 @@ def run(graph: Any, values: Sequence[Tensor]) -> list[Tensor]:
         return replay(graph, values)
     steps, outputs = _program(graph)
     slots = [v._data for v in values]
-    with np.errstate(all="ignore"):
-        for function, places, attrs, dtype in steps:
-            value = function(*[slots[i] for i in places], **attrs)
-            slots.append(value if dtype is None else np.asarray(value, dtype))
+    for function, places, attrs, dtype in steps:
+        value = function(*[slots[i] for i in places], **attrs)
+        slots.append(value if dtype is None else np.asarray(value, dtype))
     return [Tensor._wrap(slots[place], type) for place, type in outputs]
 
 

@@ -111,8 +111,8 @@ class Store:
 
     def outlives(self, trace: Trace) -> bool:
         """Whether it holds a Tensor of the trace, and somebody else still knows the holder."""
-        alone = 3  # this record, the argument of getrefcount, and the value on the stack
-        return self.found(trace) is not None and sys.getrefcount(self.holder) > alone - 1
+        ours = sum(s.holder is self.holder for s in trace.stores.values())
+        return self.found(trace) is not None and sys.getrefcount(self.holder) > ours + 1
 
     def error(self, trace: Trace) -> Exception:
         name = type(self.holder).__name__
@@ -145,7 +145,9 @@ class Trace:
         self.names: set[str] = set()
         self.standing: dict[Node, Node] = {}  # placeholders of transforms to what they stand for
         self.log: Any = None  # of what the block on trial changes in place; see `control.attempt`
-        self.shared: dict[int, Tensor] = {}  # which may be other names of Tensors, by their ids
+        self.links: list[Any] = []  # between Tensors that may be one; see `aliases`
+        self.faults: Any = None  # exceptions in compiled loops; see `control.faults`
+        self.mixed: list[Any] = []  # lists and dicts that may be one of two
         self.trials = 0  # how many blocks are on trial, one inside of another
         self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
         self.decisions: list[tuple[Node, bool]] = []  # conditions that the trace went by
@@ -195,14 +197,16 @@ class Trace:
 
     def write(self, target: Tensor, value: Tensor, keep_gradient: bool = True) -> None:
         """Make later reads of `target` give `value`. A Parameter's new value is a constant."""
-        if id(target) in self.shared:
-            raise fail(
-                TraceError,
-                f"a Tensor of type {target._type} that may be one of two is written in place",
-                why="a branch or loop that depends on data made it another name of a Tensor, which"
-                " would change with it",
-                instead="compute a new Tensor, as in y = y + 1, or copy it, as in y = x.copy()",
-            )
+        self._write(target, value, keep_gradient)
+        if self.links:
+            from jitgrad.frontend.aliases import reached
+
+            if not keep_gradient:
+                value = Tensor._of_node(builder.make(stop_gradient, (self.read(value),), {}))
+            for other, new in reached(self, target, value):
+                self._write(other, new, True)
+
+    def _write(self, target: Tensor, value: Tensor, keep_gradient: bool) -> None:
         if self.log is not None:
             self.log.touch_tensor(target)
         node = self.read(value)
@@ -245,12 +249,23 @@ class Trace:
 
     def check_leaks(self) -> None:
         """LeakError if a Tensor of this trace is stored where it outlives it."""
+        self.mixed.clear()  # which refers to what nobody else knows any more
         for collected in (False, True):
             leaks = [s for s in self.stores.values() if s.outlives(self)]
             if leaks and not collected:
                 gc.collect()  # what only refers to itself does not outlive anything
         if leaks:
             raise leaks[0].error(self)
+
+    def take_back(self, tensors: Sequence[Tensor], inputs: Sequence[Node]) -> None:
+        """What is written is kept only if no compiled loop raised an exception."""
+        for t, node in zip(tensors, inputs, strict=True):
+            if t._node is not node:
+                (kept,) = self.faults.keep_what_was([(t, Tensor._of_node(node))])
+                t._node, t._data = kept._node, None
+        for key in self.written:
+            pair = Tensor._of_node(self.values[key]), Tensor._of_node(self.captures[key][1])
+            self.values[key] = self.faults.keep_what_was([pair])[0]._node
 
     def forget(self, start: int) -> None:
         """A region is over: the nodes noted since `start` are not there outside of it."""
@@ -325,6 +340,8 @@ def trace(
         with builder.recording(active.note):
             leaves, structure = tree.flatten(call(tensors))
             active.check_leaks()
+            if active.faults is not None:
+                active.take_back(tensors, inputs)
             nodes = [active.read(x) for x in leaves if isinstance(x, Tensor)]
     except Exception:
         for effect in active.effects:  # what the program printed before it failed

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+import numpy as np
+
 from jitgrad import ops
 
 # Functions that are the same there.
@@ -145,8 +147,21 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
 
 
 def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
-    """The norm of vectors or matrices."""
-    return ops.norm(input, None if p == "fro" else p, dim, keepdim, dtype=dtype)
+    """The p-norm of all elements, or of vectors along axes; of matrices for "nuc"."""
+    if p == "nuc":
+        return ops.matrix_norm(input, p, (0, 1) if dim is None else dim, keepdim, dtype=dtype)
+    return ops.vector_norm(input, 2 if p == "fro" else p, dim, keepdim, dtype=dtype)
+
+
+def index_add(input, dim, index, source, *, alpha=1):
+    """A copy with slices of `source`, times alpha, added at indices of an axis."""
+    return ops.index_add(input, index, source if alpha == 1 else ops.mul(source, alpha), dim)
+
+
+def linspace(start, end, steps, *, dtype=None):
+    """`steps` values at equal distances from start to end."""
+    line = ops.linspace(start, end, steps)
+    return line if dtype is None else ops.cast(line, dtype)
 
 
 def permute(input, dims):
@@ -247,6 +262,31 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     return tuple(results) if len(results) > 1 else ordered
 
 
+def new_full(input, size, fill_value, *, dtype=None):
+    """One value in a shape, in the dtype of a Tensor."""
+    return ops.full(size, fill_value, dtype=dtype or input.dtype)
+
+
+def normal(mean=0.0, std=1.0, size=None, generator=None):
+    """Normal of means and standard deviations, of their shape or a given one."""
+    if size is None:
+        shapes = [x.shape for x in (mean, std) if ops.is_tensor(x)]
+        size = np.broadcast_shapes(*shapes)
+    return ops.add(ops.mul(ops.standard_normal(size, generator), std), mean)
+
+
+def randint_like(input, low, high=None, *, dtype=None):
+    """Integers low <= i < high, or below `low`, of the input's shape and dtype."""
+    low, high = (0, low) if high is None else (low, high)
+    return ops.randint_like(input, low, high, dtype=dtype)
+
+
+def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
+    """The X with T @ X = b, where T is one triangle of A; and A, as a tuple."""
+    return ops.solve_triangular(A, b, int(transpose), not upper, unitriangular), A
+
+
+absolute, fix, hypot = ops.abs, ops.trunc, ops.hypot
 globals().update({name: found for name, found in _FOUND.items() if name not in globals()})
 __all__ = sorted(
     {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}

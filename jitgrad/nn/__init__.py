@@ -7,6 +7,8 @@ from jitgrad.nn import (
     class_losses,
     dynamic_lr,
     layers,
+    learning_rate_schedule,
+    loss,
     losses,
     metrics,
     optim,
@@ -17,7 +19,7 @@ from jitgrad.nn import (
 from jitgrad.nn.activations import *  # noqa: F403
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.class_losses import *  # noqa: F403
-from jitgrad.nn.containers import CellDict, CellList, SequentialCell
+from jitgrad.nn.containers import CellDict, CellList, ParameterList, SequentialCell
 from jitgrad.nn.dynamic_lr import *  # noqa: F403
 from jitgrad.nn.layers import *  # noqa: F403
 from jitgrad.nn.losses import *  # noqa: F403
@@ -30,10 +32,10 @@ from jitgrad.nn.train_cells import *  # noqa: F403
 # Every module with an ``__all__`` lists its public names itself; MindSpore's aliases come last.
 Softshrink, Hardshrink = activations.SoftShrink, activations.HShrink
 Adamax = optim.AdaMax
-learning_rate_schedule = schedule
 
 __all__ = [
-    "Cell", "CellDict", "CellList", "SequentialCell", "Adamax", "Hardshrink", "Softshrink",
+    "Adamax", "Cell", "CellDict", "CellList", "Hardshrink", "ParameterList", "SequentialCell",
+    "Softshrink", "learning_rate_schedule", "loss",
     *activations.__all__,
     *class_losses.__all__,
     *dynamic_lr.__all__,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jitgrad.api import context
@@ -217,6 +217,24 @@ class Cell(walk.Collection):
         self._set_all("phase", "train" if mode else "predict")
         return self
 
+    def train(self, mode: bool = True) -> Cell:
+        """`set_train`, as PyTorch calls it."""
+        return self.set_train(mode)
+
+    def eval(self) -> Cell:
+        """``set_train(False)``, as PyTorch calls it."""
+        return self.set_train(False)
+
+    def freeze(self, frozen: bool = True) -> Cell:
+        """Take all Parameters out of training (`requires_grad` False), or back in."""
+        for parameter in self.get_parameters():
+            parameter.requires_grad = not frozen
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile for these arguments now; the next call with such runs at once."""
+        self._compiled().lower(*args, **kwargs)
+
     def set_grad(self, requires_grad: bool = True) -> Cell:
         """Mark this Cell and all in it as differentiated. Kept for MindSpore code: no effect."""
         self._set_all("requires_grad", bool(requires_grad))
@@ -245,6 +263,12 @@ class Cell(walk.Collection):
         for name, value in flags.items():
             setattr(self, name, value)
         self._flags.update(flags)
+        return self
+
+    def add_flags_recursive(self, **flags: Any) -> Cell:
+        """`add_flags` for this Cell and all in it."""
+        for _, cell in self.cells_and_names():
+            cell.add_flags(**flags)
         return self
 
     def get_flags(self) -> dict[str, Any]:
@@ -293,8 +317,3 @@ class Cell(walk.Collection):
             return f"{type(self).__name__}({extra})"
         inside = "".join(f"\n  {line}" for line in ([extra] if extra else []) + lines)
         return f"{type(self).__name__}({inside}\n)"
-
-
-def children(cell: Cell) -> Iterator[Cell]:
-    """The direct children that are set."""
-    return (child for child in cell._cells.values() if child is not None)

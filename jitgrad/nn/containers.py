@@ -8,6 +8,7 @@ from typing import Any
 from jitgrad.errors import BoundsError, DTypeError, fail
 from jitgrad.frontend import guards
 from jitgrad.nn.cell import Cell
+from jitgrad.tensor import Parameter
 
 Index = int | slice
 
@@ -168,6 +169,45 @@ class CellList(_Indexed):
             raise fail(DTypeError, f"CellList takes one list of Cells, got {len(args)} arguments")
         for cells in args:
             self.extend(cells)
+
+
+class ParameterList(Cell):
+    """A list whose Parameters are registered, under their numbers."""
+
+    def __init__(self, parameters: Iterable[Parameter] = ()):
+        super().__init__()
+        self.extend(parameters)
+
+    def append(self, parameter: Parameter) -> ParameterList:
+        """Put a Parameter at the end; TypeError if it is none."""
+        self.insert_param_to_cell(str(len(self._params)), parameter)
+        return self
+
+    def extend(self, parameters: Iterable[Parameter]) -> ParameterList:
+        """Put several Parameters at the end."""
+        for parameter in parameters:
+            self.append(parameter)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([getattr(self, name) for name in self._params])
+
+    def __getitem__(self, index: Index) -> Any:
+        names = list(self._params)
+        if isinstance(index, slice):
+            return [getattr(self, name) for name in names[index]]
+        if not -len(names) <= index < len(names):
+            raise fail(BoundsError, f"ParameterList of {len(names)} has no Parameter {index}")
+        return getattr(self, names[index])
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        setattr(self, list(self._params)[index], value)
 
 
 class CellDict(Cell):

@@ -7,7 +7,7 @@ from typing import Any
 
 from jitgrad import ops
 from jitgrad.api.grad import grad, value_and_grad
-from jitgrad.errors import DTypeError, fail
+from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.frontend.tape import no_grad
 from jitgrad.ir.types import float32
 from jitgrad.nn.cell import Cell
@@ -19,6 +19,20 @@ def _cell(owner: Cell, name: str, value: Any) -> Cell:
     if not isinstance(value, Cell):
         raise fail(DTypeError, f"{owner.cls_name}: {name} must be a Cell, got {value!r}")
     return value
+
+
+def check_parameters(owner: Cell, network: Cell, optimizer: Cell) -> None:
+    """ValueError if an optimizer has none of a network's Parameters, which then never change."""
+    own = {id(p) for p in network.get_parameters()}
+    given = optimizer.parameters
+    if own and not any(id(p) in own for p in given):
+        names = ", ".join(p.name for p in given[:3])
+        raise fail(
+            ArgumentError,
+            f"{owner.cls_name}: the optimizer's Parameters ({names}, …) are none of the network's",
+            why="the network would not learn",
+            instead="make the optimizer with network.trainable_params()",
+        )
 
 
 class WithLossCell(Cell):
@@ -69,6 +83,7 @@ class TrainOneStepCell(Cell):
         self.network = _cell(self, "network", network)
         self.network.set_grad()
         self.optimizer = _cell(self, "optimizer", optimizer)
+        check_parameters(self, network, optimizer)
         self.weights = self.optimizer.parameters
         self.return_grad = return_grad
         self.sens = 1.0 if sens is None else sens
@@ -145,6 +160,7 @@ class TrainOneStepWithLossScaleCell(Cell):
         super().__init__(auto_prefix=False)
         self.network = _cell(self, "network", network)
         self.optimizer = _cell(self, "optimizer", optimizer)
+        check_parameters(self, network, optimizer)
         self.weights = self.optimizer.parameters
         if isinstance(scale_sense, (int, float, Tensor)):
             scale_sense = FixedLossScaleUpdateCell(float(scale_sense))
@@ -185,6 +201,67 @@ def keeping(condition: Tensor, cell: Cell, change: Callable[[], Any]) -> None:
         write(p, ops.where(condition, p.value(), old))
 
 
+class WithGradCell(Cell):
+    """The gradients of a network's weights: of its loss, or of ``loss_fn(network(data), label)``.
+
+    `sens` is the cotangent of the loss.
+    """
+
+    def __init__(self, network: Cell, loss_fn: Any = None, sens: Any = None):
+        super().__init__(auto_prefix=False)
+        self.network = network if loss_fn is None else WithLossCell(network, loss_fn)
+        self.weights, self.sens = ParameterTuple(network.trainable_params()), sens
+
+    def construct(self, *inputs: Any) -> tuple[Tensor, ...]:
+        """One gradient for each trainable Parameter."""
+        scale = 1.0 if self.sens is None else self.sens
+        return grad(lambda *xs: self.network(*xs) * scale, None, self.weights)(*inputs)
+
+
+class ParameterUpdate(Cell):
+    """Write a value into a Parameter; returns it."""
+
+    def __init__(self, param: Parameter):
+        super().__init__(auto_prefix=False)
+        if not isinstance(param, Parameter):
+            raise fail(DTypeError, f"ParameterUpdate takes a Parameter, not {param!r}")
+        self._param = param
+
+    def construct(self, x: Tensor) -> Tensor:
+        """The Parameter's new value."""
+        write(self._param, x)
+        return self._param.value()
+
+
+class TimeDistributed(Cell):
+    """A layer applied to each part along `time_axis`, stacked again along that axis.
+
+    `reshape_with_axis` lays time beside the axis of examples instead, so that the layer is called
+    once.
+    """
+
+    def __init__(self, layer: Cell, time_axis: int, reshape_with_axis: int | None = None):
+        super().__init__()
+        if not callable(layer):
+            raise fail(DTypeError, f"TimeDistributed: layer must be a Cell, got {layer!r}")
+        self.layer, self.time_axis = layer, time_axis
+        self.reshape_with_axis = reshape_with_axis
+
+    def construct(self, inputs: Tensor) -> Tensor:
+        """The stacked results."""
+        axis = self.time_axis % inputs.ndim
+        if self.reshape_with_axis is None:
+            parts = [ops.gather(inputs, t, axis) for t in range(inputs.shape[axis])]
+            return ops.stack([self.layer(part) for part in parts], axis)
+        other = self.reshape_with_axis % inputs.ndim
+        moved = ops.movedim(inputs, axis, other)
+        sizes = moved.shape
+        joined = moved.reshape((*sizes[:other], -1, *sizes[other + 2 :]))
+        y = self.layer(joined)
+        y = y.reshape((*y.shape[:other], *sizes[other : other + 2], *y.shape[other + 1 :]))
+        return ops.movedim(y, other, axis)
+
+
 class ForwardValueAndGrad(Cell):
     """Loss and gradients of a network: by its inputs (`get_all`), its weights (`get_by_list`) or
     both.
@@ -220,5 +297,6 @@ class ForwardValueAndGrad(Cell):
 
 __all__ = [
     "DynamicLossScaleUpdateCell", "FixedLossScaleUpdateCell", "ForwardValueAndGrad",
-    "TrainOneStepCell", "TrainOneStepWithLossScaleCell", "WithEvalCell", "WithLossCell",
+    "ParameterUpdate", "TimeDistributed", "TrainOneStepCell",
+    "TrainOneStepWithLossScaleCell", "WithEvalCell", "WithGradCell", "WithLossCell",
 ]  # fmt: skip

@@ -10,7 +10,9 @@ import numpy as _np
 
 from jitgrad import ops
 from jitgrad.ir.types import dtype as _dtype
+from jitgrad.numpy import functions as _functions
 from jitgrad.numpy import linalg as linalg
+from jitgrad.numpy import numerical as _numerical
 from jitgrad.tensor import Tensor
 
 # Functions that are the same there.
@@ -349,6 +351,8 @@ def randint(minval, maxval=None, shape=None, dtype=None):
 
 
 pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
+for _more in (_functions, _numerical):
+    _FOUND |= {name: getattr(_more, name) for name in _more.__all__}
 globals().update({name: found for name, found in _FOUND.items() if name not in globals()})
 __all__ = sorted(
     {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from jitgrad.ops.class_more import MORE_OPTIONS, MORE_PLAIN
 from jitgrad.ops.class_table import PLAIN, WITH_OPTIONS
 
 
@@ -70,8 +71,11 @@ def _plain(function: Callable) -> Callable[[], Callable]:
 
 
 CLASSES: dict[str, type[Primitive]] = {
-    **{name: _declare(name, _plain(f), f.__doc__ or "") for name, f in PLAIN.items()},
-    **{name: _declare(name, make, "") for name, make in WITH_OPTIONS.items()},
+    **{
+        name: _declare(name, _plain(f), f.__doc__ or "")
+        for name, f in {**PLAIN, **MORE_PLAIN}.items()
+    },
+    **{name: _declare(name, make, "") for name, make in {**WITH_OPTIONS, **MORE_OPTIONS}.items()},
 }
 globals().update(CLASSES)
 

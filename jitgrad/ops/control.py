@@ -147,7 +147,8 @@ class InsertGradientOf:
         def bprop(x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
             return (converted(self.f)(dout),)
 
-        return with_custom_vjp(copied, bprop, (tensor("InsertGradientOf", x),))
+        name = "the function of InsertGradientOf"
+        return with_custom_vjp(copied, bprop, (tensor("InsertGradientOf", x),), name)
 
 
 class HookBackward:
@@ -175,7 +176,8 @@ class HookBackward:
             found = found[0] if isinstance(found, tuple) else found
             return (dout if found is None else found,)
 
-        return with_custom_vjp(copied, bprop, (tensor("HookBackward", x),))
+        name = "the function of HookBackward"
+        return with_custom_vjp(copied, bprop, (tensor("HookBackward", x),), name)
 
 
 __all__ = [

@@ -105,7 +105,10 @@ def gather_elements(input, dim, index):
     """
     x, at = tensor("gather_elements", input), indices_of("gather_elements", index)
     axis = axis_of("gather_elements", dim, x.ndim)
-    return getitem(x, _element_key("gather_elements", x, at, axis)) if x.ndim else x
+    if not x.ndim:  # a vector of one element
+        x, flat = reshaped("gather_elements", x, (1,)), reshaped("gather_elements", at, (-1,))
+        return reshaped("gather_elements", getitem(x, flat), at.shape)
+    return getitem(x, _element_key("gather_elements", x, at, axis))
 
 
 def gather_d(x, dim, index):
@@ -243,8 +246,12 @@ def tensor_scatter_elements(input_x, indices, updates, axis=0, reduction="none")
     one_of(name, "reduction", reduction, ("none", "add", "mul", "max", "min"))
     x, at = tensor(name, input_x), indices_of(name, indices)
     axis = axis_of(name, axis, x.ndim)
-    key = _element_key(name, x, at, axis)
     updates = tensor(name, updates)
+    if not x.ndim:  # a vector of one element
+        x, at, updates = (reshaped(name, v, (-1,)) for v in (x, at, updates))
+        out = tensor_scatter_elements(x, at, updates, 0, reduction)
+        return reshaped(name, out, ())
+    key = _element_key(name, x, at, axis)
     if updates.ndim == at.ndim and updates.shape != at.shape:
         updates = getitem(updates, tuple(slice(n) for n in at.shape))
     return combine(name, x, key, updates, "update" if reduction == "none" else reduction)

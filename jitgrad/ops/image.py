@@ -97,7 +97,7 @@ def _places(image, kernel, dilation, stride) -> np.ndarray:
     lines = []
     for extent, size, spread, step in zip(image, kernel, dilation, stride):
         count = (extent - spread * (size - 1) - 1) // step + 1
-        if count < 1:
+        if count < 1 or size < 1:
             raise fail(ShapeError, f"a window of {kernel} does not fit an image of {image}")
         lines.append(np.arange(size)[:, None] * spread + np.arange(count) * step)
     rows, columns = lines

@@ -23,6 +23,7 @@ from jitgrad.ops import (
     linalg,
     loss,
     norms,
+    older_methods,
     random,
     scientific,
     searching,
@@ -174,7 +175,7 @@ SAME: dict[Any, str] = {
     " rad2deg real signbit sinc xdivy",
     loss: "xlogy",
     scientific: "bessel_i0 gcd igamma igammac lcm nextafter polygamma",
-    activation: "hardshrink log_softmax logit relu softmax",
+    activation: "hardshrink log_softmax logit relu softmax softshrink",
     creation: "tril triu",
     decompose: "cholesky cholesky_inverse cholesky_solve eigvals geqrf lu_solve orgqr ormqr qr svd",
     solving: "det inverse logdet lstsq matrix_exp matrix_power pinv slogdet",
@@ -210,6 +211,7 @@ def methods() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for module, names in SAME.items():
         found.update({name: getattr(module, name) for name in names.split()})
+    found.update(older_methods.METHODS)
     found.update(tensor_methods.METHODS)
     found.update({name: found[of] for name, of in ALSO.items() if of in found})
     for name in IN_PLACE.split():

@@ -98,6 +98,11 @@ def matrix_norm(A, ord="fro", axis=(-2, -1), keepdims=False, *, dtype=None):
     return out if keepdims else reshaped("matrix_norm", out, kept)
 
 
+def dist(input, other, p=2):
+    """The p-norm of a difference."""
+    return vector_norm(e.sub(floating("dist", input), other), p)
+
+
 def cdist(x1, x2, p=2.0):
     """The p-norm distances between the rows of two (batches of) matrices: [..., n, m]."""
     a, b = factors("cdist", x1, x2)
@@ -288,7 +293,7 @@ def clip_by_global_norm(x, clip_norm=1.0, use_norm=None):
 
 
 __all__ = [
-    "batch_norm", "cdist", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "group_norm",
-    "instance_norm", "l2_normalize", "layer_norm", "matrix_norm", "norm", "rms_norm",
+    "batch_norm", "cdist", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "dist",
+    "group_norm", "instance_norm", "l2_normalize", "layer_norm", "matrix_norm", "norm", "rms_norm",
     "vector_norm",
 ]  # fmt: skip

@@ -120,7 +120,7 @@ def _variance(name: str, input, axis, ddof, keepdims: bool) -> tuple[Tensor, Ten
     centre = _mean(wide, axes, True)
     off = apply(scalar.sub, wide, back(centre, wide))
     total = reduced(primitive.reduce_sum, apply(scalar.mul, off, off), axes, keepdims)
-    freedom = builtins.max(count_of(x, axes) - int(ddof), 0)
+    freedom = builtins.max(count_of(x, axes) - ddof, 0)
     out = apply(scalar.div, total, splat(freedom, total._type))
     if not keepdims:
         centre = apply(structure.reshape, centre, shape=out.shape)

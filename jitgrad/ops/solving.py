@@ -19,6 +19,7 @@ from jitgrad.ops.decompose import (
     singular,
     square_matrices,
     svdvals,
+    symmetric,
     turned,
     unit,
 )
@@ -149,9 +150,9 @@ def pinv(x, *, atol=None, rtol=None, hermitian=False):
     """The pseudo-inverse of matrices: that of x = u diag(s) v' is v diag(1 / s) u'.
 
     Singular values up to `rtol` times the largest, or up to `atol`, count as 0. The derivative
-    holds where that does not change.
+    holds where that does not change. `hermitian` reads the lower triangle only.
     """
-    x = matrices("pinv", x)
+    x = symmetric("pinv", x, False) if hermitian else matrices("pinv", x)
     if rtol is None:
         rtol = 0.0 if atol else max(x.shape[-2:]) * float(np.finfo(x.dtype.numpy).eps)
     limits = constant(np.array([rtol, atol or 0.0], x.dtype.numpy))

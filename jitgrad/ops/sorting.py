@@ -304,22 +304,32 @@ def diff(x, n=1, axis=-1, prepend=None, append=None):
 
 
 @spellings
-def trapz(y, x=None, *, dx=1.0, dim=-1):
-    """Integral along an axis by the trapezoidal rule, over places x or at distances dx."""
-    y = floating("trapz", y)
-    axis = axis_of("trapz", dim, y.ndim)
+def _trapezoids(name: str, y: Any, x: Any, dx: Any, dim: Any) -> tuple[Tensor, int]:
+    """The area between each two neighbours along an axis, and the axis."""
+    y = floating(name, y)
+    axis = axis_of(name, dim, y.ndim)
     extent = y.shape[axis]
     pairs = e.add(sliced(y, axis, 1, extent), sliced(y, axis, 0, extent - 1))
     if x is not None:
-        x = tensor("trapz", x)
+        x = tensor(name, x)
         dx = diff(x, axis=-1 if x.ndim == 1 else axis)
         if x.ndim == 1:
-            dx = reshaped("trapz", dx, (-1,) + (1,) * (y.ndim - axis - 1))
-    return r.sum(e.mul(e.mul(pairs, dx), 0.5), axis)
+            dx = reshaped(name, dx, (-1,) + (1,) * (y.ndim - axis - 1))
+    return e.mul(e.mul(pairs, dx), 0.5), axis
+
+
+def trapz(y, x=None, *, dx=1.0, dim=-1):
+    """Integral along an axis by the trapezoidal rule, over places x or at distances dx."""
+    return r.sum(*_trapezoids("trapz", y, x, dx, dim))
+
+
+def cumulative_trapezoid(y, x=None, *, dx=1.0, dim=-1):
+    """The running integral along an axis, as `trapz`."""
+    return cumsum(*_trapezoids("cumulative_trapezoid", y, x, dx, dim))
 
 
 __all__ = [
-    "argsort", "cummax", "cummin", "cumprod", "cumsum", "diff", "kthvalue", "logcumsumexp",
-    "median", "msort", "nanmedian", "nanquantile", "quantile", "running_product", "running_sum",
-    "sort", "top_k", "topk", "trapz",
+    "argsort", "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff",
+    "kthvalue", "logcumsumexp", "median", "msort", "nanmedian", "nanquantile", "quantile",
+    "running_product", "running_sum", "sort", "top_k", "topk", "trapz",
 ]  # fmt: skip

@@ -20,8 +20,10 @@ from jitgrad.ops import (
     linalg,
     loops,
     loss,
+    margins,
     norms,
     random,
+    rearranging,
     reduce,
     scientific,
     searching,
@@ -32,12 +34,15 @@ from jitgrad.ops import (
     special,
     splitting,
     state,
+    vision,
+    volumes,
 )
 
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
     searching, creation, linalg, einstein, decompose, solving, scientific, activation, norms,
-    loss, conv, image, slicing, random, state, control, loops, classes,
+    loss, margins, conv, image, volumes, vision, rearranging, slicing, random,
+    state, control, loops, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
@@ -66,7 +71,7 @@ ALSO: dict[str, str] = {
     "tensor_exp": "exp", "tensor_expm1": "expm1", "tensor_floordiv": "floor_divide",
     "tensor_ge": "ge", "tensor_gt": "gt", "tensor_le": "le", "tensor_lt": "lt",
     "tensor_mod": "remainder", "tensor_mul": "mul", "tensor_pow": "pow", "tensor_sub": "sub",
-    "true_divide": "div", "truncate_mod": "fmod",
+    "true_divide": "div", "truncate_mod": "fmod", "typeof": "dtype",
 }  # fmt: skip
 
 # Functions whose public name a module's own name would hide from Python, or that it shares.

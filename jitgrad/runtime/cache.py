@@ -93,7 +93,11 @@ def _sha256(*parts: bytes) -> bytes:
 
 def key_of(source: str) -> str:
     """The name under which a source's object code is kept."""
-    return _sha256(MAGIC, environment(), b"\0", source.encode()).hex()[:40]
+    return _sha256(MAGIC, environment(), _frontend(), source.encode()).hex()[:40]
+
+
+def _frontend() -> bytes:
+    return f"\0{config.get('frontend')}\0".encode()
 
 
 def directory() -> Path:

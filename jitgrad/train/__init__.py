@@ -16,13 +16,20 @@ from jitgrad.train.callbacks import (
 from jitgrad.train.keeping import CheckpointConfig, ModelCheckpoint
 from jitgrad.train.model import Model
 from jitgrad.train.nans import StopAtNaN
-from jitgrad.train.serialization import load_checkpoint, load_param_into_net, save_checkpoint
+from jitgrad.train.serialization import (
+    ckpt_to_safetensors,
+    load_checkpoint,
+    load_param_into_net,
+    safetensors_to_ckpt,
+    save_checkpoint,
+)
 from jitgrad.train.steering import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
 from jitgrad.train.step import EMA, TrainStep
 
 __all__ = [
     "EMA", "Callback", "CheckpointConfig", "EarlyStopping", "History", "LambdaCallback",
     "LearningRateScheduler", "LossMonitor", "Model", "ModelCheckpoint", "Progress",
-    "ReduceLROnPlateau", "RunContext", "StopAtNaN", "TimeMonitor", "TrainStep", "load_checkpoint",
-    "load_param_into_net", "save_checkpoint", *_metrics,
+    "ReduceLROnPlateau", "RunContext", "StopAtNaN", "TimeMonitor", "TrainStep",
+    "ckpt_to_safetensors", "load_checkpoint", "load_param_into_net", "safetensors_to_ckpt",
+    "save_checkpoint", *_metrics,
 ]  # fmt: skip

@@ -123,6 +123,21 @@ def load_checkpoint(
     return found
 
 
+def ckpt_to_safetensors(file_path: Name, save_path: Name | None = None) -> None:
+    """Write a .ckpt file as safetensors, beside it or to `save_path`."""
+    _converted(file_path, save_path, "ckpt", "safetensors")
+
+
+def safetensors_to_ckpt(file_path: Name, save_path: Name | None = None) -> None:
+    """Write a safetensors file as .ckpt, beside it or to `save_path`."""
+    _converted(file_path, save_path, "safetensors", "ckpt")
+
+
+def _converted(source: Name, target: Name | None, old: str, new: str) -> None:
+    target = Path(source).with_suffix(f".{new}") if target is None else target
+    save_checkpoint(load_checkpoint(source, format=old), target, format=new)
+
+
 def load_param_into_net(
     net: Cell, parameter_dict: Mapping[str, Tensor], strict_load: bool = False, **options: Any
 ) -> tuple[list[str], list[str]]:

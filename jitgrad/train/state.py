@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jitgrad.errors import ArgumentError, fail
-from jitgrad.frontend.random import default_generator
+from jitgrad.frontend.random import get_rng_state, set_rng_state
 from jitgrad.nn.cell import Cell
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.train.serialization import load_checkpoint, load_param_into_net, save_checkpoint
@@ -29,14 +27,12 @@ def save(cell: Cell, position: Position, path: Any) -> None:
     """Write the Parameters of a Cell, buffers, the random stream and the position, as safetensors
     unless the name says otherwise.
     """
-    stream = default_generator()
     more = {
-        "key": Tensor(stream.key.asnumpy()),
-        "counter": Tensor(stream.counter.asnumpy()),
+        "random": get_rng_state(),
         "epoch": position.epoch,
         "step": position.step,
     }
-    more |= {f"buffer.{name}": buffer for name, buffer in cell.named_buffers()}
+    more |= {f"buffer.{name}": buffer for name, buffer in _buffers(cell).items()}
     save_checkpoint(cell, _named(path), append_dict={MARK + k: v for k, v in more.items()})
 
 
@@ -51,8 +47,9 @@ def restore(cell: Cell, path: Any) -> Position:
     names = cell.parameters_dict()
     missing = [name for name in names if name not in own]
     extra = [name for name in own if name not in names]
-    buffers = {f"buffer.{name}" for name, _ in cell.named_buffers()}
-    rest = {"key", "counter", "epoch", "step", *buffers} - set(more)
+    held = _buffers(cell)
+    buffers = {f"buffer.{name}" for name in held}
+    rest = {"random", "epoch", "step", *buffers} - set(more)
     if missing or extra or rest:
         raise fail(
             ArgumentError,
@@ -60,14 +57,15 @@ def restore(cell: Cell, path: Any) -> Position:
             why=f"it lacks {sorted([*missing, *rest])} and has {extra} besides",
         )
     load_param_into_net(cell, own, strict_load=True)
-    for name, buffer in cell.named_buffers():
-        buffer.set_data(more[f"buffer.{name}"]) if isinstance(buffer, Parameter) else buffer._set(
-            more[f"buffer.{name}"].asnumpy(), buffer._type
-        )
-    stream = default_generator()
-    stream.key.set_data(np.uint64(more["key"].item()))
-    stream.counter.set_data(np.uint64(more["counter"].item()))
+    cell.load_state_dict({n: more[f"buffer.{n}"] for n in held}, strict=False)
+    set_rng_state(more["random"])
     return Position(int(more["epoch"].item()), int(more["step"].item()))
+
+
+def _buffers(cell: Cell) -> dict[str, Tensor]:
+    """The persistent buffers by their places."""
+    state = cell.state_dict()
+    return {name: value for name, value in state.items() if not isinstance(value, Parameter)}
 
 
 def _named(path: Any) -> Path:

@@ -13,7 +13,7 @@ from jitgrad.frontend.tape import no_grad
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.containers import CellList
 from jitgrad.nn.optim.base import counter, states_like
-from jitgrad.nn.train_cells import keeping
+from jitgrad.nn.train_cells import check_parameters, keeping
 from jitgrad.tensor import Parameter, ParameterTuple
 
 
@@ -80,6 +80,7 @@ class TrainStep(Cell):
                             ("clip_norm", clip_norm)):  # fmt: skip
             if value is not None and value <= 0:
                 raise fail(ArgumentError, f"TrainStep: {name} must be above 0, got {value}")
+        check_parameters(self, network, optimizer)
         self.network, self.optimizer = network, optimizer
         self.weights = optimizer.parameters
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate

@@ -231,12 +231,13 @@ def call(args, kwargs):
     a0, a1, = args
     try:
         a2 = kwargs['y']
-        if not (type(a0) is Tensor and a0._type is type_0 and a0._grad_fn is None and (a0_data := a0._data) is not None
+        if not (type(a0) is Tensor and a0._type is type_0 and (a0_data := a0._data) is not None
             and type(a1) is kind_2 and a1 == value_1
-            and type(a2) is Tensor and a2._type is type_0 and a2._grad_fn is None and (a2_data := a2._data) is not None
+            and type(a2) is Tensor and a2._type is type_0 and (a2_data := a2._data) is not None
             and a2 is a0
             and epoch.value == guards.epoch
             and settings['jit'] is native and settings['math'] == math
+            and settings['device'] == device
             and of_4.cell_contents is captured_3):
             return MISS
     except Exception:
@@ -248,7 +249,7 @@ def call(args, kwargs):
         failed(outcome)
         return MISS
     y0, y1, = outcome
-    return (y0, [y1, None], {'n': value_1}, )"""  # noqa: E501
+    return (y0, [y1, None], {'n': value_1}, )"""
 
 
 def test_the_shortest_call_takes_arrays() -> None:

@@ -16,7 +16,8 @@ def test_workloads_are_whole(name: str) -> None:
     module = workload.load(name)
     assert isinstance(module.WORKLOAD, workload.Workload)
     assert 0 < module.WORKLOAD.tolerance < 1e-3
-    assert [f for f in ("data", "program", "hand", "jax", "torch") if not hasattr(module, f)] == []
+    assert [f for f in ("data", "program", "hand") if not hasattr(module, f)] == []
+    assert any(hasattr(module, peer) for peer in ("jax", "torch"))  # no peer compiles all loops
     assert module.__doc__
 
 

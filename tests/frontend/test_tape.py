@@ -393,10 +393,47 @@ def test_compiled_function_with_parameters() -> None:
         assert w.grad.tolist() == [step, 10 * step]
     out = f(x)
     w.set_data(Tensor([0.0, 0.0]))
-    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
-        grad((out * out).sum(), w)
+    assert grad(out, w)[0].tolist() == [6, 60]  # its value is not needed
     with no_grad():
         assert not f(x).requires_grad
+
+
+def test_compiled_function_checks_what_it_needs() -> None:
+    @torch.jit
+    def f(x, w):
+        return ops.exp(x * w * w)
+
+    x, w = leaf([1.0, 2.0]), leaf([0.5, 0.25])
+    v = w * 1.0
+    y = f(x, v)
+    v += 1.0
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        y.sum().backward()
+    largest = torch.jit(lambda x: x.max())
+    y = largest(leaf(np.arange(32, dtype=np.float32)))
+    y += 1.0  # its derivative reads it
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        y.backward()
+    y = f(x, w)
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match="a second time, at f"):
+        y.sum().backward()
+
+
+def test_compiled_function_keeps_what_is_dear() -> None:
+    @torch.jit
+    def f(x, w):
+        return ops.tanh(ops.matmul(ops.tanh(ops.matmul(x, w)), w)) + ops.matmul(x, w)
+
+    x, w = Tensor(np.ones((4, 8), np.float32)), leaf(np.full((8, 8), 0.1, np.float32))
+    y = f(x, w)
+    taped = y.grad_fn.taped
+    backward = [n.op.name for n in taped.halves.backward.nodes]
+    assert backward.count("matmul") == 3  # two of w, one of what is inside: none is run again
+    assert [k.shape for k in y.grad_fn.kept] == [(4, 8), (4, 8)]
+    g = torch.jit(lambda x: ops.exp(ops.sin(x)))
+    y = g(leaf([1.0, 2.0]))  # in one kernel with the derivative that is cheap to run again
+    assert len(y.grad_fn.kept) == 0
 
 
 def test_cell_in_graph_mode_is_one_node() -> None:

@@ -27,11 +27,12 @@ def namespace_numba() -> dict[str, Any]:
     from numba import cuda
 
     from jitgrad.codegen import machine
+    from jitgrad.codegen.intrinsics import namespace
     from jitgrad.codegen.vecmath import emit
 
     return {
-        **emit.namespace(_traced(), library=False),
-        **machine.halves(),
+        **namespace(emit.functions(_traced(), library=False)),
+        **namespace(machine.HALVES),
         **_divisions(),
         **_wide(),
         **literals(),
@@ -125,7 +126,7 @@ def _wide() -> dict[str, Any]:
     from numba.core import types
     from numba.extending import intrinsic
 
-    from jitgrad.codegen.vecmath.emit import NUMBA_TYPES
+    from jitgrad.codegen.intrinsics import NUMBA_TYPES
 
     def place(builder: Any, array: Any, at: Any, lanes: int, element: Any) -> Any:
         vector = ir.VectorType(element, lanes)

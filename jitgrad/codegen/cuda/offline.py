@@ -48,7 +48,7 @@ def signature(grid: Grid) -> Any:
     """The types of a kernel's parameters, for Numba."""
     from numba.core import types
 
-    from jitgrad.codegen.vecmath.emit import NUMBA_TYPES
+    from jitgrad.codegen.intrinsics import NUMBA_TYPES
 
     if not grid.codes:  # tables of addresses and integers, and what is left over
         tables = [types.CPointer(types.int64)] * 2

@@ -125,7 +125,7 @@ class Body:
         if node.op.kind == "view" and is_large(node):
             return operands[0]  # a step reads it as what it is a view of
         if scalars.is_pick(node):
-            return scalars.picked(self.w, node, self.w.in_memory(operands[0]))
+            return scalars.picked(self.w, node, operands[0])
         rule = scalars.rule_for(node)
         if rule is None:
             raise Unsupported(f"{node.op.name} : {node.type}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jitgrad.codegen.scalar import accumulate, convert, expression, identity, literal
-from jitgrad.codegen.structured.writer import SMALL, Elements, Memory, Value, Writer
+from jitgrad.codegen.structured.writer import SMALL, Elements, Value, Writer
 from jitgrad.ir.node import Node
 from jitgrad.ir.types import TensorType
 
@@ -40,13 +40,20 @@ def is_pick(node: Node) -> bool:
     return SMALL < node.inputs[0].type.size <= MOST
 
 
-def picked(w: Writer, node: Node, source: Memory) -> Value:
-    """Elements of an array in memory."""
-    (x,) = node.inputs
-    labels = np.arange(x.type.size).reshape(x.shape)
-    found = np.asarray(node.op.numpy(labels, **node.attrs)).reshape(-1)
-    texts = [w.load(source, "0" if i == 0 else w.number(int(i))) for i in found]
-    return Elements(tuple(texts), node.type)
+def picked(w: Writer, node: Node, value: Value) -> Value:
+    """Elements of an array, through all large views of it: `value` is what these are views of."""
+    views, base = [node], node.inputs[0]
+    while base.op.kind == "view" and base.type.size > SMALL:
+        views.append(base)
+        base = base.inputs[0]
+    labels = np.arange(base.type.size).reshape(base.shape)
+    for view in reversed(views):
+        labels = view.op.numpy(labels, **view.attrs)
+    found = [int(i) for i in np.asarray(labels).reshape(-1)]
+    if isinstance(value, Elements):
+        return Elements(tuple([value.texts[i] for i in found]), node.type)
+    source = w.in_memory(value)
+    return Elements(tuple([w.load(source, w.number(i) if i else "0") for i in found]), node.type)
 
 
 def moved(w: Writer, node: Node, operands: Sequence[Value]) -> Value:

@@ -80,6 +80,7 @@ def _caster(to: np.dtype) -> Callable[[Any], Any]:
 @cache
 def namespace_numba() -> Namespace:
     """Every name as a Numba ``@intrinsic``.  Imports Numba."""
+    from jitgrad.codegen.intrinsics import namespace
     from jitgrad.codegen.vecmath import emit
 
-    return emit.namespace()
+    return namespace(emit.functions())

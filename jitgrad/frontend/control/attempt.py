@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import collections
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jitgrad import tree
 from jitgrad.ir.node import input_op
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -51,6 +53,11 @@ class Variables:
     def get(self) -> tuple:
         """The values; `Unbound` where there is none."""
         return tuple([load(getter) for getter in self.getters])
+
+    def has(self, thing: Any) -> bool:
+        """Whether a thing is the cell of one of them."""
+        cells = [c for g in self.getters for c in g.__closure__ or ()]
+        return type(thing) is types.CellType and any(c is thing for c in cells)
 
     def put(self, values: tuple) -> None:
         """Bind all of them."""
@@ -219,19 +226,54 @@ class AttributePlace(Place):
             delattr(self.thing, self.attribute)
 
 
+class CellPlace(Place):
+    """A variable of an outer function, which an inner one binds (`nonlocal`)."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return "a variable of an outer function"
+
+    def content(self) -> Any:
+        try:
+            return self.thing.cell_contents
+        except ValueError:
+            return UNBOUND
+
+    def put(self, content: Any) -> None:
+        if content is not UNBOUND:
+            self.thing.cell_contents = content
+        elif self.content() is not UNBOUND:
+            del self.thing.cell_contents
+
+
+CONTENTS = (TracedPlace, OutsidePlace, ListPlace, DictPlace)  # of things, by what they hold
+
+
 class Log:
-    """The places that were changed while a block ran, each with what it was before."""
+    """The places that were changed while a block ran, each with what it was before.
 
-    __slots__ = ("before", "kept", "outer", "places", "saved")
+    variables  are saved as such.
+    own        the stand-ins that it was given: nobody else knows them.
+    kept       lists of what is referred to while it runs for our own purposes.
+    """
 
-    def __init__(self, outer: Log | None, saved: tuple, kept: tuple = ()):
+    __slots__ = ("before", "kept", "outer", "own", "places", "variables")
+
+    def __init__(
+        self,
+        outer: Log | None,
+        variables: Variables,
+        *kept: Sequence[Any],
+        own: Sequence[Any] = (),
+    ):
         self.places: dict[tuple, Place] = {}
         self.before: dict[tuple, Any] = {}
-        self.outer, self.saved, self.kept = outer, saved, kept
+        self.outer, self.variables, self.own, self.kept = outer, variables, own, (own, *kept)
 
     def touch(self, place: Place) -> None:
         """Note a place that is about to change."""
-        if place.key not in self.places:
+        if place.key not in self.places and not self.variables.has(place.thing):
             self.places[place.key] = place
             self.before[place.key] = place.save()
 
@@ -267,7 +309,8 @@ class Outcome:
     signal   how it ended: None at its end, or a jump.
     values   of the variables; `places`: what was changed in place, with the content it then had.
     error    the exception that ended it, or None.
-    written  the ids of the Tensors that were written in place, those made in the block too.
+    written  the ids of what was changed in place, made in the block or not.
+    links    between Tensors that the block made names of one another (`aliases`).
     """
 
     signal: Any
@@ -275,38 +318,45 @@ class Outcome:
     places: dict[tuple, tuple[Place, Any]] = field(default_factory=dict)
     error: Exception | None = None
     written: frozenset[int] = frozenset()
+    links: tuple = ()
 
-    def written_to(self) -> dict[int, Any]:
-        """What the Tensors hold that were written to in place, by their ids."""
-        kinds = (TracedPlace, OutsidePlace)
-        return {id(p.thing): held for p, held in self.places.values() if isinstance(p, kinds)}
+    def now(self, thing: Any) -> Any:
+        """What a thing held when the block ended, which has been put back since."""
+        if not self.places:
+            return thing
+        for kind in CONTENTS:
+            found = self.places.get((kind, id(thing)))
+            if found is not None:
+                held, own = found[1], type(thing)
+                return held if isinstance(held, (Tensor, own)) else own(held)
+        return thing
 
-
-def is_aliased(trace: Any, held: Sequence[tuple], position: int, own: int) -> bool:
-    """Whether a Tensor is known under another name: in another variable, a list, an attribute.
-
-    `held` are values that we keep ourselves, the Tensor at a position of the first; `own` is how
-    often we, or the variable that it is about, refer to it besides.
-    """
-    tensor = held[0][position]
-    count = sys.getrefcount(tensor) - 2 - own  # `tensor`, and the argument of getrefcount
-    count -= sum(v is tensor for values in held for v in values)
-    log = trace.log
-    while log is not None:
-        count -= sum(v is tensor for v in log.saved)
-        count -= 3 * sum(v is tensor for v in log.kept)  # by a slot, by its leaf, and here
-        log = log.outer
-    return count > 0
+    def opened(self, value: Any) -> Any:
+        """A nest whose containers hold what they held when the block ended."""
+        held = value if isinstance(value, Tensor) else self.now(value)
+        found = tree.parts(held)
+        if found is None:
+            return held
+        children = [self.opened(x) for x in found[1]]
+        same = all(x is y for x, y in zip(children, found[1], strict=True))
+        return held if same else tree.assembled(type(held), found[0], children)
 
 
 def attempt(
-    trace: Any, variables: Variables, call: Callable[[], Any], mark: int, kept: tuple = ()
+    trace: Any,
+    variables: Variables,
+    call: Callable[[], Any],
+    mark: int,
+    *kept: Sequence[Any],
+    own: Sequence[Any] = (),
 ) -> Outcome:
-    """Run a block, and undo it. `mark`: nodes made since count as the block's own; `kept`: Tensors
-    that our caller refers to (see `is_aliased`).
+    """Run a block, and undo it. `mark`: nodes made since count as the block's own, as do the
+    stand-ins in `own`; `kept`: what our caller refers to (see `aliases.is_known`).
     """
     before = variables.get()
-    log = trace.log = Log(trace.log, before, kept)
+    log = trace.log = Log(trace.log, variables, before, *kept, own=own)
+    links, mixed = trace.links, len(trace.mixed)
+    trace.links = list(links)
     trace.trials += 1
     signal, error = None, None
     try:
@@ -320,8 +370,12 @@ def attempt(
         variables.put(before)
     made = collections.Counter(_inside((values, getattr(signal, "value", None))))
     places = log.undo(lambda place: _is_older(trace, log, place, made, mark))
-    written = frozenset(key[1] for key in log.places if key[0] is TracedPlace)
-    return Outcome(signal, values, places, error, written)
+    written = frozenset(key[1] for key in log.places)
+    known = set(map(id, links))
+    found = tuple([x for x in trace.links if id(x) not in known])
+    trace.links = links
+    del trace.mixed[mixed:]
+    return Outcome(signal, values, places, error, written, found)
 
 
 def unless(
@@ -329,7 +383,9 @@ def unless(
 ) -> Any:
     """Run a block for good, and undo it only if its signal is such; gives the signal."""
     before, effects = variables.get(), len(trace.effects)
-    log = trace.log = Log(trace.log, before)
+    links, mixed = trace.links, len(trace.mixed)
+    trace.links = list(links)
+    log = trace.log = Log(trace.log, variables, before)
     signal = None
     try:
         signal = call()
@@ -338,7 +394,8 @@ def unless(
         if undone(signal):
             variables.put(before)
             log.undo(lambda place: True)
-            del trace.effects[effects:]
+            trace.links = links
+            del trace.effects[effects:], trace.mixed[mixed:]
         else:
             log.keep()
     return signal
@@ -348,6 +405,8 @@ def _is_older(trace: Any, log: Log, place: Place, made: Mapping[int, int], mark:
     """Whether somebody outside of the block knows the thing. What the block made itself is known,
     when its variables are put back, to its log and to its results alone.
     """
+    if any(x is place.thing for x in log.own):
+        return False
     if isinstance(place, TracedPlace):
         node = log.before[place.key][0]
         if node in trace.made:

@@ -6,10 +6,10 @@ them, an exception) the trace follows one path instead, if it can: see `paths`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from jitgrad import tree
+from jitgrad.frontend.aliases import link
 from jitgrad.frontend.control import paths, region
 from jitgrad.frontend.control.attempt import (
     Outcome,
@@ -17,14 +17,12 @@ from jitgrad.frontend.control.attempt import (
     Unbound,
     Variables,
     attempt,
-    is_aliased,
-    load,
 )
-from jitgrad.frontend.control.merge import Disagreement, Join, Pair, Same, described, filled
+from jitgrad.frontend.control.faults import faulted
+from jitgrad.frontend.control.merge import Disagreement, Join, described, filled, zeros_like
 from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.signals import RETURNED, Mixed, Return, alone, code_of, kinds_of
-from jitgrad.frontend.dispatch import fill
-from jitgrad.frontend.number import Number, as_dtype
+from jitgrad.frontend.number import Number
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -41,23 +39,22 @@ def either(pred: Tensor, then: Block, orelse: Block, variables: Variables, is_va
     is_value  the blocks are expressions: what they give is a value.
     """
     trace = state.trace
-    start = len(trace.made)
-    sides = []
+    start, decided = len(trace.made), len(trace.decisions)
+    sides: list[Outcome] = []
     for block in (then, orelse):
-        sides.append(attempt(trace, variables, block, start))
+        sides.append(attempt(trace, variables, block, start, *[s.values for s in sides]))
         trace.forget(start)
     try:
-        for side in sides:
-            if side.error is not None:
-                raise paths.Blocked(side.error)
+        sides = faulted(trace, pred, sides)
         found = Merged(sides[0], sides[1], variables, is_value)
         results = region.choice(trace, pred, found.join.left, found.join.right, start)
     except (Disagreement, paths.Blocked, region.TooLarge) as error:
+        del trace.decisions[decided:]
         reason = paths.Blocked(str(error)) if isinstance(error, region.TooLarge) else error
         block = then if paths.decide(trace, pred, reason) else orelse
         return block()
     note("branch", f"both branches are compiled, {results_of(len(found.join.left))}")
-    return found.apply(results, variables)
+    return found.apply(pred, results, variables)
 
 
 def results_of(count: int) -> str:
@@ -69,27 +66,15 @@ class Merged:
     """Two outcomes as one: the signal, the variables and the places, with pairs to choose from."""
 
     def __init__(self, then: Outcome, orelse: Outcome, variables: Variables, is_value: bool):
-        self.join = Join((then.written_to(), orelse.written_to()))
+        self.join = Join(then.now, orelse.now)
+        self.links = [*then.links, *orelse.links]
+        self.is_value = is_value
         if is_value:
             self.signal: Any = self.join.values(then.signal, orelse.signal, "the value")
         else:
             self.signal = self.signals(then.signal, orelse.signal)
-        self.is_value = is_value
-        both_values = (then.signal, orelse.signal)
-        self.aliased_signals = [
-            v
-            for i, v in enumerate(both_values)
-            if is_value and isinstance(v, Tensor) and is_aliased(state.trace, [both_values], i, 2)
-        ]
-        held = [then.values, orelse.values]
-        sides = ((then, held), (orelse, held[::-1]))
-        self.aliases = [
-            [side.values[i] for side, held in sides if may_alias(side, held, variables, i)]
-            for i in range(len(variables.names))
-        ]
         both = zip(variables.names, variables.live, then.values, orelse.values)
         gone = [not is_value and kinds_of(s.signal) == {RETURNED} for s in (then, orelse)]
-        self.origins = list(zip(then.values, orelse.values))
         self.values = [self.variable(n, live, a, b, gone) for n, live, a, b in both]
         self.places: list[tuple[Place, Any]] = []
         for key in dict.fromkeys([*then.places, *orelse.places]):
@@ -103,7 +88,8 @@ class Merged:
         if not live:
             return a if a is b else Unbound("dead")
         if gone[0] or gone[1]:  # nobody sees the variables of a block that returned
-            a, b = (zeros_like(b), b) if gone[0] else (a, zeros_like(a))
+            now = self.join.now
+            a, b = (zeros_like(now[1](b)), b) if gone[0] else (a, zeros_like(now[0](a)))
         if isinstance(a, Unbound) or isinstance(b, Unbound):
             if isinstance(a, Unbound) and isinstance(b, Unbound):
                 return a if a.why else b
@@ -125,45 +111,19 @@ class Merged:
         code = self.join.pair(code_of(a), code_of(b), False, "how the block ends")
         return Mixed(code, kinds, value)  # type: ignore[arg-type]  a Pair until `apply`
 
-    def apply(self, results: list[Tensor], variables: Variables) -> Any:
+    def apply(self, pred: Tensor, results: list[Tensor], variables: Variables) -> Any:
         """Bind and write everything; the signal."""
-        values = one_for_each([filled(v, results) for v in self.values], self.origins)
-        for value, pending, aliased in zip(values, self.values, self.aliases, strict=True):
-            if aliased and isinstance(pending, (Pair, Same)):
-                share(value, *aliased)
-        variables.put(tuple(values))
+        trace = state.trace
+        trace.links += self.links
+        for result, origins in zip(results, self.join.origins, strict=True):
+            for origin, held in zip(origins, (True, False)):
+                if isinstance(origin, Tensor) and not isinstance(origin, Number):
+                    link(trace, result, origin, pred, held)
+        variables.put(tuple([filled(v, results, trace.mixed) for v in self.values]))
         write_places(self.places, results)
-        if not self.is_value:
-            return settled(self.signal, results)
-        found = filled(self.signal, results)
-        if isinstance(self.signal, (Pair, Same)) and self.aliased_signals:
-            share(found, *self.aliased_signals)
-        return found
-
-
-def share(*tensors: Tensor) -> None:
-    """Note Tensors that may be names of one another, as the program runs: none is written to."""
-    for tensor in tensors:
-        state.trace.shared[id(tensor)] = tensor
-
-
-def may_alias(side: Outcome, held: list[tuple], variables: Variables, position: int) -> bool:
-    """Whether a branch leaves a Tensor in a variable that something else refers to as well."""
-    value = side.values[position]
-    if not isinstance(value, Tensor) or isinstance(value, Number):
-        return False
-    own = 1 + (load(variables.getters[position]) is value)  # `value`, and the variable
-    return is_aliased(state.trace, held, position, own)
-
-
-def one_for_each(values: list[Any], origins: Sequence[Any]) -> list[Any]:
-    """Variables that were names of one Tensor are so again, though it is another Tensor now."""
-    found: dict[Any, Any] = {}
-    for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
-        parts = origin if isinstance(origin, tuple) else (origin,)
-        if isinstance(value, Tensor) and all(isinstance(p, Tensor) for p in parts):
-            values[i] = found.setdefault(tuple([id(p) for p in parts]), value)
-    return values
+        if self.is_value:
+            return filled(self.signal, results, trace.mixed)
+        return settled(self.signal, results)
 
 
 def write_places(places: list[tuple[Place, Any]], results: list[Tensor]) -> None:
@@ -172,7 +132,7 @@ def write_places(places: list[tuple[Place, Any]], results: list[Tensor]) -> None
     for place, content in places:
         if log is not None:
             log.touch(place)
-        place.put(filled(content, results))
+        place.put(filled(content, results, state.trace.mixed))
 
 
 def settled(signal: Any, results: list[Tensor]) -> Any:
@@ -182,18 +142,4 @@ def settled(signal: Any, results: list[Tensor]) -> Any:
     return Return(filled(signal.value, results)) if isinstance(signal, Return) else signal
 
 
-def zeros_like(value: Any) -> Any:
-    """Zeros of a value's types, where the value is never looked at."""
-    if isinstance(value, Unbound):
-        return value
-    leaves, structure = tree.flatten(value)
-    return tree.unflatten(structure, [_zero(x) for x in leaves])
-
-
-def _zero(x: Any) -> Any:
-    if isinstance(x, Number):
-        return Number.of(as_dtype(0, x.dtype))
-    return fill(0, x._type) if isinstance(x, Tensor) else x
-
-
-__all__ = ["either", "nothing", "write_places", "zeros_like"]
+__all__ = ["either", "nothing", "write_places"]

@@ -11,9 +11,18 @@ from typing import Any
 
 from jitgrad import tree
 from jitgrad.frontend.control.text import Text, traced_print
-from jitgrad.frontend.control.traced import TracedRange, is_traced
+from jitgrad.frontend.control.traced import (
+    TracedRange,
+    backwards,
+    enumerated,
+    is_traced,
+    zipped,
+)
+from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.number import Number, as_dtype, wide
-from jitgrad.ir.types import float64, int64
+from jitgrad.ir.types import DType, float64, int64
+from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.primitives.shape import reshape
 from jitgrad.tensor import Tensor
 
 
@@ -42,11 +51,20 @@ def _int(value: Any = 0, *base: Any) -> Any:
             if value.dtype is int64
             else Number.of(as_dtype(Tensor.trunc(as_dtype(value, float64)), int64))
         )  # type: ignore[attr-defined]
-    return int(value, *base)
+    return _int(_constant(value, float64)) if is_traced(value) else int(value, *base)
 
 
 def _float(value: Any = 0.0) -> Any:
+    if is_traced(value) and not isinstance(value, Number):
+        return _constant(value, float64)
     return wide(value, float64) if isinstance(value, Number) else float(value)
+
+
+def _constant(value: Tensor, dtype: DType) -> Number:
+    """The Python number of a traced Tensor of one element: a constant to every derivative."""
+    if value.size != 1:
+        float(value)  # raises
+    return Number.of(as_dtype(apply(stop_gradient, apply(reshape, value, shape=())), dtype))
 
 
 def _bool(value: Any = False) -> Any:
@@ -135,6 +153,9 @@ TABLE: dict[Any, Callable] = {
     isinstance: _isinstance,
     type: _type,
     range: _of_traced(range, TracedRange.of),
+    enumerate: enumerated,
+    zip: zipped,
+    reversed: backwards,
     min: _of_traced(min, _late("min")),
     max: _of_traced(max, _late("max")),
     all: lambda items: _until(items, True),

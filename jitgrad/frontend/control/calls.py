@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad.frontend.aliases import check_mixed
 from jitgrad.frontend.control import builtin
 from jitgrad.frontend.control.attempt import ArrayPlace, DictPlace, ListPlace, Place, attempt
 from jitgrad.frontend.control.build import twin
@@ -104,6 +105,8 @@ def _builtin(function: Any) -> Any:
             log = state.trace.log
             place = place_of(owner)
             state.trace.store(owner, None)
+            if state.trace.mixed:
+                check_mixed(state.trace, owner)
             if log is not None and place is not None:
                 log.touch(place)
         return _with_twins(function)

@@ -78,6 +78,9 @@ class Converter:
         if names and out:  # never runs, but tells Python whose variables they are
             binding = ast.Assign([ast.Name(n, ast.Store()) for n in names], ast.Constant(None))
             out.insert(0, placed(ast.If(ast.Constant(False), [binding], []), out[0]))
+        if self.outer and out and not self.keeps:
+            cells = [thunk(name(n)) for n in sorted(self.outer)]
+            out.insert(0, placed(ast.Expr(call("rebinds", *cells)), out[0]))
         return [*docstring, *out]
 
     # --- blocks ---------------------------------------------------------------------------------
@@ -138,7 +141,9 @@ class Converter:
         `last`: the statement after which they may be live; `head`: what is live before each turn
         of a loop.
         """
-        after = self.liveness.after.get(id(last), scope.NONE)
+        found = self.liveness
+        jumps = [found.jumped.get(id(s), scope.NONE) for s in code]
+        after = found.after.get(id(last), scope.NONE).union(*jumps)
         names = sorted(n for n in scope.bound(code) if not n.startswith("jg_signal"))
         if not names:
             return [], ast.Constant(None)

@@ -6,6 +6,7 @@ not a              jg__.negate(a)
 a < b < c          jg__.chain(("<", "<"), a, lambda: b, lambda: c)
 f(x)               jg__.callee(f)(x)
 x[k] = v           jg__.touch(x)[k] = v
+… if c]            … if jg__.holds(c)]
 """
 
 from __future__ import annotations
@@ -186,6 +187,8 @@ class Expressions(ast.NodeTransformer):
         self.inside += 1
         self.generic_visit(node)
         self.inside -= 1
+        for part in node.generators:  # type: ignore[attr-defined]
+            part.ifs = [placed(call("holds", test), test) for test in part.ifs]
         return node
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension

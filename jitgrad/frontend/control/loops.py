@@ -8,6 +8,7 @@ arguments take (`paths`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -31,8 +32,8 @@ from jitgrad.frontend.control.signals import (
     kinds_of,
     renamed,
 )
-from jitgrad.frontend.control.traced import TracedRange, is_undecided, truth
-from jitgrad.frontend.number import Number, wide
+from jitgrad.frontend.control.traced import TracedRange, is_row, is_undecided, item_of, truth
+from jitgrad.frontend.number import wide
 from jitgrad.ir.types import int64
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -224,8 +225,7 @@ class _For:
     def run(self) -> Any:
         if isinstance(self.over, TracedRange):
             return self.traced_range(self.over)
-        rows = isinstance(self.over, Tensor)
-        if not (rows or isinstance(self.over, range)):
+        if not is_row(self.over):
             return self.unrolled(iter(self.over), None)
         length = len(self.over)
         if length > config.get("unroll"):
@@ -233,21 +233,35 @@ class _For:
                 found = self.roll(first)
                 if found is not NOT_YET:
                     return found
-                ended, signal = self.turn(self.over[first], None)
+                ended, signal = self.turn(item_of(self.over, first), None)
                 if ended:
                     return signal
+                if isinstance(signal, Mixed):
+                    later = range(first + 1, length)
+                    return self.rest(signal, (item_of(self.over, i) for i in later))
             note("unrolled", f"{length} turns: {paths.text_of(self.refused)}")
-            return self.unrolled((self.over[i] for i in range(PEELED, length)), None)
-        return self.unrolled((self.over[i] for i in range(length)), range(length))
+            return self.unrolled((item_of(self.over, i) for i in range(PEELED, length)), None)
+        return self.unrolled((item_of(self.over, i) for i in range(length)), range(length))
 
     def unrolled(self, items: Iterable[Any], places: range | None) -> Any:
         """Turn by turn. `places`: the rest can become a region, from the place of an item on."""
-        for count, item in enumerate(items):
+        left = enumerate(items)
+        for count, item in left:
             check_turns(count, self.refused)
             ended, signal = self.turn(item, None if places is None else places[count])
             if ended:
                 return signal
+            if isinstance(signal, Mixed):
+                return self.rest(signal, (item for _, item in left))
         return None
+
+    def rest(self, signal: Mixed, items: Iterable[Any]) -> Any:
+        """The turns after one that may have been the last, as one block that may run."""
+        limit = config.get("unroll_limit")
+        later = list(itertools.islice(items, limit))
+        check_turns(len(later), self.refused)
+        signal = renamed(signal, WENT_ON, END)
+        return then(signal, lambda: self.unrolled(later, None), self.variables)
 
     def turn(self, item: Any, place: int | None) -> tuple[bool, Any]:
         """One turn; see `_While.turn`."""
@@ -263,6 +277,8 @@ class _For:
             if found is not NOT_YET:
                 return True, found
             signal = self.body(item)
+        if isinstance(signal, Mixed) and paths.computed(self.trace, signal.code) is None:
+            return over(signal)
         return over(settle(self.trace, signal, self.refused))
 
     def roll(self, first: int) -> Any:
@@ -270,15 +286,10 @@ class _For:
         items, length = self.over, len(self.over) - first
         self.tried += 1
         if isinstance(items, range):
-            start, step = items[first], items.step
-            turns = Turns(
-                item=lambda k: Number.of(start + k * step) if step != 1 or start else Number.of(k),
-                length=length,
-                some=True,
-                last=items[-1],
-            )
+            rest = items[first:]
+            turns = Turns(item=lambda k: item_of(rest, k), length=length, some=True, last=items[-1])
         else:
-            turns = Turns(item=lambda k: items[k + first], length=length, some=True)
+            turns = Turns(item=lambda k: item_of(items, k + first), length=length, some=True)
         try:
             found = Roll(self.trace, self.variables, turns, self.body).run()
         except (Disagreement, Blocked) as reason:

@@ -7,7 +7,7 @@ says what cannot be one value, with both types.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,74 +40,91 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Same:
-    """Stands for a new Tensor with the value that two Tensors have."""
-
-    tensor: Tensor
-
-
-@dataclass(frozen=True, slots=True)
 class Nest:
-    """A nest with Pairs among its leaves."""
+    """A container with Pairs in it; `origins` are the two that it is made of."""
 
-    structure: tree.Structure
-    leaves: tuple[Any, ...]
+    kind: type
+    keys: tuple[Any, ...]
+    children: tuple[Any, ...]
+    origins: tuple[Any, Any]
+
+
+def unchanged(value: Any) -> Any:
+    """What a value holds at the end of a block that changes nothing in place."""
+    return value
 
 
 class Join:
     """Collects the pairs of Tensors that differ, of one type each, and the names they go by.
 
-    written  for each side, what the Tensors hold that it wrote to in place, by their ids.
+    now      for each side, what a thing holds at the side's end: it may have changed it in place.
+    origins  the two values that each pair is made of.
     """
 
-    def __init__(self, written: tuple[Mapping[int, Any], Mapping[int, Any]] = ({}, {})) -> None:
-        self.written = written
+    def __init__(self, *now: Callable[[Any], Any]) -> None:
+        self.now = now or (unchanged, unchanged)
         self.left: list[Tensor] = []
         self.right: list[Tensor] = []
         self.names: list[str] = []
+        self.origins: list[tuple[Any, Any]] = []
+        self.known: dict[tuple[int, int], Pair] = {}
 
     def values(self, a: Any, b: Any, what: str) -> Any:
         """One value for two, or what stands for it until `filled`; Disagreement."""
         if a is b:
             return a
-        if is_numeric(a) and is_numeric(b):
-            return self.numbers(a, b, what)
-        left, structure = tree.flatten(a)
-        right, other = tree.flatten(b)
-        if structure != other:
-            raise Disagreement(what, (described(a), described(b)))
-        if structure == tree.LEAF:
-            if same(a, b):
-                return a
-            raise Disagreement(what, (described(a), described(b)))
-        pairs = zip(left, right, strict=True)
-        return Nest(structure, tuple([self.values(x, y, what) for x, y in pairs]))
+        left, right = self.now[0](a), self.now[1](b)
+        if is_numeric(left) and is_numeric(right):
+            return self.numbers((a, b), left, right, what)
+        parts = tree.parts(left), tree.parts(right)
+        if parts[0] is None or parts[1] is None:
+            if parts == (None, None) and same(left, right):
+                return left
+            raise Disagreement(what, (described(left), described(right)))
+        (keys, children), (other_keys, others) = parts
+        if type(left) is not type(right) or keys != other_keys or len(children) != len(others):
+            raise Disagreement(what, (described(left), described(right)))
+        inside = tuple([self.values(x, y, what) for x, y in zip(children, others, strict=True)])
+        return Nest(type(left), keys, inside, (a, b))
 
-    def numbers(self, a: Any, b: Any, what: str) -> Any:
+    def numbers(self, origins: tuple[Any, Any], a: Any, b: Any, what: str) -> Any:
         if not isinstance(a, Tensor) and not isinstance(b, Tensor) and same(a, b):
             return a
-        a, b = self.written[0].get(id(a), a), self.written[1].get(id(b), b)
-        both = isinstance(a, Tensor) and isinstance(b, Tensor) and a._node is not None
-        if both and a._node is b._node and type(a) is type(b):
-            return a if isinstance(a, Number) else Same(a)
+        if isinstance(a, Number) and isinstance(b, Number) and a._node is b._node:
+            return a
         type_, weak = common(a, b, what)
-        return self.pair(of_type(a, type_), of_type(b, type_), weak, what)
+        # Names of one Tensor in either branch stay names of one.
+        key = id(origins[0]), id(origins[1])
+        strong = all(isinstance(x, Tensor) and not isinstance(x, Number) for x in (a, b))
+        if strong and key in self.known:
+            return self.known[key]
+        new = self.pair(of_type(a, type_), of_type(b, type_), weak, what, origins)
+        if strong:
+            self.known[key] = new
+        return new
 
-    def pair(self, a: Tensor, b: Tensor, weak: bool, what: str) -> Pair:
+    def pair(
+        self, a: Tensor, b: Tensor, weak: bool, what: str, origins: tuple[Any, Any] = (None, None)
+    ) -> Pair:
         self.left.append(a)
         self.right.append(b)
         self.names.append(what)
+        self.origins.append(origins)
         return Pair(len(self.left) - 1, weak)
 
 
-def filled(value: Any, results: Sequence[Tensor]) -> Any:
-    """The value with the region's results in the place of what stands for them."""
+def filled(value: Any, results: Sequence[Tensor], mixed: list[Any] | None = None) -> Any:
+    """The value with the region's results in the place of what stands for them. `mixed` gets each
+    new container with the two that it is made of.
+    """
     if isinstance(value, Pair):
         return Number.of(results[value.index]) if value.weak else results[value.index]
-    if isinstance(value, Same):
-        return Tensor._of_node(value.tensor._node, value.tensor._data)
     if isinstance(value, Nest):
-        return tree.unflatten(value.structure, [filled(x, results) for x in value.leaves])
+        children = [filled(x, results, mixed) for x in value.children]
+        new = tree.assembled(value.kind, value.keys, children)
+        if mixed is not None and not issubclass(value.kind, (tuple, type(None))):
+            mixed.append((new, *value.origins))
+        return new
     return value
 
 
@@ -182,3 +199,17 @@ def described(value: Any) -> str:
         marks = "{}" if isinstance(value, dict) else "[]" if isinstance(value, list) else "()"
         return f"{marks[0]}{text}{',' if marks == '()' and len(parts) == 1 else ''}{marks[1]}"
     return f"a {type(value).__name__}"
+
+
+def zeros_like(value: Any) -> Any:
+    """Zeros of a value's types, where the value is never looked at."""
+    if isinstance(value, Unbound):
+        return value
+    leaves, structure = tree.flatten(value)
+    return tree.unflatten(structure, [_zero(x) for x in leaves])
+
+
+def _zero(x: Any) -> Any:
+    if isinstance(x, Number):
+        return Number.of(as_dtype(0, x.dtype))
+    return fill(0, x._type) if isinstance(x, Tensor) else x

@@ -27,9 +27,9 @@ def choice(
     their branch.
     """
     then, orelse = nodes_of(trace, left), nodes_of(trace, right)
-    pairs = list(dict.fromkeys(zip(then, orelse, strict=True)))
+    pairs = [p for p in dict.fromkeys(zip(then, orelse, strict=True)) if p[0] is not p[1]]
     if not pairs:
-        return []
+        return [Tensor._of_node(n) for n in then]
     condition = trace.read(regions.truth(pred))
     free = frontier_of_branch([n for pair in pairs for n in pair], (), trace.made, start)
     graphs = [
@@ -40,7 +40,7 @@ def choice(
     node = builder.make(cond_op, (condition, *free), {"then": graphs[0], "orelse": graphs[1]})
     check_size(trace, node)
     results = {pair: project(node, i) for i, pair in enumerate(pairs)}
-    return [Tensor._of_node(results[pair]) for pair in zip(then, orelse, strict=True)]
+    return [Tensor._of_node(results.get((a, b), a)) for a, b in zip(then, orelse, strict=True)]
 
 
 def check_size(trace: Trace, node: Node) -> None:
@@ -61,6 +61,7 @@ class Loop:
         self.made.number = fresh_input("k", COUNT)
         self.made.stand_ins = [fresh_input("r", n.type) for n in self.made.carry]
         self.made.slices, self.made.test = [], None
+        self.node: Node | None = None
 
     @property
     def number(self) -> Tensor:
@@ -80,5 +81,11 @@ class Loop:
         trace.forget(start)
         results = list(self.made.finish(**options)[0])
         if results:
-            check_size(trace, trace.read(results[0]).inputs[0])
+            self.node = trace.read(results[0]).inputs[0]
+            check_size(trace, self.node)
         return results
+
+    def ran(self) -> Tensor:
+        """Whether there was a turn at all; for a loop with results and a test."""
+        assert self.node is not None
+        return Tensor._of_node(project(self.node, len(self.node.type.items) - 1)) > 0

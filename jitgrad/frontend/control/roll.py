@@ -8,29 +8,32 @@ as in eager mode; then the body is tried again, until nothing new is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from jitgrad import config, tree
-from jitgrad.frontend.control import region
+from jitgrad.frontend.control import names, region
 from jitgrad.frontend.control.attempt import (
     UNBOUND,
     Outcome,
+    OutsidePlace,
     Place,
+    TracedPlace,
     Unbound,
     Variables,
     attempt,
-    is_aliased,
 )
-from jitgrad.frontend.control.branches import (
-    may_alias,
-    one_for_each,
-    share,
-    write_places,
+from jitgrad.frontend.control.branches import write_places
+from jitgrad.frontend.control.faults import FaultPlace
+from jitgrad.frontend.control.merge import (
+    Disagreement,
+    described,
+    fits,
+    is_numeric,
+    of_type,
     zeros_like,
 )
-from jitgrad.frontend.control.merge import Disagreement, described, fits, is_numeric, of_type
 from jitgrad.frontend.control.merge import same as same_value
 from jitgrad.frontend.control.paths import Blocked
 from jitgrad.frontend.control.signals import (
@@ -51,7 +54,7 @@ from jitgrad.ir.types import TensorType, float64, int64
 from jitgrad.primitives.elementwise import add, logical_and, sub
 from jitgrad.tensor import Tensor
 
-ROUNDS = 6  # a carry's type moves up bool, int, float, Tensor: it settles before that
+ROUNDS = 8  # a carry's type moves up bool, int, float, Tensor: it settles before that
 
 
 @dataclass(slots=True)
@@ -69,40 +72,42 @@ class Leaf:
 
 
 class Slot:
-    """A variable (`place` is None) or a place, and the leaves of its value."""
+    """A variable (`place` is None) or a place, and the leaves of its value.
+
+    Until the body gives it another, a variable or an item keeps its Tensor: what is written to that
+    in place has to be seen under its other names.
+    """
 
     def __init__(self, name: str, place: Place | None, entry: Any):
         self.name, self.place = name, place
-        self.set(entry)
-        if self.alone is not None and not isinstance(entry, Number):
-            # Until the body gives it another, a variable keeps its Tensor: what is written to that
-            # in place has to be seen under its other names.
-            self.leaves = [Leaf(entry)]
+        self.set(entry, isinstance(place, (TracedPlace, OutsidePlace)))
 
-    def set(self, entry: Any) -> None:
+    def set(self, entry: Any, carried: bool) -> None:
+        """Begin with a value, whose Tensors are carried at once or not."""
         self.entry = entry
         leaves, self.structure = tree.flatten(entry)
-        self.leaves = [_leaf(x) for x in leaves]
+        self.leaves = [_leaf(x, carried) for x in leaves]
 
-    @property
-    def alone(self) -> Tensor | None:
-        """The Tensor that a variable holds, if it is one."""
-        one = self.place is None and self.structure == tree.LEAF
-        return self.entry if one and isinstance(self.entry, Tensor) else None
-
-    def value(self, tensors: Any) -> Any:
+    def value(self, tensors: Iterator[Any]) -> Any:
         """The nest, with the next of the given Tensors for each leaf that is carried."""
-        found = [x.entry if x.type is None else _wrapped(x, next(tensors)) for x in self.leaves]
+        if not self.carried():
+            return self.entry
+        found = [x.entry if x.type is None else next(tensors) for x in self.leaves]
         return tree.unflatten(self.structure, found)
 
     def carried(self) -> list[Leaf]:
         return [x for x in self.leaves if x.type is not None]
 
+    def is_whole(self) -> bool:
+        """Whether it is a variable with a list or dict, of which each turn gets another."""
+        kind = self.structure.kind
+        return self.place is None and kind not in (None, tuple) and bool(self.carried())
 
-def _leaf(x: Any) -> Leaf:
+
+def _leaf(x: Any, carried: bool) -> Leaf:
     if isinstance(x, Number):
         return Leaf(x, x._type, True)
-    return Leaf(x, x._type) if isinstance(x, Tensor) else Leaf(x)
+    return Leaf(x, x._type) if carried and isinstance(x, Tensor) else Leaf(x)
 
 
 def _wrapped(leaf: Leaf, tensor: Tensor) -> Tensor:
@@ -149,11 +154,16 @@ class Roll:
 
     def run(self) -> Any:
         """Make the region and bind its results; the loop's signal. Disagreement, Blocked."""
-        for _ in range(ROUNDS):
-            outcome = self.turn()
-            if not self.adapt(outcome):
-                return self.finish(outcome)
-            self.trace.forget(self.start)
+        decided = len(self.trace.decisions)
+        try:
+            for _ in range(ROUNDS):
+                outcome = self.turn()
+                if not self.adapt(outcome):
+                    return self.finish(outcome)
+                self.trace.forget(self.start)
+        except (Disagreement, Blocked):
+            del self.trace.decisions[decided:]
+            raise
         raise Blocked("what the loop carries does not settle")
 
     # --- one turn on trial ----------------------------------------------------------------------
@@ -169,41 +179,61 @@ class Roll:
         begin = [leaf.start() for leaf in leaves] + ([fill(END, CODE)] if self.has_code else [])
         self.loop = region.Loop(self.trace, begin)
         item = self.turns.item
-        own: set[int] = set()
+        own = self.own = [_wrapped(x, self.loop.stand_in(i)) for i, x in enumerate(leaves)]
 
         def call() -> tuple[Any, Any]:
-            stand_ins = map(self.loop.stand_in, range(len(leaves)))
+            stand_ins = iter(own[:])
             values = tuple([slot.value(stand_ins) for slot in self.slots])
             contents = [(s.place, s.value(stand_ins)) for s in self.places.values()]
-            own.update(id(v) for v, s in zip(values, self.slots) if s.carried())
+            own.extend([v for v, s in zip(values, self.slots, strict=True) if s.is_whole()])
             self.variables.put(values)
-            del values  # so that nothing but the variables knows them
+            del values, stand_ins  # so that nothing but the variables knows them
             write_places(contents, [])  # type: ignore[arg-type]
+            contents.clear()
             asked = self.turns.test() if self.turns.test is not None else None
             if item is None:
                 return asked, self.body()
             self.item = item(self.loop.number)
             return asked, self.body(self.item)
 
-        kept = tuple([s.alone for s in self.slots if s.alone is not None])
-        outcome = attempt(self.trace, self.variables, call, self.start, kept)
+        kept = [s.entry for s in self.all_slots()], [x.entry for x in self.all_leaves()]
+        outcome = attempt(self.trace, self.variables, call, self.start, *kept, *kept, own=own)
         if outcome.error is not None:
             raise Blocked(outcome.error)
-        self.check_aliases(outcome, own & outcome.written)
+        names.check(self.trace, self.named(outcome), outcome, self.start)
         return outcome
 
-    def check_aliases(self, outcome: Outcome, written: set[int]) -> None:
-        """Blocked if what is written in place may be known under another name in some turn only."""
-        if not written:
-            return
-        new = [id(v) for v in outcome.values if isinstance(v, Tensor)]
-        entries = [slot.alone for slot in self.slots]
-        ours = [id(e) for e in self.variables.get()]
-        for i, entry in enumerate(entries):
-            if entry is not None and self.slots[i].carried():
-                own = 4 + ours.count(id(entry))  # its slot, its leaf, here, and the variable
-                if is_aliased(self.trace, [tuple(entries)], i, own) or len(set(new)) < len(new):
-                    raise Blocked(f"'{self.slots[i].name}' is written in place under two names")
+    def all_leaves(self) -> list[Leaf]:
+        return [x for slot in self.all_slots() for x in slot.leaves]
+
+    def ends(self, outcome: Outcome) -> list[tuple[Slot, Any]]:
+        """The slots, each with what the body left in it."""
+        found = list(zip(self.slots, outcome.values, strict=True))
+        for key, slot in self.places.items():
+            content = outcome.places[key][1] if key in outcome.places else slot.entry
+            found.append((slot, content))
+        if self.returned is not None:
+            signal = outcome.signal[1]
+            value = signal.value if RETURNED in kinds_of(signal) else self.returned.entry
+            found.append((self.returned, value))
+        return found
+
+    def named(self, outcome: Outcome) -> list[names.Carried]:
+        """The Tensors and containers that are carried, in the order of `own`."""
+        found: list[names.Carried] = []
+        stand_ins = iter(self.own)
+        for slot, value in self.ends(outcome):
+            leaves, structure = tree.flatten(outcome.opened(value))
+            same = structure == slot.structure
+            own = 3 + (slot.place is not None)
+            for leaf, new in zip(slot.leaves, leaves if same else slot.leaves):
+                if leaf.type is not None:
+                    stand_in = next(stand_ins)
+                    found.append(names.Carried(slot.name, leaf.entry, own, stand_in, new))
+        wholes = [(s, v) for s, v in self.ends(outcome) if s.is_whole()]
+        for (slot, value), stand_in in zip(wholes, stand_ins, strict=True):
+            found.append(names.Carried(slot.name, slot.entry, 2, stand_in, value))
+        return found
 
     def adapt(self, outcome: Outcome) -> bool:
         """Make room for what the turn changed; whether there was anything new."""
@@ -217,13 +247,13 @@ class Roll:
             self.slots, outcome.values, self.variables.head, self.variables.live
         ):
             if head or live:
-                changed |= self.slot(slot, value)
+                changed |= self.slot(slot, outcome.opened(value))
         for key, slot in self.places.items():
             if key in outcome.places:
-                changed |= self.slot(slot, outcome.places[key][1])
+                changed |= self.slot(slot, outcome.opened(outcome.places[key][1]))
         kinds = kinds_of(renamed(signal, WENT_ON, END)) | {END}
         if RETURNED in kinds:
-            value = signal.value
+            value = outcome.opened(signal.value)
             if self.returned is None:
                 self.returned, changed = Slot("the returned value", None, zeros_like(value)), True
             changed |= self.slot(self.returned, value)
@@ -238,7 +268,7 @@ class Roll:
                 return False
             if not self.turns.some:
                 raise Disagreement(slot.name, (described(slot.entry), described(new)))
-            slot.set(zeros_like(new))
+            slot.set(zeros_like(new), True)
             return True
         leaves, structure = tree.flatten(new)
         if structure != slot.structure:
@@ -278,29 +308,19 @@ class Roll:
 
     def finish(self, outcome: Outcome) -> Any:
         asked, signal = outcome.signal
-        self.aliased = [
-            may_alias(outcome, [outcome.values], self.variables, i) for i in range(len(self.slots))
-        ]
         if self.turns.known:
             self.check_known()
         signal = renamed(signal, WENT_ON, END)
-        found = list(zip(self.slots, outcome.values))
-        for key, slot in self.places.items():
-            content = outcome.places[key][1] if key in outcome.places else slot.entry
-            found.append((slot, content))
-        if self.returned is not None:
-            value = signal.value if RETURNED in kinds_of(signal) else self.returned.entry
-            found.append((self.returned, value))
-        written = outcome.written_to()
-        new = [t for slot, value in found for t in _tensors(slot, value, written)]
-        self.new, self.left = new, outcome.values
+        self.new = new = [
+            t for slot, value in self.ends(outcome) for t in _tensors(slot, value, outcome)
+        ]
         new = new + ([code_of(signal)] if self.has_code else [])
         test, options = self.ending(asked)
         try:
             results = self.loop.finish(self.trace, test, new, self.start, **options)
         except region.TooLarge as error:
             raise Blocked(str(error)) from None
-        return self.bind(results)
+        return self.bind(results, outcome)
 
     def check_known(self) -> None:
         """Blocked if a Python int that is known would no longer be after the loop."""
@@ -313,7 +333,8 @@ class Roll:
         turns = self.turns
         if asked is not None and not isinstance(asked, Tensor):
             asked = None if bool(asked) else fill(False, FLAG)
-        if not self.has_code and asked is None:
+        fault = self.fault()
+        if not self.has_code and asked is None and fault is None:
             if turns.length is None and turns.count is None:
                 raise Blocked("the loop never ends")
             return None, {"length": turns.length, "count": turns.count}
@@ -322,6 +343,9 @@ class Roll:
             code = self.loop.stand_in(len(self.loop.made.stand_ins) - 1)
             running = is_code(Mixed(code, frozenset()), END)
             test = running if test is None else apply(logical_and, running, test)
+        if fault is not None:
+            fine = fault == 0
+            test = fine if test is None else apply(logical_and, fine, test)
         if turns.test is None:  # a `for`, which a jump may end early
             limit = turns.count
             if limit is None:
@@ -330,23 +354,39 @@ class Roll:
             test = more if test is None else apply(logical_and, more, test)
         return test, {"limit": config.get("loop_limit")}
 
-    def bind(self, results: list[Tensor]) -> Any:
+    def fault(self) -> Tensor | None:
+        """The number of the exception that an earlier turn raised, if the loop carries one."""
+        position = 0
+        for slot in self.all_slots():
+            if isinstance(slot.place, FaultPlace) and slot.carried():
+                return self.loop.stand_in(position)
+            position += len(slot.carried())
+        return None
+
+    def bind(self, results: list[Tensor], outcome: Outcome) -> Any:
         """Give the results to whom they belong; the loop's signal."""
         code = results.pop() if self.has_code else None
         finals = self.closed_forms()
-        given = iter(results)
+        leaves = [leaf for slot in self.all_slots() for leaf in slot.carried()]
+        wrapped: list[Any] = [_wrapped(x, t) for x, t in zip(leaves, results, strict=True)]
+        given = iter(wrapped)
         values = [slot.value(given) for slot in self.slots]
         contents = [(s.place, s.value(given)) for s in self.places.values()]
         returned = self.returned.value(given) if self.returned is not None else None
+        wholes = [v for v, s in zip(values, self.slots) if s.is_whole()]
+        carried = self.named(outcome)
+        names.bind(self.trace, carried, [*wrapped, *wholes], outcome, self.start, self.ran(wrapped))
         for position, value in finals.items():
             values[position] = value
-        values = one_for_each(values, self.left)
-        for value, left, aliased in zip(values, self.left, self.aliased, strict=True):
-            if aliased and value is not left:
-                share(value, left)
         self.variables.put(tuple(values))
         write_places(contents, [])  # type: ignore[arg-type]
         return None if code is None else Mixed(code, self.kinds, returned)
+
+    def ran(self, results: list[Any]) -> Tensor | None:
+        """Whether there is a turn at all; None: there is."""
+        if self.turns.some or not results:
+            return None
+        return self.turns.count > 0 if self.turns.count is not None else self.loop.ran()
 
     def closed_forms(self) -> dict[int, Any]:
         """Python ints that a loop of known length counts up are known after it, by position."""
@@ -367,13 +407,11 @@ class Roll:
         return found
 
 
-def _tensors(slot: Slot, value: Any, written: Mapping[int, Any]) -> list[Tensor]:
-    """The carried leaves of a new value, in the types that the loop carries. `written`: what
-    Tensors hold that the body wrote to in place, by their ids.
-    """
+def _tensors(slot: Slot, value: Any, outcome: Outcome) -> list[Tensor]:
+    """The carried leaves of a new value, in the types that the loop carries."""
     if isinstance(value, Unbound) or not slot.carried():
         return []
-    leaves = [written.get(id(x), x) for x in tree.flatten(value)[0]]
+    leaves = [outcome.now(x) for x in tree.flatten(outcome.opened(value))[0]]
     return [
         of_type(x, leaf.type) if not leaf.weak else wide(x, leaf.type.dtype)  # type: ignore[union-attr]
         for leaf, x in zip(slot.leaves, leaves, strict=True)

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.errors import UndefinedError, fail
+from jitgrad.frontend.aliases import check_mixed
 from jitgrad.frontend.control.attempt import (
     NO_VARIABLES,
     AttributePlace,
+    CellPlace,
     Unbound,
     Variables,
     attempt,
@@ -18,6 +20,7 @@ from jitgrad.frontend.control.attempt import (
 from jitgrad.frontend.control.branches import either, nothing
 from jitgrad.frontend.control.calls import callee, place_of
 from jitgrad.frontend.control.loops import for_loop, then, while_loop
+from jitgrad.frontend.control.paths import Blocked, decide
 from jitgrad.frontend.control.signals import BREAK, CONTINUE, Mixed, Return
 from jitgrad.frontend.control.text import message, text
 from jitgrad.frontend.control.traced import is_traced, is_undecided
@@ -110,6 +113,13 @@ def negate(found: Any) -> Any:
     return apply(logical_not, truth(found)) if is_undecided(found) else not found
 
 
+def holds(test: Any) -> Any:
+    """A condition of a comprehension: where it depends on data, that of this path."""
+    if is_undecided(test):
+        return decide(state.trace, test, Blocked("how many items there are depends on data"))
+    return test
+
+
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt,
     ">=": operator.ge, "is": operator.is_, "is not": operator.is_not,
@@ -174,6 +184,8 @@ def touch(thing: Any, attribute: str | None = None) -> Any:
     if trace is None or (attribute is None and isinstance(thing, Tensor)):
         return thing  # a Tensor's writes announce themselves
     trace.store(thing, attribute)
+    if trace.mixed:
+        check_mixed(trace, thing)
     log = trace.log
     if log is None:
         return thing
@@ -184,6 +196,14 @@ def touch(thing: Any, attribute: str | None = None) -> Any:
     elif not isinstance(getattr(thing, attribute, None), Parameter):
         log.touch(AttributePlace(thing, attribute))
     return thing
+
+
+def rebinds(*getters: Thunk) -> None:
+    """The function that begins binds variables of the functions around it."""
+    log = state.trace.log if state.trace is not None else None
+    if log is not None:
+        for getter in getters:
+            log.touch(CellPlace(getter.__closure__[0]))  # type: ignore[attr-defined,index]
 
 
 def outward(*names: str) -> None:
@@ -208,9 +228,11 @@ __all__ = [
     "contains",
     "every",
     "for_loop",
+    "holds",
     "message",
     "negate",
     "outward",
+    "rebinds",
     "some",
     "text",
     "then",

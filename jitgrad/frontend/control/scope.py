@@ -107,7 +107,8 @@ class Exits:
 
 @dataclass(slots=True)
 class Liveness:
-    """By the id of a compound statement: the names live after it, and at a loop's head.
+    """By the id of a compound statement: the names live after it, wherever it jumps to, and at a
+    loop's head.
 
     `always` are live everywhere.
     """
@@ -115,15 +116,21 @@ class Liveness:
     always: Names
     after: dict[int, Names] = field(default_factory=dict)
     head: dict[int, Names] = field(default_factory=dict)
-    rest: dict[int, Names] = field(default_factory=dict)  # live before a statement
+    jumped: dict[int, Names] = field(default_factory=dict)  # live where its jumps lead to
 
     def block(self, statements: list[ast.stmt], live: Names, exits: Exits) -> Names:
         """What is live before a block, given what is after it."""
         for statement in reversed(statements):
-            self.after[id(statement)] = live | self.always
+            self.jumped[id(statement)] = targets = self.targets(statement, exits)
+            self.after[id(statement)] = live | targets | self.always
             live = self.statement(statement, live, exits)
-            self.rest[id(statement)] = live | self.always
         return live
+
+    def targets(self, s: ast.stmt, exits: Exits) -> Names:
+        """What is live where the jumps inside of a statement lead to."""
+        kinds = jumps([s]) if isinstance(s, (ast.If, *LOOPS, *GUARDED)) else ()
+        by_kind = {ast.Return: exits.leave, ast.Break: exits.loop, ast.Continue: exits.again}
+        return NONE.union(*[by_kind[kind] for kind in kinds])
 
     def statement(self, s: ast.stmt, live: Names, exits: Exits) -> Names:
         if isinstance(s, ast.Return):
@@ -182,6 +189,7 @@ class Liveness:
 
 
 TRY_STAR: tuple[type, ...] = (ast.TryStar,) if hasattr(ast, "TryStar") else ()
+GUARDED = (ast.With, ast.AsyncWith, ast.Try, *TRY_STAR, ast.Match)
 
 
 # --- definite assignment ------------------------------------------------------------------------

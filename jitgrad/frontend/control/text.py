@@ -38,13 +38,14 @@ def text(*parts: Any) -> str:
 
 
 def message(*parts: Any) -> str:
-    """An f-string of an exception. If it is raised, it is for these arguments: it has values."""
+    """An f-string of an exception. If it is raised while tracing, it is for these arguments, and
+    has their values; a block on trial may become part of a region, which knows them later.
+    """
     trace = state.trace
+    if trace.trials:
+        return text(*parts)
     known = [
-        (_value(p[0]), *p[1:])
-        if isinstance(p, tuple) and is_traced(p[0]) and not trace.trials
-        else p
-        for p in parts
+        (_value(p[0]), *p[1:]) if isinstance(p, tuple) and is_traced(p[0]) else p for p in parts
     ]
     return str(text(*known))
 
@@ -61,17 +62,30 @@ def _formatted(value: Any, conversion: str, spec: str) -> str:
     return format(CONVERSIONS[conversion](value), spec)
 
 
-class Print:
-    """A `print` of traced values: it waits for them."""
+class Template:
+    """A nest of values and texts, some of them traced. numbers: which of `tensors` are Numbers."""
 
-    def __init__(self, args: tuple, kwargs: dict):
+    def __init__(self, args: Sequence[Any]):
         leaves, self.structure = tree.flatten([_spread(a) for a in args])
-        self.kwargs = kwargs
         self.leaves = [x if is_traced(x) else _frozen(x) for x in leaves]
         self.places = [i for i, x in enumerate(self.leaves) if is_traced(x)]
         self.numbers = [isinstance(self.leaves[i], Number) for i in self.places]
         self.tensors: list[Tensor] = [self.leaves[i] for i in self.places]
-        self.nodes = [state.trace.read(t) for t in self.tensors]
+
+    def filled(self, values: Sequence[Tensor]) -> list[Any]:
+        """The nest with what the traced values are."""
+        leaves = list(self.leaves)
+        for place, number, found in zip(self.places, self.numbers, values, strict=True):
+            leaves[place] = found.item() if number and found._data is not None else found
+        return [_joined(a) for a in tree.unflatten(self.structure, leaves)]
+
+
+class Print:
+    """A `print` of traced values: it waits for them."""
+
+    def __init__(self, args: tuple, kwargs: dict):
+        self.template, self.kwargs = Template(args), kwargs
+        self.nodes = [state.trace.read(t) for t in self.template.tensors]
 
     def at(self, nodes: Sequence[Any]) -> Print:
         """The same with other values."""
@@ -81,15 +95,12 @@ class Print:
 
     def show_now(self) -> None:
         """Print for the arguments of this trace, as far as they have values."""
-        found = [_value(t) for t in self.tensors]
+        found = [_value(t) for t in self.template.tensors]
         self.show([Tensor(x) if not isinstance(x, Tensor) else x for x in found])
 
     def show(self, values: Sequence[Tensor]) -> None:
         """Print, with the values that the function computed."""
-        leaves = list(self.leaves)
-        for place, number, found in zip(self.places, self.numbers, values, strict=True):
-            leaves[place] = found.item() if number and found._data is not None else found
-        print(*[_joined(a) for a in tree.unflatten(self.structure, leaves)], **self.kwargs)
+        print(*self.template.filled(values), **self.kwargs)
 
 
 def _frozen(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What depends on data: which values do, and ranges that do."""
+"""What depends on data: which values do, and ranges that do; ranges and Tensors to loop over."""
 
 from __future__ import annotations
 
@@ -76,3 +76,73 @@ class TracedRange:
     def rest(self) -> TracedRange:
         """Without its first item."""
         return TracedRange(self.start + self.step, self.stop, self.step)
+
+
+# --- ranges and Tensors together ----------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Rows:
+    """What `enumerate`, `zip` and `reversed` give for Tensors and ranges: the iterator that they
+    are, whose items a loop can also ask for by their number.
+
+    alone  its items are those of the one part, not tuples.
+    """
+
+    parts: tuple[Any, ...]
+    alone: bool = False
+    begun: Iterator[Any] | None = None
+
+    def __len__(self) -> int:
+        return min([len(p) for p in self.parts])
+
+    def item(self, k: Any) -> Any:
+        """Item k, an int or a traced one."""
+        found = tuple([item_of(p, k) for p in self.parts])
+        return found[0] if self.alone else found
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self.begun is None:
+            self.begun = map(self.item, range(len(self)))
+        return next(self.begun)
+
+
+def item_of(part: Any, k: Any) -> Any:
+    """Item k of a range, of a Tensor or of both."""
+    if isinstance(part, Rows):
+        return part.item(k)
+    if isinstance(part, range) and isinstance(k, Tensor):
+        start, step = part.start, part.step
+        return Number.of(start + k * step) if step != 1 or start else Number.of(k)
+    return part[k]
+
+
+def is_row(part: Any) -> bool:
+    """Whether a loop can ask for items by their number."""
+    if isinstance(part, Tensor):
+        return part.ndim > 0 and not isinstance(part, Number)
+    return isinstance(part, range) or (isinstance(part, Rows) and part.begun is None)
+
+
+def enumerated(items: Any, start: int = 0) -> Any:
+    """`enumerate`."""
+    if is_row(items) and isinstance(start, int):
+        return Rows((range(start, start + len(items)), items))
+    return enumerate(items, start)
+
+
+def zipped(*parts: Any, strict: bool = False) -> Any:
+    """`zip`."""
+    iterators = [id(p) for p in parts if isinstance(p, Rows)]
+    by_number = parts and all(is_row(p) for p in parts) and len(set(iterators)) == len(iterators)
+    if by_number and (not strict or len({len(p) for p in parts}) == 1):
+        return Rows(parts)
+    return zip(*parts, strict=strict)
+
+
+def backwards(items: Any) -> Any:
+    """`reversed`."""
+    return Rows((items[::-1],), True) if isinstance(items, range) else reversed(items)

@@ -118,6 +118,35 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
     return ops.smooth_l1_loss(input, target, beta, reduction)
 
 
+def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
+               count_include_pad=True, divisor_override=None):  # fmt: skip
+    """The mean of each window of volumes, by default one beside the other."""
+    return ops.avg_pool3d(
+        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def dropout2d(input, p=0.5, training=True):
+    """Each channel 0 with probability p, the others divided by 1 - p."""
+    return ops.dropout2d(input, p, training)
+
+
+def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Values of `max_pool2d` back at their places, zeros elsewhere."""
+    return ops.max_unpool2d(input, indices, kernel_size, stride, padding, output_size)
+
+
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """The cosine of the angle between vectors along an axis."""
+    return ops.cosine_similarity(x1, x2, dim, eps)
+
+
+def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=False):
+    """Values of images at places given from -1 to 1."""
+    return ops.grid_sample(input, grid, mode, padding_mode, align_corners)
+
+
+adaptive_avg_pool3d = ops.adaptive_avg_pool3d
 globals().update({name: found for name, found in _FOUND.items() if name not in globals()})
 __all__ = sorted(
     {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}

@@ -251,6 +251,43 @@ class Identity(Cell):
         return x
 
 
+class EmbeddingLookup(Cell):
+    """Rows of `embedding_table` by number; an id that is no row gives zeros. `max_norm` scales
+    longer rows down to that length. The other arguments are MindSpore's and change nothing.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_size: int,
+        param_init: Any = "normal",
+        target: str = "CPU",
+        slice_mode: str = "batch_slice",
+        manual_shapes: Any = None,
+        max_norm: float | None = None,
+        sparse: bool = True,
+        vocab_cache_size: int = 0,
+        dtype: Any = float32,
+    ):
+        super().__init__()
+        self.vocab_size = single("EmbeddingLookup", "vocab_size", vocab_size)
+        self.embedding_size = single("EmbeddingLookup", "embedding_size", embedding_size)
+        self.max_norm = max_norm
+        values = initializer(param_init, (vocab_size, embedding_size), dtype_of(dtype))
+        self.embedding_table = Parameter(values, name="embedding_table")
+
+    def construct(self, indices: Tensor) -> Tensor:
+        inside = ops.logical_and(indices >= 0, indices < self.vocab_size)
+        rows = ops.gather(self.embedding_table, ops.where(inside, indices, 0), 0)
+        rows = ops.where(ops.expand_dims(inside, -1), rows, 0.0)
+        if self.max_norm is None:
+            return rows
+        square = ops.sum(rows * rows, -1, True)
+        long = square > self.max_norm**2
+        length = ops.sqrt(ops.where(long, square, 1.0))
+        return ops.where(long, rows * (self.max_norm / length), rows)
+
+
 class Embedding(Cell):
     """Rows of `embedding_table` (vocab_size, embedding_size) by number; ids of any int dtype.
 

@@ -156,6 +156,35 @@ class SyncBatchNorm(_BatchNorm):
     axes = (2, 3, 4, 5)
 
 
+class LRN(Cell):
+    """x / (bias + alpha * s)^beta, s the sum of x² over the channels at most depth_radius away:
+    (n, c, h, w). Krizhevsky et al. (2012).
+    """
+
+    def __init__(
+        self,
+        depth_radius: int = 5,
+        bias: float = 1.0,
+        alpha: float = 1.0,
+        beta: float = 0.5,
+        norm_region: str = "ACROSS_CHANNELS",
+    ):
+        super().__init__()
+        if norm_region != "ACROSS_CHANNELS":
+            raise fail(ArgumentError, f"LRN: no such norm_region: {norm_region!r}")
+        self.depth_radius, self.bias, self.alpha, self.beta = depth_radius, bias, alpha, beta
+
+    def construct(self, input_x: Tensor) -> Tensor:
+        if input_x.ndim != 4:
+            raise fail(ShapeError, f"LRN takes (n, c, h, w), got {list(input_x.shape)}")
+        r, c = self.depth_radius, input_x.shape[1]
+        padded = ops.pad(input_x * input_x, (0, 0, 0, 0, r, r))
+        total = padded[:, :c]
+        for shift in range(1, 2 * r + 1):
+            total = total + padded[:, shift : shift + c]
+        return input_x / ops.pow(self.bias + self.alpha * total, self.beta)
+
+
 class GroupNorm(Cell):
     """Normalization over groups of channels and all places: (n, c, …)."""
 

@@ -10,10 +10,10 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.api.torch_programs import backward, custom, functional, modes
+from tests.api.torch_programs import backward, custom, functional, modes, ops
 
-MODULES = (backward, modes, custom, functional)
-HELPERS = ("leaf", "plain")
+MODULES = (backward, modes, custom, functional, ops)
+HELPERS = ("leaf", "plain", "pulled")
 
 
 def programs() -> Iterator[tuple[str, Callable]]:

@@ -13,6 +13,7 @@ import pytest
 from jitgrad import config
 from jitgrad.codegen import native
 from jitgrad.codegen.vecmath import intrinsics, table
+from jitgrad.errors import IRError
 from tests.codegen.vecmath.yardstick import (
     PYTHON,
     TYPES,
@@ -88,12 +89,13 @@ def test_scalars_stay_in_their_type_and_do_not_warn():
             PYTHON["exp_f32"](np.float64(1))
 
 
-def test_wrong_types_do_not_compile():
+@pytest.mark.parametrize("frontend", ["direct", "numba"])
+def test_wrong_types_do_not_compile(frontend):
     from numba.core.errors import TypingError
 
     for expression, inputs in (("exp_f32(a[i])", ["f64"]), ("exp_f32(1.0)", ["f32"]),
                                ("select(a[i] < a[i], a[i], 1.0)", ["f32"])):  # fmt: skip
-        with pytest.raises(TypingError):
+        with config.override(frontend=frontend), pytest.raises((TypingError, IRError)):
             compile_loop(expression, inputs, "f32")
 
 

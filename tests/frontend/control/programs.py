@@ -20,7 +20,7 @@ def program(a, x, k):
     a, b = a * 1.0, a * 0.5
     c, v = x.sum() * 0.1, x * 1.0
     w, n, f = x * 0.3, 2, 0.5
-    items, d = [a * 0.7, b + 0.2], {"p": c * 1.0, "q": a + c}
+    items, d = [a * 0.7, b + 0.21], {"p": c * 1.0, "q": a + c}
 """
 TAIL = """\
     total = a + b * c + (v * v).sum() + (v * w).sum() + n * 0.1 + f

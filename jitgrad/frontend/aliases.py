@@ -1,0 +1,149 @@
+"""Tensors that may be one Tensor: what is written to one in place has to reach the others.
+
+After ``if c: y = a`` and ``else: y = b`` on data, y is a Tensor of its own in the trace, with the
+value of one or the other. Two `Link`s remember what it really is: another name of `a` where `c`
+holds, of `b` elsewhere. A write to any of the three goes along the links, under their conditions.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jitgrad import tree
+from jitgrad.errors import TraceError, fail
+from jitgrad.frontend.dispatch import apply
+from jitgrad.frontend.number import Number
+from jitgrad.frontend.regions import truth
+from jitgrad.primitives.elementwise import logical_and, logical_not, select
+from jitgrad.primitives.shape import broadcast
+from jitgrad.tensor import Tensor
+
+Reference = weakref.ReferenceType[Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Two Tensors that are one: where a condition is as `held` says, always (`when` is True), or
+    where nobody knows (None).
+    """
+
+    one: Reference
+    other: Reference
+    when: Tensor | bool | None
+    held: bool = True
+
+    def beside(self, tensor: Tensor) -> Tensor | None:
+        """The other Tensor of the two, if it still exists."""
+        if self.one() is tensor:
+            return self.other()
+        return self.one() if self.other() is tensor else None
+
+    def under(self, mask: Tensor | None) -> Tensor | None:
+        """Where both the link and the mask hold; None: everywhere."""
+        if not isinstance(self.when, Tensor):
+            return mask
+        now = truth(self.when)
+        now = now if self.held else apply(logical_not, now)
+        return now if mask is None else apply(logical_and, mask, now)
+
+
+def link(trace: Any, one: Any, other: Any, when: Tensor | bool | None, held: bool = True) -> None:
+    """Remember that two values may be one; only Tensors change in place, numbers do not."""
+    tensors = all(isinstance(x, Tensor) and not isinstance(x, Number) for x in (one, other))
+    if tensors and one is not other:
+        trace.links.append(Link(weakref.ref(one), weakref.ref(other), when, held))
+
+
+def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The other Tensors that a write of `value` to `target` may reach, each with what it holds
+    then. TraceError where that is not known.
+    """
+    trace.links = [x for x in trace.links if x.one() is not None and x.other() is not None]
+    pending: list[tuple[Tensor, Tensor | None, frozenset[int]]] = [
+        (target, None, frozenset({id(target)}))
+    ]
+    while pending:
+        known, mask, path = pending.pop()
+        for found in trace.links:
+            other = found.beside(known)
+            if other is None or id(other) in path:
+                continue
+            if found.when is None or other._type is not value._type:
+                raise ambiguous(target)
+            now = found.under(mask)
+            yield other, value if now is None else chosen(now, value, other)
+            pending.append((other, now, path | {id(other)}))
+
+
+def chosen(mask: Tensor, value: Tensor, other: Tensor) -> Tensor:
+    """The value where a condition holds, the other elsewhere."""
+    if value.ndim:
+        mask = apply(broadcast, mask, shape=value.shape, dims=())
+    return apply(select, mask, value, other)
+
+
+def ambiguous(target: Tensor) -> Exception:
+    """The error for a write whose meaning only the running program knows."""
+    return fail(
+        TraceError,
+        f"a Tensor of type {target._type} that may be one of two is written in place",
+        why="a loop that depends on data made it another name of a Tensor, which would change"
+        " with it",
+        instead="compute a new Tensor, as in y = y + 1, or copy it, as in y = x.copy()",
+    )
+
+
+# --- by counting references ---------------------------------------------------------------------
+
+
+def _references(thing: Any) -> int:
+    return sys.getrefcount(thing)
+
+
+ALONE = _references(object())  # what a function sees of its argument that nobody else refers to
+
+
+def is_known(trace: Any, thing: Any, own: int, *held: Sequence[Any]) -> bool:
+    """Whether anybody refers to a thing but for `own` references that the caller knows of, those
+    in what the caller `held`, and what blocks on trial keep for themselves.
+    """
+    count = sys.getrefcount(thing) - ALONE - own
+    count -= sum(v is thing for values in held for v in values)
+    count -= sum(s.holder is thing for s in trace.stores.values())
+    log = trace.log
+    while log is not None:
+        count -= sum(v is thing for values in log.kept for v in values)
+        count -= sum(p.thing is thing for p in log.places.values())
+        log = log.outer
+    for entry in trace.mixed:
+        count -= sum(x is thing for x in entry)
+        if count > 0:
+            count -= sum(_holds(trace, x, thing) for x in entry)
+    return count > 0
+
+
+def _holds(trace: Any, container: Any, thing: Any) -> bool:
+    """Whether a container that nobody knows any more holds a thing."""
+    inside = any(x is thing for x in (tree.parts(container) or ((), ()))[1])
+    return inside and not is_known(trace, container, 1)
+
+
+def check_mixed(trace: Any, thing: Any) -> None:
+    """TraceError if a list, dict or object that may be one of two is about to change, and somebody
+    knows it under another name.
+    """
+    for entry in trace.mixed:
+        if any(x is thing for x in entry):
+            for other in entry:
+                if other is not thing and is_known(trace, other, 1):
+                    raise fail(
+                        TraceError,
+                        f"a {type(thing).__name__} that may be one of two is changed",
+                        why="a branch or loop that depends on data made it another name of one,"
+                        " which would change with it",
+                        instead=f"make a new {type(thing).__name__} of its items",
+                    )

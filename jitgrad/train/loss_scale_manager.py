@@ -1,0 +1,12 @@
+"""Managers of the loss's scale, under MindSpore's module path."""
+
+from __future__ import annotations
+
+from jitgrad.amp import (
+    DynamicLossScaleManager,
+    FixedLossScaleManager,
+)
+
+__all__ = [
+    "DynamicLossScaleManager", "FixedLossScaleManager",
+]  # fmt: skip

@@ -1,0 +1,35 @@
+"""The lists of MindSpore's names."""
+
+from __future__ import annotations
+
+import pytest
+
+from jitgrad import ops
+from jitgrad.tools import names
+
+
+def test_lists_have_no_name_twice() -> None:
+    for face in names.faces():
+        assert len(set(face.names)) == len(face.names), face.title
+
+
+def test_nearly_all_are_here() -> None:
+    """A name that vanishes is a program that stops working."""
+    share = {face.title: 1 - len(face.missing()) / len(face.names) for face in names.faces()}
+    assert share.pop("ops, functions") > 0.94
+    assert share.pop("ops, Primitive classes") > 0.86
+    assert min(share.values()) > 0.98
+
+
+def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert names.main(["softmax"]) == 0
+    assert "softmax: ops, functions; Tensor; mint;" in capsys.readouterr().out
+    assert names.main(["softmx"]) == 1
+    assert capsys.readouterr().out == "softmx is not here\n"
+    assert names.main([]) == 0
+    assert "scipy.linalg: 9 of 9\nHere: block_diag" in capsys.readouterr().out
+
+
+def test_what_needs_complex_numbers() -> None:
+    with pytest.raises(AttributeError, match="'rfft': it needs complex dtypes"):
+        ops.rfft  # noqa: B018
