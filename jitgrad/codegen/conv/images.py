@@ -99,8 +99,9 @@ def _unpack(
 
 
 def _images(x: Node, out: Node, sizes: Sequence[int], make: Callable[..., list[Launch]]) -> Images:
-    bytes_of = [n.type.nbytes // n.shape[0] for n in (x, out)]
-    return Images(x.shape[0], *bytes_of, tuple(n * out.dtype.size for n in sizes), make)
+    count = x.shape[0]
+    local = tuple(n * out.dtype.size for n in sizes)
+    return Images(count, x.type.nbytes // count, out.type.nbytes // count, local, make)
 
 
 def _backward(node: Node) -> Images:
