@@ -244,7 +244,7 @@ class Gradient:
         out, linear = linearize(call, flat, weights)
         differentiated = self.differentiated(out)
         leaves = tree.flatten(differentiated)[0]
-        if not leaves or any(isinstance(x, str) for x in leaves):
+        if all(isinstance(x, str) for x in leaves):
             raise fail(
                 DTypeError,
                 f"{title(self.fn)} returned {differentiated!r}, which has no gradient",

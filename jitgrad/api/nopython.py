@@ -102,7 +102,8 @@ class Writer:
         elif nest.kind is tuple:
             if not isinstance(type, types.BaseTuple) or len(type) != len(nest.children):
                 raise self.misfit(text, f"a tuple of {len(nest.children)}", type)
-            for k, (part, child) in enumerate(zip(type, nest.children, strict=True)):
+            parts: Any = type
+            for k, (part, child) in enumerate(zip(parts, nest.children, strict=True)):
                 yield from self.leaves(f"{text}[{k}]", part, child)
 
     def misfit(self, text: str, wanted: str, type: Any) -> Exception:
@@ -183,7 +184,7 @@ def converts(given: Any, wanted: Any) -> bool:
     """Whether a number of a Numba type can be passed for another without losing anything."""
     from numba.core import types
 
-    plain = types.unliteral(given)
+    plain: Any = types.unliteral(given)
     if plain == wanted:
         return True
     if isinstance(given, types.IntegerLiteral) and isinstance(wanted, types.Integer):
@@ -191,7 +192,7 @@ def converts(given: Any, wanted: Any) -> bool:
     if isinstance(wanted, types.Float):
         whole = isinstance(plain, (types.Integer, types.Boolean))
         return whole or (isinstance(plain, types.Float) and plain.bitwidth < wanted.bitwidth)
-    if not isinstance(wanted, types.Integer) or not isinstance(plain, types.Integer):
+    if not all(isinstance(t, types.Integer) for t in (plain, wanted)):
         return False
     return plain.bitwidth < wanted.bitwidth and (wanted.signed or not plain.signed)
 
@@ -252,6 +253,6 @@ def _forbid_caching(context: Any, builder: Any, embedded: Embedded) -> None:
     context.add_dynamic_addr(builder, id(embedded), "jitgrad")
     (mark,) = [g for name, g in builder.module.globals.items() if "dynamic.globals" in name]
     kept = ir.ArrayType(mark.type, 1)
-    used = ir.GlobalVariable(builder.module, kept, "llvm.compiler.used")
+    used: Any = ir.GlobalVariable(builder.module, kept, "llvm.compiler.used")
     used.linkage, used.section = "appending", "llvm.metadata"
     used.initializer = ir.Constant(kept, [mark])

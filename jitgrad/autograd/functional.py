@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jitgrad import ops
+from jitgrad.api import transforms
+from jitgrad.api.higher import hvp as hessian_product
 from jitgrad.api.jacobian import basis, jacfwd, jacrev
-from jitgrad.errors import CountError, DTypeError, SeedError, TapeError, TraceError, fail
+from jitgrad.errors import CountError, DTypeError, SeedError, TapeError, fail
 from jitgrad.frontend import history
 from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.frontend.tape import enable_grad
@@ -47,8 +49,11 @@ def jacobian(
     assert strategy in ("forward-mode", "reverse-mode"), (
         f'strategy must be "forward-mode" or "reverse-mode", got {strategy!r}'
     )
-    if strategy == "forward-mode":
-        return _forward(jacfwd, func, inputs, create_graph, strict, vectorize)
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError("forward-mode is only implemented for vectorize=True")
+    if strategy == "forward-mode" or state.trace is not None:
+        transform = jacfwd if strategy == "forward-mode" else jacrev
+        return _by_graph(transform, func, inputs, create_graph, strict)
     xs, ys, alone, single = _called("jacobian", func, inputs, create_graph, strict)
     rows = []
     for position, y in enumerate(ys):
@@ -87,12 +92,14 @@ def hessian(
         ]
         return shaped[0] if alone else tuple(shaped)
 
-    if outer_jacobian_strategy == "forward-mode":
+    if outer_jacobian_strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError("forward-mode is only implemented for vectorize=True")
+    if outer_jacobian_strategy == "forward-mode" or state.trace is not None:
 
         def outer(fn: Callable, where: Any) -> Callable:
             return jacfwd(jacrev(fn, where), where)
 
-        return _forward(outer, _scalar("hessian", func), inputs, create_graph, strict, vectorize)
+        return _by_graph(outer, _scalar("hessian", func), inputs, create_graph, strict)
     return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
 
 
@@ -102,6 +109,8 @@ def vjp(
     """``(outputs, v times the Jacobian)``; `v` has the form of the outputs, and is 1 by default for
     an output of one element.
     """
+    if state.trace is not None:
+        return _in_trace("vjp", func, inputs, v, create_graph, strict)
     xs, ys, alone, single = _called("vjp", func, inputs, create_graph, strict)
     seeds = _directions("vjp", v, ys, "the user-provided function returns")
     found = _gradients(ys, xs, seeds, create_graph)
@@ -118,6 +127,8 @@ def jvp(
     """``(outputs, the Jacobian times v)``; `v` has the form of the inputs, and is 1 by default for
     an input of one element.
     """
+    if state.trace is not None:
+        return _in_trace("jvp", func, inputs, v, create_graph, strict)
     xs, ys, _, single = _called("jvp", func, inputs, True, strict)
     directions = _directions("jvp", v, xs, "the input to the user-provided function is")
     # What pulls cotangents u back is linear in u: its own pull is the push.
@@ -157,6 +168,8 @@ def hvp(
 def _hessian_product(
     name: str, func: Callable, inputs: Any, v: Any, create_graph: bool, strict: bool
 ) -> tuple[Any, Any]:
+    if state.trace is not None:
+        return _in_trace(name, func, inputs, v, create_graph, strict)
     checked = _scalar(name, func)
     xs, (y,), alone, _ = _called(name, checked, inputs, create_graph, strict)
     directions = _directions(name, v, xs, "the input to the user-provided function is")
@@ -176,13 +189,6 @@ def _called(
     name: str, func: Callable, inputs: Any, create_graph: bool, strict: bool
 ) -> tuple[Several, Several, bool, bool]:
     """The inputs as Tensors that are followed, the outputs, and whether each came alone."""
-    if state.trace is not None:
-        raise fail(
-            TraceError,
-            f"autograd.functional.{name} in a compiled function",
-            why="it works on the tape, which is not there",
-            instead="jitgrad.jacrev, jacfwd, hessian, vjp, jvp or hvp",
-        )
     given, alone = _tuple(inputs, f"The inputs given to {name}")
     with enable_grad():
         xs = tuple([_followed(x, create_graph) for x in given])
@@ -305,24 +311,41 @@ def _detached(value: Any, create_graph: bool) -> Any:
     return value.detach()
 
 
-def _forward(
-    transform: Callable,
-    func: Callable,
-    inputs: Any,
-    create_graph: bool,
-    strict: bool,
-    vectorize: bool,
+def _by_graph(
+    transform: Callable, func: Callable, inputs: Any, create_graph: bool, strict: bool
 ) -> Any:
-    """In forward mode, as one batched program."""
-    if strict:
-        raise fail(
-            TapeError, "strict=True is not supported with forward-mode", instead="strict=False"
-        )
-    if not vectorize:
-        raise NotImplementedError("forward-mode is only implemented for vectorize=True")
+    """A transform of functions, as one batched program: in forward mode, and in a trace."""
+    _check_not_strict(strict)
     xs, alone = _tuple(inputs, "The inputs")
     where = 0 if alone else tuple(range(len(xs)))
     return _detached(transform(func, where)(*xs), create_graph)
+
+
+def _check_not_strict(strict: bool) -> None:
+    if strict:
+        raise fail(
+            TapeError,
+            "strict=True is supported neither with forward-mode nor in a compiled function",
+            instead="strict=False",
+        )
+
+
+def _in_trace(
+    name: str, func: Callable, inputs: Any, v: Any, create_graph: bool, strict: bool
+) -> tuple[Any, Any]:
+    """A product with the Jacobian or the Hessian in a compiled function."""
+    _check_not_strict(strict)
+    xs, alone = _tuple(inputs, f"The inputs given to {name}")
+    if name == "vjp":
+        out, pull = transforms.vjp(func, *xs)
+        ys, _ = _tuple(out, "The outputs of the user-provided function")
+        found = pull(*_directions(name, v, ys, "the user-provided function returns"))
+    else:
+        directions = _directions(name, v, xs, "the input to the user-provided function is")
+        if name == "jvp":
+            return _detached(transforms.jvp(func, xs, tuple(directions)), create_graph)
+        out, found = hessian_product(_scalar(name, func), xs, tuple(directions))
+    return _detached((out, found[0] if alone else found), create_graph)
 
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]

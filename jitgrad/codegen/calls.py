@@ -96,7 +96,7 @@ def _pad(step: Step) -> list[Launch]:
     (x,), at = node.inputs, node.attrs
     steps = strides(node.shape)
     if step.reads[0].whole is not None:
-        return _margin(node, step.writes[0])
+        return [of_kernel(kernel, (step.writes[0],)) for kernel in margin(node)]
     offset = sum(low * stride for low, stride in zip(at["low"], steps, strict=True))
     spread = tuple((i + 1) * stride for i, stride in zip(at["interior"], steps, strict=True))
     moved = _placed(x.type, Affine(offset, spread), step.reads[0], step.writes[0])
@@ -104,8 +104,8 @@ def _pad(step: Step) -> list[Launch]:
     return [cleared, moved] if x.type.size else [cleared]
 
 
-def _margin(node: Node, result: Buffer) -> list[Launch]:
-    """Zeros before and behind what is in its place already, along each axis."""
+def margin(node: Node) -> list[Kernel]:
+    """Zeros before and behind what a padding holds, along each axis."""
     (x,), steps, made = node.inputs, strides(node.shape), []
     for axis, (low, high) in enumerate(zip(node.attrs["low"], node.attrs["high"], strict=True)):
         for start, extent in ((0, low), (low + x.shape[axis], high)):
@@ -113,7 +113,7 @@ def _margin(node: Node, result: Buffer) -> list[Launch]:
             if math.prod(shape):
                 zeros = Graph("body", (), (full(0, node.type.with_shape(shape)),))
                 target = Affine(start * steps[axis], steps)
-                made.append(of_kernel(lower(zeros, shape, (), stores={0: target}), (result,)))
+                made.append(lower(zeros, shape, (), stores={0: target}))
     return made
 
 

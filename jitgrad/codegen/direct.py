@@ -212,9 +212,9 @@ class Kernel(Translator):
         """a // b or a % b, rounded down; 0 where b is."""
         if a.kind == "f":
             raise IRError("a kernel divides floats by //")
-        zero = b == 0
+        zero: Any = b == 0
 
-        def either(test: llvm.Traced, yes: Any, no: llvm.Traced) -> llvm.Traced:
+        def either(test: Any, yes: Any, no: llvm.Traced) -> llvm.Traced:
             return a.make(self.builder.select(test.ir, a.lift(yes).ir, no.ir))
 
         safe = either(zero, 1, b)
@@ -305,7 +305,7 @@ class Kernel(Translator):
         if changed:
             raise IRError(f"{', '.join(changed)} changes its type in a loop")
 
-    def counted(self, given: Sequence[ast.expr]) -> tuple[Any, Any, int | Any]:
+    def counted(self, given: Sequence[ast.expr]) -> tuple[Typed, Typed, Typed]:
         """First, limit and step of a range, as words."""
         words = [self.converted(self.visit(a), "i64") for a in given]
         first, last = ([self.word(0)] + words[:2])[-2:]
@@ -324,7 +324,8 @@ class Kernel(Translator):
             return self.builder.icmp_signed(">" if down else "<", here, last.ir)
 
         def advance() -> None:
-            here = self.builder.load(counter, typ=WORD)
-            self.builder.store(self.builder.add(here, step.ir, flags=("nsw",)), counter)
+            builder: Any = self.builder
+            here = builder.load(counter, typ=WORD)
+            builder.store(builder.add(here, step.ir, flags=("nsw",)), counter)
 
         return self.loop(begin, node.body, advance)

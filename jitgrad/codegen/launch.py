@@ -14,8 +14,6 @@ from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.plan import Buffer
 
-MOST_CHUNKS = 16  # at most so many threads share a strip
-
 
 @dataclass(frozen=True, slots=True)
 class Library:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jitgrad.codegen import products
-from jitgrad.codegen.launch import MOST_CHUNKS, Launch, Moving, Strip, add_up, of_kernel
+from jitgrad.codegen.launch import Launch, Moving, Strip, add_up, of_kernel
 from jitgrad.codegen.loops import Tile
 from jitgrad.codegen.lower import lower
 from jitgrad.codegen.panels import Panels
@@ -23,13 +23,21 @@ from jitgrad.passes.gather import is_flow
 from jitgrad.passes.interchange import for_lanes
 from jitgrad.passes.plan import Arena, Buffer, Step
 from jitgrad.passes.schedule import schedule
-from jitgrad.passes.tiles import SUMMED, WHOLE, Tiling, results, steps_of, stored_axis
+from jitgrad.passes.tiles import (
+    MOST_CHUNKS,
+    SUMMED,
+    SUMS,
+    WHOLE,
+    Tiling,
+    results,
+    steps_of,
+    stored_axis,
+)
 
 TILE = 1 << 18  # bytes of a tile's slices: a part of the L2 cache
 VECTOR = 16  # lanes that fill vectors
 ROWS = 24  # a tile of rows is a multiple of this: blocks of sums have 6 or 8 of them
 LANES = 64  # a tile of lanes is a multiple of this
-SUMS = 1 << 22  # bytes of all chunks' sums
 
 
 @dataclass(slots=True)

@@ -68,12 +68,13 @@ def _typing_context() -> Any:
                 return super().resolve_function_type(func, args, kws)
             key = func, tuple(args)
             if key not in self.known_calls:
-                found = super().resolve_function_type(func, args, kws)
+                found: Any = super().resolve_function_type(func, args, kws)
                 rule = func.get_impl_key(found) if isinstance(func, BaseFunction) else None
                 self.known_calls[key] = found, rule
             found, rule = self.known_calls[key]
             if rule is not None:  # a function's type is shared with Numba's own target
-                func._impl_keys[found.args] = rule
+                shared: Any = func
+                shared._impl_keys[found.args] = rule
             return found
 
         def resolve_value_type(self, val: Any) -> Any:

@@ -210,7 +210,7 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     given = given if isinstance(given, (tuple, list)) else (given,) * len(spatial)
     targets = [int(g) if scale_factor is None else int(n * g) for n, g in zip(spatial, given)]
     if mode == "area":
-        return adaptive_avg_pool2d(x, tuple(targets))
+        return _areas(x, tuple(targets))
     for axis, (extent, count) in enumerate(zip(spatial, targets), 2):
         scale = extent / count
         if scale_factor is not None and not recompute_scale_factor:
@@ -222,6 +222,15 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
         elif extent != count or not align_corners:
             x = _linear(floating("interpolate", x), axis, count, scale, bool(align_corners))
     return x
+
+
+def _areas(x: Tensor, targets: tuple[int, ...]) -> Tensor:
+    """Means of windows along one axis, two or three."""
+    from jitgrad.ops.volumes import adaptive_avg_pool3d
+
+    if len(targets) == 1:
+        return adaptive_avg_pool1d(x, targets[0])
+    return (adaptive_avg_pool2d if len(targets) == 2 else adaptive_avg_pool3d)(x, targets)
 
 
 def _linear(x: Tensor, axis: int, count: int, scale: float, align_corners: bool) -> Tensor:

@@ -137,7 +137,8 @@ def _positions(x: Tensor, front: list[Entry], lead: int) -> Tensor:
     for place, e in enumerate(others):
         if isinstance(e, Span):
             axis = place if place < before else place + len(shared)
-            line = (e.start + e.step * np.arange(e.count)) * strides[e.axis]
+            step = e.step if e.count > 1 else 0  # of one element or none it can be any int
+            line = (e.start + step * np.arange(e.count)) * strides[e.axis]
             fixed = fixed + line.reshape([-1 if a == axis else 1 for a in range(len(shape))])
     traced = []
     for i, value in values.items():

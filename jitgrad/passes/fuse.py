@@ -32,7 +32,8 @@ class Group:
     nodes: list[Node] = field(default_factory=list)
     operands: set[Node] = field(default_factory=set)
     results: int = 0  # nodes that are stored in any case
-    work: int = 0
+    work: int = 0  # on the whole domain
+    row_work: int = 0  # and on what is left of it
     first_reader: float = math.inf  # the first stage in which something outside reads it
     merged_into: Group | None = None
 
@@ -43,6 +44,10 @@ class Group:
         if group is not self:
             self.merged_into = group  # so that long chains of merges stay short
         return group
+
+    def is_full(self, node: Node) -> bool:
+        """Whether a node is computed for each element of the domain."""
+        return node.op.kind == "reduce" or node.shape == self.domain
 
     def row_shape(self) -> tuple[int, ...] | None:
         if not self.axes:
@@ -220,12 +225,17 @@ class Fuser:
         """Whether the groups together with one more node are still one kernel of a sane size."""
         operands = set(bases).union(*(g.operands for g in groups))
         results = sum(g.results for g in groups) + (node in self.results)
-        total = sum(g.work for g in groups) + work(node)
         main = next((g for g in groups if g.axes), groups[0])
         axes = main.axes or self.wanted.get(node)
         if node.op.kind == "reduce":
             axes = node.attrs["axes"]
-        total *= copies(main.domain, axes)
+        full = sum(g.work for g in groups if g.domain == main.domain)
+        total = sum(g.work + g.row_work for g in groups) - full
+        if main.is_full(node):
+            full += work(node)
+        else:
+            total += work(node)
+        total += full * copies(main.domain, axes)
         fits = len(operands) <= MOST_OPERANDS and total <= MOST_WORK
         return fits and results <= MOST_RESULTS
 
@@ -248,7 +258,11 @@ class Fuser:
         main.nodes += other.nodes
         main.operands |= other.operands
         main.results += other.results
-        main.work += other.work
+        if main.domain == other.domain:
+            main.work += other.work
+            main.row_work += other.row_work
+        else:
+            main.row_work += other.work + other.row_work
         main.first_reader = min(main.first_reader, other.first_reader)
         main.axes = main.axes or (other.axes if main.domain == other.domain else None)
         other.merged_into = main
@@ -302,7 +316,10 @@ class Fuser:
         group.nodes.append(node)
         group.operands.update(bases)
         group.results += node in self.results
-        group.work += work(node)
+        if group.is_full(node):
+            group.work += work(node)
+        else:
+            group.row_work += work(node)
         self.groups[node] = group
 
 

@@ -9,6 +9,7 @@ from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
 from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
+from jitgrad.passes.lift import lift
 from jitgrad.passes.margins import margins
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
@@ -33,6 +34,7 @@ PASSES: tuple[Pass, ...] = (
     optimize,
     margins,  # values padded to several places
     nested,  # sums of everything as sums of rows
+    lift,  # arrays of constants out of loops
     gather,  # loops and branches, and what is scalar around them
     fuse,  # what shares its loops
     strips,  # what shares one of them

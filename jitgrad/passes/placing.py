@@ -56,6 +56,8 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
             alone = readers[buffer] == 1 and buffer not in kept and buffer.home == "arena"
             if maker is None or not alone or part.type.size <= 1:
                 continue
+            if buffer not in maker.writes:  # it holds parts itself: the first of them is made there
+                continue
             made = _made(maker, buffer)
             at = _along(made, part, step.node.shape) if made is not None else None
             if at is not None:

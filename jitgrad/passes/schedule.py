@@ -21,7 +21,7 @@ def schedule(domain: tuple[int, ...], axes: tuple[int, ...] | None) -> str:
     map      every element on its own.
     row      the innermost axis is reduced: scalars accumulate, then may be read again.
     column   the innermost axis is kept: a row of results accumulates.
-    short    so, but few steps of many results: each element's reduction is written out.
+    short    few steps of many results, which fill the vectors: each reduction is written out.
     blocked  everything is reduced and it is long: partial results, block by block.
     """
     if not axes:
@@ -32,5 +32,5 @@ def schedule(domain: tuple[int, ...], axes: tuple[int, ...] | None) -> str:
         return "blocked"
     last = max((a for a, n in enumerate(domain) if n > 1), default=-1)
     if last in axes or last == -1:
-        return "row"
+        return "short" if 1 < length <= SHORT and rows >= LANES else "row"
     return "short" if 1 < length <= SHORT and domain[last] >= LANES else "column"

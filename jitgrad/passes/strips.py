@@ -27,8 +27,11 @@ from jitgrad.ir.op import op
 from jitgrad.ir.types import TupleType
 from jitgrad.locate import Location
 from jitgrad.passes.interchange import carried_bytes
+from jitgrad.passes.schedule import schedule
 from jitgrad.passes.tiles import (
+    MOST_CHUNKS,
     SUMMED,
+    SUMS,
     Tiling,
     ends_sums,
     read_apart,
@@ -41,6 +44,7 @@ from jitgrad.passes.tiles import (
 SHORTEST = 32  # indices of an axis that is cut
 DEEP = 512  # rounds of the loops around one that is cut, from which another is better
 WORTH = 1 << 17  # bytes that would else go through memory
+STREAM = 1 << 21  # bytes that are read or written once: more than the cache has
 
 
 Axis = tuple[Node, int]
@@ -244,7 +248,25 @@ class Cutter:
                 inside = {v for v, r in uses if r in members and self.linked(v, r)}
                 group.saved += sum(v.type.nbytes for v in inside)
             group.saved += self.shared(group) + sum(map(carried_bytes, group.steps))
-        return [g for g in found.values() if self.pays(g)]
+        made = [g for g in found.values() if self.pays(g)]
+        taken = {step for group in made for step in group.steps}
+        return made + [Group([s]) for s in self.steps if s not in taken and self.is_stream(s)]
+
+    def is_stream(self, step: Node) -> bool:
+        """Whether a step by itself is cut, along what it sums: the columns of a large array. Slices
+        of rows are in one piece; a part of the columns is many short pieces of memory.
+        """
+        domain = step.attrs.get("domain", ())
+        cut = [t for t in self.options[step] if t.loop == 0 and SUMMED in t.results]
+        if not cut or schedule(domain, step.attrs["axes"]) != "column" or domain[0] < SHORTEST:
+            return False
+        moved = sum(value.type.nbytes for value, _ in self.axes(step, cut[0]))
+        pairs = zip(results(step), cut[0].results, strict=True)
+        total = sum(r.type.nbytes for r, axis in pairs if axis == SUMMED)
+        if moved < STREAM or MOST_CHUNKS * total > SUMS:
+            return False
+        self.chosen[step] = ((step, 0), cut[0])
+        return True
 
     @staticmethod
     def pays(group: Group) -> bool:

@@ -19,6 +19,8 @@ from jitgrad.passes.interchange import lanes_of
 
 SUMMED = -1  # in the place of a result's axis: tiles add to the result
 WHOLE = -1  # in the place of an operand's axis: every tile reads all of it
+MOST_CHUNKS = 16  # at most so many threads share a strip
+SUMS = 1 << 22  # bytes of all chunks' sums
 MOVING = -2  # every tile reads another part, but not a slice
 
 

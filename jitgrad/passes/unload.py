@@ -233,7 +233,7 @@ class _Loop:
         for i in [*self.records, *range(self.carried, len(self.body.outputs))]:
             if i not in self.known:
                 places[i] = len(outputs)
-                outputs.append(self.records.get(i, self.body.outputs[i]))
+                outputs.append(self.records[i] if i in self.records else self.body.outputs[i])
         recorded = {
             outputs[at]: at for i, at in places.items() if i in self.records or i >= self.carried
         }

@@ -140,7 +140,7 @@ class Embedded:
 
     def _emit_call(self, builder: ir.IRBuilder, bases: list[Any], failed: Any, value: Any) -> None:
         all_bases = _table(builder, [WORD(0)] * SPECIAL + bases)
-        job = [WORD(0)] * pool.JOB_SIZE
+        job: list[Any] = [WORD(0)] * pool.JOB_SIZE
         plan = WORD(self.words.ctypes.data)
         job[executor.PLAN], job[executor.COUNT] = plan, WORD(SPECIAL + len(bases))
         job[executor.BASES] = builder.ptrtoint(all_bases, WORD)

@@ -35,10 +35,11 @@ def test_recomputed(mode: str) -> None:
     again[0].recompute()
     again[2].recompute()
     x = Tensor(np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3))
+
+    def gradients(net):
+        loss = ms.grad(lambda x: (net(x) ** 3).sum(), None, net.trainable_params())
+        return [g.asnumpy() for g in loss(x)]
+
     for _ in range(2):
-        for p, q in zip(
-            ms.grad(plain, 0, plain.trainable_params())(x)[1],
-            ms.grad(again, 0, again.trainable_params())(x)[1],
-            strict=True,
-        ):
-            np.testing.assert_allclose(p.asnumpy(), q.asnumpy(), rtol=1e-4, atol=1e-6)
+        for p, q in zip(gradients(plain), gradients(again), strict=True):
+            np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-4)  # some are zero but for rounding

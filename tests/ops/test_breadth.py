@@ -174,6 +174,14 @@ def test_volumes() -> None:
     np.testing.assert_allclose(found[0, :, 0], np.sqrt((X[:, :2] ** 2).sum(1)))
 
 
+def test_areas_of_sequences_and_volumes() -> None:
+    line = Tensor(X[None])
+    found = ops.interpolate(line, size=2, mode="area").asnumpy()
+    np.testing.assert_allclose(found[0], X.reshape(3, 2, 2).mean(2))
+    found = ops.interpolate(Tensor(VOLUME), size=(3, 2, 5), mode="area").asnumpy()
+    np.testing.assert_allclose(found, windows(VOLUME, (2, 2, 1), (2, 2, 1), np.mean))
+
+
 def test_unpooling() -> None:
     x = Tensor(VOLUME[:, :, 0, :, :4])
     values, places = ops.max_pool2d(x, 2, 2, return_indices=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,33 @@ def run(text: str, rows: int, lanes: int, folder: Path) -> None:
 )
 def test_programs(tmp_path_factory: pytest.TempPathFactory, made: tuple[str, int, int]) -> None:
     run(*made, tmp_path_factory.mktemp("programs"))
+
+
+def turned(x, w, p):
+    """Rows of a transpose, of what the same iteration has written."""
+    y, total = x * 1.0, p[0] * w[0]
+    for t in range(x.shape[0]):
+        y[t, 3] = total * p[1] + 1.0
+        total = 0.5 * total + y.T[t][3] * w[1]
+    return total + p[2]
+
+
+def constants(x, w, p):
+    """Its gradient has arrays of zeros and a one, which are known before it runs."""
+    y, total = x * 1.0, p[0] * w[0]
+    for t in range(x.shape[0]):
+        y = y * p[1]
+        total = total + y.T[t][3]
+    return total + p[2]
+
+
+@pytest.mark.parametrize("function", [turned, constants])
+def test_views_and_constants(function: Callable) -> None:
+    rng = np.random.default_rng(0)
+    args = [Tensor(rng.uniform(-1, 1, s)) for s in ((23, 23), (23,), (3,))]
+    gradient = ms.value_and_grad(function, (0, 1, 2))
+    value, slopes = gradient(*args)
+    got, found = ms.jit(gradient)(*args)
+    np.testing.assert_allclose(got.asnumpy(), value.asnumpy(), rtol=1e-10)
+    for a, b in zip(found, slopes, strict=True):
+        np.testing.assert_allclose(a.asnumpy(), b.asnumpy(), atol=1e-10)

@@ -21,6 +21,7 @@ from jitgrad.codegen.launch import Launch, Moving, Strip
 from jitgrad.errors import ArgumentError, BoundsError, DTypeError
 from jitgrad.ir.interp import interpret
 from jitgrad.passes.plan import Buffer
+from jitgrad.primitives import conv
 from jitgrad.primitives.elementwise import exp, sin, tanh
 from jitgrad.primitives.index import take
 from jitgrad.primitives.linalg import matmul
@@ -65,6 +66,7 @@ def jobs() -> int:
 
 # --- the same bits --------------------------------------------------------------------------------
 
+SAME = {"stride": (1, 1), "pad": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
 PROGRAMS = {
     "map": (lambda x, y: tanh(x * y + sin(x)) * exp(-y), "f32[300007] f32[300007]"),
     "outer map": (lambda x: transpose(sin(x), perm=(1, 0)) * 2.0, "f32[301,1009]"),
@@ -84,6 +86,20 @@ PROGRAMS = {
         "f32[99,67] f32[1100,67]",
     ),
     "products": (matmul, "f64[9,65,67] f64[9,67,71]"),
+    "products by rows": (
+        lambda x, y: matmul(x, transpose(y, perm=(0, 2, 1))),
+        "f32[30,65,67] f32[30,144,67]",
+    ),
+    "convolution": (lambda x, w: conv.conv2d(x, w, **SAME), "f32[11,8,32,32] f32[16,8,3,3]"),
+    "one image": (lambda x, w: conv.conv2d(x, w, **SAME), "f32[1,8,96,96] f32[20,8,3,3]"),
+    "convolution's image": (
+        lambda g, w: conv.conv2d_input(g, w, size=(32, 32), **SAME),
+        "f32[11,16,32,32] f32[16,8,3,3]",
+    ),
+    "convolution's filters": (
+        lambda x, g: conv.conv2d_weight(x, g, kernel=(3, 3), **SAME),
+        "f32[37,8,32,32] f32[37,16,32,32]",
+    ),
     "indices": (take, "f32[50,1031] i64[307]"),
     "several": (
         lambda x: reduce_sum(tanh(matmul(x, transpose(x, perm=(1, 0)))), axes=(0,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,22 @@ def test_training_and_evaluation(mode: str, capsys: pytest.CaptureFixture) -> No
     assert sum(line.startswith("epoch: 2 step: 3, loss is ") for line in lines) == 1
     assert sum(line.startswith("Train epoch time: ") for line in lines) == 12
     assert m.predict(X[:5]).shape == (5, 1)
+
+
+@pytest.mark.parametrize("bars", [True, False])
+def test_progress(
+    bars: bool, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar for each epoch, or a line where `rich` is not installed."""
+    if bars:
+        pytest.importorskip("rich")
+    else:
+        monkeypatch.setitem(sys.modules, "rich.progress", None)
+    model().train(2, batches(), train.Progress())
+    printed = capsys.readouterr().out
+    assert "epoch 1/2" in printed
+    assert "epoch 2/2" in printed
+    assert "loss" in printed
 
 
 def test_data_sets() -> None:

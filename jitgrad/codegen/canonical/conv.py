@@ -11,27 +11,21 @@ from __future__ import annotations
 from jitgrad.codegen.canonical.text import fill
 
 PACK = """def kernel(ptrs, dims, lo, hi):
-    # target[plane, phase, q, p] = source[plane, q * sh + y0, p * sw + x0], and 0 outside of it
+    # target[plane, phase, to + i * pitch + j] = source[plane, here + i * row_step + j * step], and
+    # 0 at all other places
     source = {T}_ptr(ptrs, 0)
     target = {T}_ptr(ptrs, 1)
-    high, wide, rows, pitch, size = dims[0], dims[1], dims[2], dims[3], dims[4]
-    sh, sw, dh, dw = dims[5], dims[6], dims[7], dims[8]
-    phases_high, phases_wide, top, left = dims[9], dims[10], dims[11], dims[12]
-    for at in range(lo, hi):
-        phase, plane = at % (phases_high * phases_wide), at // (phases_high * phases_wide)
-        y0 = phase // phases_wide * dh % sh - top
-        x0 = phase % phases_wide * dw % sw - left
-        first = minimum_i64(maximum_i64((sh - 1 - y0) // sh, 0), rows)
-        last = maximum_i64(minimum_i64((high - 1 - y0) // sh + 1, rows), first)
-        begin = minimum_i64(maximum_i64((sw - 1 - x0) // sw, 0), pitch)
-        end = maximum_i64(minimum_i64((wide - 1 - x0) // sw + 1, pitch), begin)
-        for i in range(at * size, (at + 1) * size):
-            target[i] = {T}(0)
-        for q in range(first, last):
-            to = at * size + q * pitch
-            here = plane * high * wide + (y0 + q * sh) * wide + x0
-            for p in range(begin, end):
-                target[to + p] = source[here + p * sw]
+    area, size, pitch, row_step, step, phases = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
+    for plane in range(lo, hi):
+        for phase in range(phases):
+            base, at = (plane * phases + phase) * size, 6 + 4 * phase
+            here, to, rows, columns = dims[at], dims[at + 1], dims[at + 2], dims[at + 3]
+            here, to = plane * area + here, base + to
+            for i in range(base, base + size):
+                target[i] = {T}(0)
+            for row in range(rows):
+                for i in range(columns):
+                    target[to + row * pitch + i] = source[here + row * row_step + i * step]
 """
 
 TAPS = """def kernel(ptrs, dims, lo, hi):
@@ -88,10 +82,11 @@ PAIRS = """def kernel(ptrs, dims, lo, hi):
 def pack(dtype: str) -> str:
     """Planes with their border, phase by phase.
 
-    ptrs   source[planes, H, W], target[planes, phases, size]
-    dims   H, W, rows, pitch and size (of a phase), stride, dilation and phases (each for rows and
-           columns), top, left
-    range  planes times phases
+    ptrs   source[planes, area], target[planes, phases, size]
+    dims   area, size and pitch (of a phase), steps from row to row and column to column in the
+           source, phases; for each phase where it begins in the source and in its target, rows and
+           columns
+    range  planes
     """
     return fill(PACK, dtype)
 

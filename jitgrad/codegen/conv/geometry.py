@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,10 +96,23 @@ class Packed:
         return self.size * math.prod(self.phases)
 
     def launch(self, dtype: DType, source: Pointer, target: Pointer, planes: int) -> Launch:
-        dims = (*self.source, self.rows, self.pitch, self.size)
-        dims += (*self.stride, *self.dilation, *self.phases, *self.before)
-        extent = planes * math.prod(self.phases)
-        return Launch(conv.pack(dtype.code), (source, target), dims, extent, extent * self.size)
+        """Pack some planes."""
+        (high, wide), (sh, sw), (dh, dw) = self.source, self.stride, self.dilation
+        top, left = self.before
+        dims = [high * wide, self.size, self.pitch, sh * wide, sw, math.prod(self.phases)]
+        for i, k in itertools.product(*map(range, self.phases)):
+            y, x = i * dh % sh - top, k * dw % sw - left
+            rows, columns = _inside(y, sh, high, self.rows), _inside(x, sw, wide, self.pitch)
+            dims += [(y + rows.start * sh) * wide + x + columns.start * sw]
+            dims += [rows.start * self.pitch + columns.start, len(rows), len(columns)]
+        work = planes * math.prod(self.phases) * self.size
+        return Launch(conv.pack(dtype.code), (source, target), tuple(dims), planes, work)
+
+
+def _inside(first: int, step: int, size: int, count: int) -> range:
+    """The i < count for which first + i * step is inside of an image of some size."""
+    start = min(max(-(first // step), 0), count)
+    return range(start, max(min((size - 1 - first) // step + 1, count), start))
 
 
 def pitch_of(before: int, size: int, columns: int) -> int:

@@ -20,10 +20,11 @@ from jitgrad.codegen.conv.geometry import (
     places_of,
     whole,
 )
-from jitgrad.codegen.launch import MOST_CHUNKS, Launch, Moving, Pointer, Strip, zero
+from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, zero
 from jitgrad.codegen.sums import Operand, Taps, block_of, rounds
 from jitgrad.ir.node import Node
 from jitgrad.passes.plan import Step
+from jitgrad.passes.tiles import MOST_CHUNKS
 
 TILE = 1 << 19  # bytes of a tile's packed images and sums: a part of the L2 cache
 
@@ -98,8 +99,9 @@ def _unpack(
 
 
 def _images(x: Node, out: Node, sizes: Sequence[int], make: Callable[..., list[Launch]]) -> Images:
-    bytes_of = [n.type.nbytes // n.shape[0] for n in (x, out)]
-    return Images(x.shape[0], *bytes_of, tuple(n * out.dtype.size for n in sizes), make)
+    count = x.shape[0]
+    local = tuple(n * out.dtype.size for n in sizes)
+    return Images(count, x.type.nbytes // count, out.type.nbytes // count, local, make)
 
 
 def _backward(node: Node) -> Images:

@@ -46,12 +46,14 @@ class Weight:
         self.local = [g.groups * n * self.tile * g.dtype.size for n in (x_plane, g_plane)]
 
     def time(self, block: tuple[int, int]) -> int:
+        """What all sums take with a block of so many columns and rows."""
         g = self.geometry
         return rounds(g.area, block[0]) * rounds(g.filters, block[1]) * time(*block)
 
     def launches(
         self, x: Pointer, g: Pointer, sums: Pointer, local: Sequence[Pointer], images: int
-    ):
+    ) -> list[Launch]:
+        """The sums of some images, added to what is in `sums`."""
         at = self.geometry
         made = [
             self.x.launch(at.dtype, x, local[0], images * at.groups * at.channels),
@@ -91,15 +93,17 @@ class Weight:
         room, local = local_buffers(self.local)
         parts = step.scratch[0]
         sums = Moving(parts, chunk=nbytes)
-        moved = [Moving(b, tile=self.tile * b.nbytes // self.geometry.images) for b in (x, g)]
+        images = self.geometry.images
+        x, g = (Moving(b, tile=self.tile * b.nbytes // images) for b in (x, g))
         body, tail = (
-            tuple(self.launches(*moved, sums, local, count))
-            for count in (self.tile, self.geometry.images - (self.tiles - 1) * self.tile)
+            tuple(self.launches(x, g, sums, local, count))
+            for count in (self.tile, images - (self.tiles - 1) * self.tile)
         )
         strip = Strip((zero(sums, nbytes),), body, tail, self.tiles, self.chunks, room)
         return [strip, add_up(op("reduce_sum"), parts, out, self.node.type, self.chunks)]
 
     def scratch(self) -> Sequence[int]:
+        """Bytes of the chunks' sums, or for all images where there is only one tile."""
         return self.local if self.tiles == 1 else [self.chunks * self.node.type.nbytes]
 
 
@@ -113,5 +117,5 @@ def conv2d_weight(step: Step) -> list[Launch | Strip]:
 
 
 def weight_scratch(node: Node) -> Sequence[int]:
-    """Bytes of the chunks' sums, or for all images where there is only one tile."""
+    """Bytes of working memory."""
     return () if is_empty(node) else Weight(node).scratch()

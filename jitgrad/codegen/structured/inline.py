@@ -30,7 +30,7 @@ def write_nest(w: Writer, kernel: Kernel, values: Sequence[Memory | Elements]) -
         if bracket and word in places:
             at = places[word]
             if isinstance(at, Elements):
-                return at.texts[0]
+                return _stored(at)
             if bracket == "[0]":
                 return at.at("")
             return f"{at.base}[{at.offset} + " if at.offset else f"{at.base}["
@@ -39,3 +39,11 @@ def write_nest(w: Writer, kernel: Kernel, values: Sequence[Memory | Elements]) -
         return names.get(word, word) + bracket
 
     w.lines += [_WORD.sub(renamed, line) for line in lines]
+
+
+def _stored(number: Elements) -> str:
+    """A number as memory would hold it: a flag is a byte."""
+    (text,) = number.texts
+    if number.type.dtype.kind != "b":
+        return text
+    return {"True": "1", "False": "0"}.get(text, f"to_u8({text})")

@@ -23,6 +23,7 @@ from jitgrad.codegen.structured.writer import (
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TensorType, TupleType, float16
 from jitgrad.locate import Location
+from jitgrad.passes.access import keeps_order
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.plan import Buffer, Step
 
@@ -31,7 +32,13 @@ from jitgrad.passes.plan import Buffer, Step
 def prepared(graph: Graph) -> Graph:
     """The graph with its arithmetic on large arrays fused."""
     large = any(n.op.kind in ("elementwise", "reduce") and _is_big(n) for n in graph.nodes)
+    large = large or any(_is_moved(n) for n in graph.nodes)  # to be read, it has to be copied
     return fuse(graph) if large else graph
+
+
+def _is_moved(node: Node) -> bool:
+    """Whether a value is large, and a view in another order than what is in memory."""
+    return node.op.kind == "view" and is_large(node) and not keeps_order(node)
 
 
 def _is_big(node: Node) -> bool:
