@@ -61,7 +61,7 @@ class Lowering(Body):
         self.dims: list[Dimension] = []
         self.outer = 0  # loops outside of the reduction
         self.rounds: dict[int, int] = {}  # of loops that are written out, where we are
-        self.ahead = (0, 0)  # a loop, and how many of its rounds ahead we are
+        self.ahead: tuple[int, int] = (0, 0)  # a loop, and how many of its rounds ahead we are
         self.loading: Mapping[Node, int] = {}  # values that this pass loads from results
         self.keeping: Sequence[tuple[Node, int]] = ()  # values that it stores there
         self.notes: list[str] = []
