@@ -16,8 +16,9 @@ import numpy as np
 
 from jitgrad import config
 from jitgrad.autodiff.custom import erase
+from jitgrad.errors import TapeError, fail
 from jitgrad.frontend import tape
-from jitgrad.frontend.pull import pull_of_graph
+from jitgrad.frontend.pull import pull_of_graph, taken
 from jitgrad.frontend.replay import replay
 from jitgrad.frontend.split import split
 from jitgrad.ir.interp import interpret
@@ -100,6 +101,8 @@ class Taped:
         count = len(graph.outputs) - len(updates)
         self.name, self.make, self.needed = graph.name, make, needed
         self.types = [o.type for o in graph.outputs[:count]]
+        self.taken = taken(graph, needed)
+        self.lost = graph.locs.get(self.taken) if self.taken is not None else None
         self.pull = pull_of_graph(graph.replace(graph.outputs[:count]), needed)
         self.halves = split(graph, updates, needed)
         self.overwritten = frozenset([place for _, place in updates]) & {*self.pull.uses}
@@ -143,6 +146,14 @@ class GraphNode(tape.TapeNode):
         taped, saved = self.taped, self.saved
         if saved is None or self.kept is None:
             raise self.freed()
+        if taped.taken is not None:
+            raise fail(
+                TapeError,
+                "a Tensor that is being differentiated was turned into a number",
+                why="its gradient would be lost",
+                instead="compute with Tensors, or take the value of ops.stop_gradient(t)",
+                where=taped.lost,
+            )
         seeds = [tape.zeros(t) if g is None else g for g, t in zip(given, self.types, strict=True)]
         if state.grad == OFF and state.trace is None:
             read = [saved[i].get(self) for i in taped.places]

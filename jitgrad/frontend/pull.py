@@ -16,6 +16,7 @@ from jitgrad.autodiff.reverse import cotangents, pull
 from jitgrad.ir.node import Graph, Node, builder, input_node, project, substitute, topological
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType
+from jitgrad.primitives.elementwise import stop_gradient, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,27 @@ def pull_of_graph(graph: Graph, needed: tuple[bool, ...]) -> Pull:
         gradients = iter(cotangents(graph.outputs, seeds, wrt))
         found = [next(gradients) if wanted else None for wanted in needed]
         return _pull(f"{graph.name}_pull", graph.inputs, (), seeds, found, needed)
+
+
+def taken(graph: Graph, needed: Sequence[bool]) -> Node | None:
+    """A Tensor that the program took the value of as a number, if it depends on the inputs marked
+    in `needed`: a derivative with respect to them would lack what goes that way.
+    """
+    followed = {x for x, wanted in zip(graph.inputs, needed, strict=True) if wanted}
+    for node in graph.nodes:
+        if followed.intersection(node.inputs) and node.op is not stop_gradient:
+            if _takes(node):
+                return node
+            followed.add(node)
+    return None
+
+
+def _takes(node: Node) -> bool:
+    """Whether a node takes the value of a float, or a region has one in its body that does."""
+    if node.op is value_of:
+        return node.inputs[0].dtype.is_float
+    bodies = (body for body in node.attrs.values() if isinstance(body, Graph))
+    return any(_takes(inside) for body in bodies for inside in body.nodes)
 
 
 def unused(taken: set[str], stem: str) -> Iterator[str]:

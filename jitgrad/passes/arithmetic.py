@@ -44,6 +44,7 @@ from jitgrad.primitives.elementwise import (
     sqrt,
     stop_gradient,
     trunc,
+    value_of,
 )
 from jitgrad.primitives.shape import cast
 
@@ -201,6 +202,7 @@ CHOICES = (
     rule("select(c, False, True)", lambda c: (select(c, False, True), logical_not(c)), EXACT),
     # Passes run after differentiation; nothing reads the mark any more.
     rule("stop_gradient", lambda x: (stop_gradient(x), x), EXACT),
+    rule("value_of", lambda x: (value_of(x), x), EXACT),
 )
 
 COMPARISONS = (

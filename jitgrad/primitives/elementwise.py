@@ -28,6 +28,7 @@ from jitgrad.primitives.logic import (
     shift_right,
     squares32,
     stop_gradient,
+    value_of,
 )
 
 # --- arithmetic ---------------------------------------------------------------------------------
@@ -389,5 +390,5 @@ __all__ = [
     "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "mul", "neg",
     "not_equal", "pow_", "relu", "rint", "rsqrt", "select", "shift_left", "shift_right",
     "sigmoid", "sign", "sin", "sinh", "sqrt", "squares32", "stop_gradient", "sub", "tan",
-    "tanh", "trigamma", "trunc",
+    "tanh", "trigamma", "trunc", "value_of",
 ]  # fmt: skip

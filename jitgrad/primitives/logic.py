@@ -131,6 +131,14 @@ def stop_gradient(x):
     return (None,)
 
 
+@elementwise("identity(x)", dtype=ANY, sample=reals(-3, 3))
+def value_of(x):
+    """x as a number of the program. Who asks for a derivative through it is told that there is
+    none: see `jitgrad.frontend.pull.taken`.
+    """
+    return (None,)
+
+
 @elementwise("squares32(counter, key)", dtype=uint64, sample=reals(0, 1 << 40))
 def squares32(counter, key):
     """32 random bits for each counter (in a uint64): the counter-based generator *squares*

@@ -402,3 +402,17 @@ def test_gradoperation(mode: str) -> None:
         GradOperation()(5)
     with pytest.raises(TypeError, match="needs weights"):
         GradOperation(get_by_list=True)(two)
+
+
+def test_no_derivative_through_a_number_of_a_compiled_function() -> None:
+    """Which was traced without anybody asking for one."""
+    compiled = ms.jit(lambda x: (x * float(x.sum())).sum())
+    assert compiled(X).item() == 9.0
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = compiled(x)
+    for differentiate in (y.backward, lambda: ms.grad(compiled)(X)):
+        with pytest.raises(RuntimeError, match="turned into a number"):
+            differentiate()
+    constant = ms.jit(lambda x, c: (x * float(c.sum())).sum())
+    constant(x, Tensor([1.0, 1.0])).backward()
+    assert x.grad.tolist() == [2.0, 2.0]

@@ -22,7 +22,7 @@ from jitgrad.frontend.control.traced import (
 from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.number import Number, as_dtype, wide
 from jitgrad.ir.types import DType, float64, int64
-from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.primitives.elementwise import stop_gradient, value_of
 from jitgrad.primitives.shape import reshape
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -73,7 +73,7 @@ def _constant(value: Tensor, dtype: DType) -> Number:
             why="its gradient would be lost",
             instead="compute with Tensors, or take the value of ops.stop_gradient(t)",
         )
-    return Number.of(as_dtype(apply(stop_gradient, apply(reshape, value, shape=())), dtype))
+    return Number.of(as_dtype(apply(value_of, apply(reshape, value, shape=())), dtype))
 
 
 def _is_differentiated(value: Tensor) -> bool:
