@@ -207,7 +207,7 @@ class Writer:
     def while_(self, pad: str, depth: int, indices: tuple[str, ...], looped: bool) -> None:
         more, i = pad + "    ", self.fresh("i")
         self.lines.append(f"{pad}{i} = {self.one_of('0', 'Tensor(0, ms.int32)', 'n % 3')}")
-        test = self.one_of(f"({self.test(indices)})", "True", f"not {self.test(indices)}")
+        test = self.one_of(f"({self.test(indices)})", "True", f"not ({self.test(indices)})")
         self.lines.append(f"{pad}while {i} < {self.one_of('5', '11')} and {test}:")
         self.lines.append(f"{more}{i} = {i} + 1")
         self.block(more, depth, (*indices, f"({i} % 4)"), True)
