@@ -20,7 +20,6 @@ from jitgrad.codegen.loops import (
     Load,
     Running,
     Statement,
-    Store,
 )
 from jitgrad.codegen.scalar import convert
 from jitgrad.ir.types import DType, float16, int64
@@ -68,8 +67,9 @@ def _head(loop: For, span: str, indent: str) -> list[str]:
     return [f"{indent}for {i} in {span or f'range({n})'}:"]
 
 
-def simple(s: Load | Running | Let | Store) -> str:
+def simple(s: Statement) -> str:
     """The line of a statement that is no loop."""
+    assert not isinstance(s, (For, Blocks))
     if isinstance(s, Let):
         return f"{s.name} = {s.text}"
     if isinstance(s, Running):

@@ -50,13 +50,14 @@ def driver() -> Driver:
     """The GPU; DeviceError without one."""
     from numba import config
 
-    if not config.ENABLE_CUDASIM and (reason := why_not()):
+    simulated = bool(getattr(config, "ENABLE_CUDASIM", False))
+    if not simulated and (reason := why_not()):
         raise fail(
             DeviceError,
             f"there is no GPU to run on: {reason}",
             instead="run it on the CPU, or set JITGRAD_CUDA=emulate to see what would happen",
         )
-    return Driver(bool(config.ENABLE_CUDASIM))
+    return Driver(simulated)
 
 
 @dataclass(slots=True)

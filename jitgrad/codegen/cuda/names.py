@@ -136,7 +136,7 @@ def _wide() -> dict[str, Any]:
         item = NUMBA_TYPES[code]
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            where = place(builder, *args, lanes, context.get_value_type(item))
+            where = place(builder, args[0], args[1], lanes, context.get_value_type(item))
             vector = builder.load(where, align=lanes * item.bitwidth // 8)
             index = ir.IntType(32)
             parts = [builder.extract_element(vector, index(k)) for k in range(lanes)]
@@ -153,7 +153,7 @@ def _wide() -> dict[str, Any]:
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             element = context.get_value_type(item)
-            where = place(builder, *args[:2], lanes, element)
+            where = place(builder, args[0], args[1], lanes, element)
             vector: Any = ir.Constant(ir.VectorType(element, lanes), ir.Undefined)
             for k, value in enumerate(args[2:]):
                 vector = builder.insert_element(vector, value, ir.IntType(32)(k))

@@ -62,8 +62,9 @@ def signature(grid: Grid) -> Any:
 def _ptx(text: str, types: Any, capability: tuple[int, int]) -> str:
     from numba import cuda
 
+    compiler: Any = cuda
     kernel: Callable[..., Any] = function(text, namespace_numba())
-    return cuda.compile_ptx(kernel, types, cc=capability)[0]
+    return compiler.compile_ptx(kernel, types, cc=capability)[0]
 
 
 def ptx(grid: Grid, capability: tuple[int, int] = (8, 0)) -> str:

@@ -284,6 +284,6 @@ def _convolution(
     size, kernel, out, stride, dilation, before = along
     image = (g.channels, g.filters, g.groups, *size, *kernel, *out)
     values = (*image, *stride, *dilation, *before)
-    dims = dict(zip((*IMAGE, *STRIDES), values, strict=True))
+    dims: dict[str, int] = dict(zip((*IMAGE, *STRIDES), values, strict=True))
     product = Product(g.dtype, a, b, store, NAMES)
     return [grid_of(product, pointers, sizes, g.groups, dims)]
