@@ -70,6 +70,14 @@ class Entry:
         found = self.conditions(*inputs)
         return all(bool(x) == held for x, held in zip(found, self.traced.decided, strict=True))
 
+    def prepare(self, tensors: Sequence[Tensor]) -> None:
+        """Compile what a call with these Tensors among its arguments runs."""
+        edges = self.edges([*tensors, *self.traced.captures]) if state.grad else None
+        if edges is None:
+            self.execute  # noqa: B018  (made when it is first read)
+        else:
+            self.on_tape(edges)
+
     def run(self, tensors: Sequence[Tensor]) -> Any:
         """Call it on the Tensors among the arguments."""
         inputs = [*tensors, *self.traced.captures]
@@ -108,16 +116,19 @@ class Entry:
 
     def run_followed(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> Sequence[Tensor]:
         """As one node on the tape."""
-        needed = tuple([edge is not None for edge in edges])
-        taped = self.taped.get(needed)
-        if taped is None:
-            traced = self.traced
-            taped = graphcall.Taped(traced.graph, traced.writes, needed, self.make)
-            self.taped[needed] = taped
-        outputs = taped(inputs, edges)
+        outputs = self.on_tape(edges)(inputs, edges)
         for place in self.written:
             inputs[place]._version += 1
         return outputs
+
+    def on_tape(self, edges: Sequence[Edge]) -> graphcall.Taped:
+        """What runs where the tape follows these inputs."""
+        needed = tuple([edge is not None for edge in edges])
+        if needed not in self.taped:
+            traced = self.traced
+            taped = graphcall.Taped(traced.graph, traced.writes, needed, self.make)
+            self.taped[needed] = taped
+        return self.taped[needed]
 
     def packed(self, outputs: Sequence[Tensor]) -> Any:
         """What the function returns."""

@@ -181,6 +181,7 @@ class Compiled:
         traced = trace(call, arguments, _graph_name(self._shown), values)
         clock.traced()
         entry = Entry(traced, guards, self._make, leaves, structure, self._functional)
+        entry.prepare([x for x in leaves if isinstance(x, Tensor)])
         entry.why, entry.cost = why, clock.cost()
         journal.say(f"{title(self._shown)}: {len(traced.graph.nodes)} nodes, {entry.cost}")
         return entry

@@ -32,6 +32,7 @@ WITHOUT_SAMPLES = {
 # The derivative that is stated is not that of the values, on purpose.
 STATED = {
     "stop_gradient": "has no derivative by definition",
+    "value_of": "has none: who asks for it is told so",
     "custom": "has the derivative that the user gives",
     "nextafter": "differs from its operand by rounding only, and has its derivative",
     **dict.fromkeys(
