@@ -23,7 +23,6 @@ from jitgrad.frontend.replay import replay
 from jitgrad.frontend.split import split
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
-from jitgrad.runtime.device import device_program, runner
 from jitgrad.runtime.executable import Executable, compile_graph
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Tensor
@@ -41,6 +40,8 @@ def compiled(graph: Graph, updates: Mapping[int, int]) -> Execute:
 
 def on_device(graph: Graph, updates: Mapping[int, int]) -> Execute:
     """The graph on a GPU. What it takes and gives is copied there and back."""
+    from jitgrad.runtime.device import device_program, runner
+
     program = device_program(erase(graph), updates)
     return functools.partial(runner(), program)
 

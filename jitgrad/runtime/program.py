@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from jitgrad import config
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
-from jitgrad.codegen.cuda import grids
 from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status, Strip
 from jitgrad.codegen.structured import fits, releases
 from jitgrad.errors import BoundsError, fail
@@ -60,6 +59,8 @@ class Program:
 
     def on_device(self) -> list[str]:
         """The text for a GPU beside that of each launch, "" where its step has none left."""
+        from jitgrad.codegen.cuda import grids
+
         left = [grids.texts(step) for step in self.plan.steps]
         return [left[position].pop(0) if left[position] else "" for position, _ in self.flattened]
 
