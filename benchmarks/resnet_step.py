@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.harness import descent
 from benchmarks.harness.workload import Arrays, Run, Workload
 
 RATE, BATCH = 0.01, 32
@@ -134,23 +135,11 @@ def jax(arrays: Arrays) -> Run:
         logs = jax.nn.log_softmax(h.mean((2, 3)) @ state[18] + state[19])
         return -jnp.mean(jnp.take_along_axis(logs, y[:, None], 1))
 
-    def step(state, x, y):
-        value, gradients = jax.value_and_grad(loss)(state, x, y)
-        return value, gradients, [w - RATE * g for w, g in zip(state, gradients)]
-
-    compiled, held = jax.jit(step), [state]
-
-    def run() -> Any:
-        value, gradients, held[0] = compiled(held[0], x, y)
-        return jax.block_until_ready((value, gradients))
-
-    return run
+    return descent.in_jax(loss, state, (x, y), RATE)
 
 
 def torch(arrays: Arrays) -> Run:
     import torch
-
-    from benchmarks.harness.workload import compiling
 
     functional = torch.nn.functional
     *state, x, y = [torch.from_numpy(np.array(a)) for a in arrays]
@@ -164,14 +153,4 @@ def torch(arrays: Arrays) -> Run:
         h = network(convolve, functional.relu, x)
         return functional.cross_entropy(h.mean((2, 3)) @ state[18] + state[19], y.long())
 
-    called = torch.compile(loss) if compiling.active else loss
-    optimizer = torch.optim.SGD(state, lr=RATE, fused=True)
-
-    def run() -> Any:
-        value = called(x, y, *state)
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        optimizer.step()
-        return value, [w.grad for w in state]
-
-    return run
+    return descent.in_torch(loss, state, (x, y), RATE)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.harness import descent
 from benchmarks.harness.workload import Arrays, Run, Workload
 
 BATCH, TIME, WIDTH, HEADS = 8, 128, 256, 8
@@ -163,23 +164,11 @@ def jax(arrays: Arrays) -> Run:
         h = jax.nn.gelu(norm(x, g2, b2) @ w_up + c_up, approximate=True)
         return ((x + h @ w_down + c_down) * target).mean()
 
-    def step(state, x, target):
-        value, gradients = jax.value_and_grad(loss)(state, x, target)
-        return value, gradients, [w - RATE * g for w, g in zip(state, gradients)]
-
-    compiled, held = jax.jit(step), [state]
-
-    def run() -> Any:
-        value, gradients, held[0] = compiled(held[0], x, target)
-        return jax.block_until_ready((value, gradients))
-
-    return run
+    return descent.in_jax(loss, state, (x, target), RATE)
 
 
 def torch(arrays: Arrays) -> Run:
     import torch
-
-    from benchmarks.harness.workload import compiling
 
     functional = torch.nn.functional
     *state, x, target = [torch.from_numpy(np.array(a)) for a in arrays]
@@ -195,14 +184,4 @@ def torch(arrays: Arrays) -> Run:
         y = x + functional.gelu(h @ w_up + c_up, approximate="tanh") @ w_down + c_down
         return (y * target).mean()
 
-    called = torch.compile(loss) if compiling.active else loss
-    optimizer = torch.optim.SGD(state, lr=RATE, fused=True)
-
-    def run() -> Any:
-        value = called(x, target, *state)
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        optimizer.step()
-        return value, [w.grad for w in state]
-
-    return run
+    return descent.in_torch(loss, state, (x, target), RATE)
