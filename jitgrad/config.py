@@ -67,7 +67,7 @@ SETTINGS: dict[str, Setting] = {
         "numba sends all kernels through Numba's type inference, direct only those that need it",
     ),
     "threads": Setting(
-        "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"
+        "JITGRAD_NUM_THREADS", int, 0, "threads of a call; 0 for as many as there are cores"
     ),
     "cuda": Setting(
         "JITGRAD_CUDA",
@@ -120,9 +120,20 @@ def get(name: str) -> Any:
     return _values[name]
 
 
+_followers: dict[str, Callable[[Any], None]] = {}
+
+
+def follow(name: str, change: Callable[[Any], None]) -> None:
+    """Call `change` with the value of a setting, now and whenever it is changed."""
+    _followers[name] = change
+    change(_values[name])
+
+
 def put(name: str, value: Any) -> None:
     """Change a setting from now on; ValueError for what it cannot be."""
     _values[name] = SETTINGS[name].parse(value) if isinstance(value, str) else value
+    if name in _followers:
+        _followers[name](_values[name])
 
 
 @contextlib.contextmanager
@@ -132,9 +143,10 @@ def override(**values: Any) -> Iterator[None]:
     if unknown:
         raise KeyError(f"no such setting: {', '.join(sorted(unknown))}; have {list(SETTINGS)}")
     before = {name: _values[name] for name in values}
-    for name, value in values.items():
-        put(name, value)
     try:
+        for name, value in values.items():
+            put(name, value)
         yield
     finally:
-        _values.update(before)
+        for name, value in before.items():
+            put(name, value)

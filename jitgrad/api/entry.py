@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,13 +48,16 @@ class Entry:
         self.taped: dict[tuple[bool, ...], graphcall.Taped] = {}  # by which inputs are followed
         guards.watch_types(traced.captures)
         self.conditions = make(traced.conditions, {}) if traced.conditions is not None else None
+        self._execute: graphcall.Execute | None = None
         self.calls = 0
         self.fast: Callable[[tuple, dict], Any] | None = None
 
-    @functools.cached_property
+    @property
     def execute(self) -> graphcall.Execute:
         """The function where the tape does not follow it."""
-        return self.make(self.traced.graph, dict(self.traced.writes))
+        if self._execute is None:
+            self._execute = self.make(self.traced.graph, dict(self.traced.writes))
+        return self._execute
 
     def valid(self) -> bool:
         """Whether the trace would still go the same way."""

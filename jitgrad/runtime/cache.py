@@ -16,13 +16,12 @@ import contextlib
 import functools
 import os
 import stat
-import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jitgrad import config
+from jitgrad import config, locks
 
 MAGIC = b"jitgrad object 2\n"
 SUFFIX = ".jgo"
@@ -32,7 +31,7 @@ KEEP = 0.75  # of the allowed size, when there is more
 CHECKED = 64  # one store of as many looks at the size of the whole, whatever the process
 _memory: dict[str, bytes] = {}
 _warned: set[str] = set()
-_lock = threading.Lock()
+_lock = locks.leaf()
 POSIX = os.name == "posix"
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 READ |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -58,11 +57,13 @@ def _warn(message: str) -> None:
 @functools.cache
 def environment() -> bytes:
     """What object code depends on besides its source."""
-    import llvmlite
-    import llvmlite.binding as llvm
+    with locks.compiling:
+        import llvmlite
+        import llvmlite.binding as llvm
 
-    cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    return "|".join([_numba_version(), llvmlite.__version__, own_version("codegen"), *cpu]).encode()
+        cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        versions = _numba_version(), llvmlite.__version__, own_version("codegen")
+        return "|".join([*versions, *cpu]).encode()
 
 
 def _numba_version() -> str:

@@ -54,7 +54,7 @@ def load(key: str) -> Unlinked | None:
             loader.kept(name)
     except KeyError:
         return None
-    journal.say(f"the plan of {found.count} entries is from the disk cache")
+    journal.say(f"a plan of {found.count} steps is from the disk cache")
     return found
 
 

@@ -58,7 +58,7 @@ def anew(graph: Graph, *updates: tuple[int, int]) -> Executable:
 
 def is_kept(made: Executable) -> bool:
     """Whether it was not lowered."""
-    return "program" not in vars(made)
+    return made._program is None
 
 
 def test_a_second_process_plans_nothing(folder: Path) -> None:
