@@ -174,6 +174,6 @@ def propagate(written: Tensor) -> None:
 
 
 __all__ = [
-    "Detached", "View", "become", "before", "chain", "check_leaf", "connect", "is_shared", "propagate",
-    "replace", "root", "view_of", "views_on",
+    "Detached", "View", "become", "before", "chain", "check_leaf", "connect", "is_shared",
+    "propagate", "replace", "root", "view_of", "views_on",
 ]  # fmt: skip
