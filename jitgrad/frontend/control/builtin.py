@@ -134,6 +134,12 @@ def _late(name: str) -> Callable:
     return call
 
 
+def _setattr(thing: Any, name: str, value: Any) -> None:
+    from jitgrad.frontend.control.run import touch
+
+    setattr(touch(thing, name), name, value)
+
+
 def _isinstance(value: Any, kinds: Any) -> bool:
     return isinstance(_like(value) if isinstance(value, Number) else value, kinds)
 
@@ -174,6 +180,7 @@ TABLE: dict[Any, Callable] = {
     float: _of_traced(float, _float),
     bool: _of_traced(bool, _bool),
     isinstance: _isinstance,
+    setattr: _setattr,
     type: _type,
     range: _of_traced(range, TracedRange.of),
     enumerate: enumerated,

@@ -103,7 +103,11 @@ class _While:
 
     def decided(self, pred: Tensor) -> bool:
         self.turns += 1
-        return paths.decide(self.trace, pred, self.refused or Blocked("the loop is no region"))
+        held = paths.decide(self.trace, pred, self.refused or Blocked("the loop is no region"))
+        error = getattr(self.refused, "error", None)
+        if held and isinstance(error, LimitError):  # it is endless, and begins
+            raise error
+        return held
 
     def roll(self, some: bool) -> Any:
         """The rest of the loop as a region; NOT_YET if it cannot be one."""
