@@ -175,7 +175,7 @@ def while_loop(
 
     LimitError after `limit` iterations (by default the setting JITGRAD_LOOP_LIMIT; 0: none).
     `checkpoint`: how many iterations its reverse runs again at a time, instead of keeping records
-    of all; "sqrt" chooses.
+    of all; "sqrt" chooses. "binomial" keeps a fixed number of states (`autodiff.revolve`).
     """
     limit = config.get("loop_limit") if limit is None else limit
     if state.trace is None:
