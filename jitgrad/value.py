@@ -26,7 +26,7 @@ from jitgrad.errors import (
     TapeError,
     TraceError,
     fail,
-)
+)  # fmt: skip
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
 from jitgrad.state import FUNCTIONAL, OFF, Leaf, bump, state
@@ -314,11 +314,8 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise fail(
-                ConditionError,
-                f"the truth value of a Tensor of shape {list(self.shape)} is ambiguous",
-                instead="t.any() or t.all()",
-            )
+            what = f"the truth value of a Tensor of shape {list(self.shape)} is ambiguous"
+            raise fail(ConditionError, what, instead="t.any() or t.all()")
         return bool(self._array("asked whether it is true").item())
 
     def __float__(self) -> float:
