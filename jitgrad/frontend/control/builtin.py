@@ -136,6 +136,12 @@ def _late(name: str) -> Callable:
     return call
 
 
+def _setattr(thing: Any, name: str, value: Any) -> None:
+    from jitgrad.frontend.control.run import touch
+
+    setattr(touch(thing, name), name, value)
+
+
 def _isinstance(value: Any, kinds: Any) -> bool:
     return isinstance(_like(value) if isinstance(value, Number) else value, kinds)
 
@@ -178,6 +184,7 @@ TABLE: dict[Any, Callable] = {
     np.int64: _of_traced(np.int64, _int),
     bool: _of_traced(bool, _bool),
     isinstance: _isinstance,
+    setattr: _setattr,
     type: _type,
     range: _of_traced(range, TracedRange.of),
     enumerate: enumerated,

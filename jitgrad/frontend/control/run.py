@@ -117,7 +117,7 @@ def negate(found: Any) -> Any:
 
 
 def holds(test: Any) -> Any:
-    """A condition of a comprehension: where it depends on data, that of this path."""
+    """A condition of a comprehension or generator: where it depends on data, that of this path."""
     if is_undecided(test):
         return decide(state.trace, test, Blocked("how many items there are depends on data"))
     return test
@@ -210,10 +210,14 @@ def touch(thing: Any, attribute: str | None = None) -> Any:
 
 def rebinds(*getters: Thunk) -> None:
     """The function that begins binds variables of the functions around it."""
-    log = state.trace.log if state.trace is not None else None
-    if log is not None:
-        for getter in getters:
-            log.touch(CellPlace(getter.__closure__[0]))  # type: ignore[attr-defined,index]
+    trace = state.trace
+    if trace is None:
+        return
+    for getter in getters:
+        (cell,) = getter.__closure__  # type: ignore[attr-defined]
+        trace.store(cell, getter.__code__.co_freevars[0])  # type: ignore[attr-defined]
+        if trace.log is not None:
+            trace.log.touch(CellPlace(cell))
 
 
 def outward(*names: str) -> None:
