@@ -25,7 +25,6 @@ from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Node, builder, fresh_input, project
 from jitgrad.ir.types import bool_, int64
 from jitgrad.locate import user_expression
-from jitgrad.passes.ranges import LIMIT
 from jitgrad.primitives.elementwise import add, floordiv, maximum, mul, neg, sub
 from jitgrad.primitives.flow import COUNT, item_type, too_long
 from jitgrad.primitives.index import take
@@ -378,7 +377,7 @@ class _Loop:
         inputs = [self.number, *self.stand_ins, *self.slices]
         free = frontier_of_loop([*outputs, *tests], inputs)
         body = closed(trace, "body", outputs, inputs, free, "kcxp", len(self.carry))
-        body = tidied(body, {body.inputs[0]: (0, (length or LIMIT) - 1)})
+        body = tidied(body, length)
         test = None
         if tests:
             inputs = [self.number, *self.stand_ins]
