@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jitgrad.codegen import registers
-from jitgrad.codegen.canonical import conv
+from jitgrad.codegen.canonical import panels as panels_text
 from jitgrad.codegen.launch import Launch, Pointer
 from jitgrad.codegen.sums import Operand, Taps, blocks, time
 from jitgrad.ir.types import DType
@@ -39,14 +39,12 @@ class Panels:
     def pack(self, matrix: Pointer, panels: Pointer, batch: int = 1) -> Launch:
         """The panels of a batch of matrices."""
         k, n, width = self.k, self.n, self.width
-        planes = batch * n // width
+        code, work = self.dtype.code, batch * k * n
         if self.swapped:
-            dims = (width * k, k, width, k, 0, k * width, 1, width)
-        else:  # a batch has its rows further apart than its panels: one at a time
-            assert batch == 1
-            dims = (width, n, k, width, 0, k * width, width, 1)
-        work = batch * k * n
-        return Launch(conv.unpack(self.dtype.code), (matrix, panels), dims, planes, work)
+            text = panels_text.turned(code, registers.lanes(code))
+            return Launch(text, (matrix, panels), (k, width), batch * n // width, work)
+        assert batch == 1
+        return Launch(panels_text.copied(code), (matrix, panels), (k, n, width), k, work)
 
     def product(
         self, operands: tuple[Pointer, Pointer, Pointer], m: int, swapped: bool, batch: int = 1
@@ -65,7 +63,7 @@ def panels_of(dtype: DType, m: int, k: int, n: int, swapped: bool) -> Panels | N
     well, or if its rows are no vectors.
     """
     lanes = registers.lanes(dtype.code) if dtype.is_float and dtype.size > 2 else 0
-    if not lanes or n % lanes or k * n < SMALLEST:
+    if not lanes or n % lanes or k * n < SMALLEST or (swapped and k < lanes):
         return None
     fitting = [b for b in blocks(m) if n // lanes % b[0] == 0]
     block = min(fitting, key=lambda b: (time(*b) / (b[0] * b[1]), -b[1]))

@@ -9,14 +9,21 @@ Two shapes of block are enough. In both, one operand is read as vectors of neigh
 
 `b` runs over the B rows of a block, j over V vectors of a block of `taps`, t over the T columns of
 a block of `pairs`; B, V and T are numbers in the kernel's text, everything else is in its dims.
+
+A matrix whose rows run the other way is turned on its way into a packed one, square by square:
+
+    turn    out[j, i] = x[i, j]   for as many i and j as a vector has elements
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from jitgrad.codegen.functions import Function, fixed
 
 VECTOR = 64  # bytes of the longest vectors that any machine has; rows of elements are padded to it
 DTYPES = ("f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
@@ -87,6 +94,13 @@ class Writer:
         even, odd = (self.ir.Constant(kind, [2 * i + k for i in range(size)]) for k in (0, 1))
         pair = self.builder.shuffle_vector(a, b, even), self.builder.shuffle_vector(a, b, odd)
         return self.add(*pair)
+
+    def exchanged(self, a: Any, b: Any, apart: int, side: int) -> Any:
+        """Of every two elements of a at a distance the first (or second), and beside it that of b."""
+        low = [lane & ~apart for lane in range(self.lanes)]
+        chosen = [i + apart * side + (self.lanes if i != k else 0) for k, i in enumerate(low)]
+        mask = self.ir.Constant(self.ir.VectorType(self.index, self.lanes), chosen)
+        return self.builder.shuffle_vector(a, b, mask)
 
     def totals(self, vectors: list[Any]) -> list[Any]:
         """The sum of each vector's elements. All vectors are added up at once, in a tree."""
@@ -216,6 +230,38 @@ def _pairs(dtype: str) -> Any:
     return block
 
 
+def _turn(dtype: str) -> Function:
+    """x, the place of the first element in it, elements from one row to the next; the same of out.
+
+    In each round, neighbours at one distance exchange halves: of every two of their elements at that
+    distance, the one on the other side of the diagonal.
+    """
+
+    def emit(builder: Any, args: Sequence[Any]) -> None:
+        x, x_at, x_row, out, out_at, out_row = args
+        to = Writer(builder, dtype)
+        x, out = to.at(x, x_at), to.at(out, out_at)
+        rows = [to.load(to.at(x, builder.mul(x_row, to.word(i)))) for i in range(to.lanes)]
+        apart = 1
+        while apart < to.lanes:
+            for i in range(to.lanes):
+                if not i & apart:
+                    pair = rows[i], rows[i + apart]
+                    rows[i], rows[i + apart] = (to.exchanged(*pair, apart, k) for k in (0, 1))
+            apart *= 2
+        for j, row in enumerate(rows):
+            to.store(row, to.at(out, builder.mul(out_row, to.word(j))))
+
+    row = (f"*{dtype}", "i64", "i64")
+    return fixed((*row, *row), "", emit)
+
+
+@functools.cache
+def functions() -> dict[str, Function]:
+    """`turn_f32` and so on."""
+    return {f"turn_{dtype}": _turn(dtype) for dtype in ("f32", "f64")}
+
+
 @functools.cache
 def namespace_numba() -> dict[str, Any]:
     """`taps_f32` and so on, as Numba intrinsics."""
@@ -263,10 +309,19 @@ def _plain_pairs(dtype: str) -> Any:
     return block
 
 
+def _plain_turn(dtype: str) -> Any:
+    def turn(x, x_at, x_row, out, out_at, out_row):
+        for i in range(lanes(dtype)):
+            for j in range(lanes(dtype)):
+                out[out_at + j * out_row + i] = x[x_at + i * x_row + j]
+
+    return turn
+
+
 @functools.cache
 def namespace_python() -> dict[str, Any]:
     """The same on flat arrays."""
-    made: dict[str, Any] = {}
+    made: dict[str, Any] = {f"turn_{dtype}": _plain_turn(dtype) for dtype in ("f32", "f64")}
     for dtype in DTYPES:
         made[f"taps_{dtype}"] = _plain_taps(dtype)
         made[f"pairs_{dtype}"] = _plain_pairs(dtype)
