@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jitgrad.codegen import cpu
@@ -52,6 +52,18 @@ class Moving:
 
 
 Pointer = Buffer | Part | Library | Entry | Status | Moving
+
+
+def ahead(pointer: Pointer, nbytes: int) -> Pointer:
+    """A pointer so many bytes further on."""
+    if not nbytes:
+        return pointer
+    if isinstance(pointer, Moving):
+        return replace(pointer, pointer=ahead(pointer.pointer, nbytes))
+    if isinstance(pointer, Part):
+        return replace(pointer, offset=pointer.offset + nbytes)
+    assert isinstance(pointer, Buffer)
+    return Part(pointer, nbytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Writer:
         return self.add(*pair)
 
     def exchanged(self, a: Any, b: Any, apart: int, side: int) -> Any:
-        """Of every two elements of a at a distance the first (or second), and beside it that of b."""
+        """Of every two elements of a at a distance the first or second, beside it that of b."""
         low = [lane & ~apart for lane in range(self.lanes)]
         chosen = [i + apart * side + (self.lanes if i != k else 0) for k, i in enumerate(low)]
         mask = self.ir.Constant(self.ir.VectorType(self.index, self.lanes), chosen)
@@ -144,17 +144,26 @@ def _taps(dtype: str) -> Any:
     @intrinsic(prefer_literal=True)
     def block(typing, vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
         """dims from `first` on: channels, taps, elements from one channel to the next in x and in
-        w, from one row to the next in w and in out; then for each tap its shift in x and in w.
+        w, from one row to the next in w and in out, whether to add to what is there; then for each
+        tap its shift in x and in w.
         """
         many, high = _literal(vectors), _literal(rows)
 
         def emit(context, builder, signature, args):
             _, _, x, x_at, w, w_at, out, out_at, dims, first = args
             to = Writer(builder, dtype)
-            channels, taps, x_step, w_step, w_row, out_row = to.read_words(dims, first, 6)
-            table = builder.add(first, to.word(6))
+            channels, taps, x_step, w_step, w_row, out_row, adds = to.read_words(dims, first, 7)
+            table = builder.add(first, to.word(7))
             sums = to.sums(many * high)
-            x, w = to.at(x, x_at), to.at(w, w_at)
+            x, w, out = to.at(x, x_at), to.at(w, w_at), to.at(out, out_at)
+            places = [
+                to.at(out, builder.mul(out_row, to.word(row)), to.word(v * to.lanes))
+                for row in range(high)
+                for v in range(many)
+            ]
+            with builder.if_then(builder.icmp_signed("!=", adds, to.word(0))):
+                for slot, place in zip(sums, places):
+                    builder.store(to.load(place), slot)
             with cgutils.for_range(builder, channels) as channel:
                 here = to.at(x, builder.mul(channel.index, x_step))
                 weights = to.at(w, builder.mul(channel.index, w_step))
@@ -170,10 +179,7 @@ def _taps(dtype: str) -> Any:
                             slot = sums[row * many + v]
                             total = to.multiply_add(found[v], factor, builder.load(slot))
                             builder.store(total, slot)
-            out = to.at(out, out_at)
-            for k, slot in enumerate(sums):
-                row = builder.mul(out_row, to.word(k // many))
-                place = to.at(out, row, to.word(k % many * to.lanes))
+            for slot, place in zip(sums, places):
                 to.store(builder.load(slot), place)
             return context.get_dummy_value()
 
@@ -233,7 +239,7 @@ def _pairs(dtype: str) -> Any:
 def _turn(dtype: str) -> Function:
     """x, the place of the first element in it, elements from one row to the next; the same of out.
 
-    In each round, neighbours at one distance exchange halves: of every two of their elements at that
+    In each round, rows at one distance exchange halves: of every two of their elements at that
     distance, the one on the other side of the diagonal.
     """
 
@@ -277,19 +283,19 @@ def namespace_numba() -> dict[str, Any]:
 
 def _plain_taps(dtype: str) -> Any:
     def block(vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
-        channels, taps, x_step, w_step, w_row, out_row = dims[first : first + 6]
+        channels, taps, x_step, w_step, w_row, out_row, adds = dims[first : first + 7]
         wide, kind = vectors * lanes(dtype), out.dtype
         sums = np.zeros((rows, wide), kind)
         places = w_row * np.arange(rows)
         for channel in range(channels):
             for tap in range(taps):
-                shift, w_shift = dims[first + 6 + 2 * tap : first + 8 + 2 * tap]
+                shift, w_shift = dims[first + 7 + 2 * tap : first + 9 + 2 * tap]
                 here = x_at + channel * x_step + shift
                 weights = w[places + (w_at + channel * w_step + w_shift)]
                 sums += weights[:, None] * x[here : here + wide]
         for row in range(rows):
             to = out_at + row * out_row
-            out[to : to + wide] = sums[row]
+            out[to : to + wide] = sums[row] + (out[to : to + wide] if adds else 0)
 
     return block
 

@@ -35,6 +35,9 @@ class Taps:
     block: tuple[int, int]  # vectors and rows of a block of sums
     row: int  # places, of whole blocks
     shifts: tuple[tuple[int, int], ...]  # of each tap, in x and in w
+    pitch: int = 0  # from one row of sums to the next, if not its places
+    plane: int = 0  # from one group of sums to the next, if not its rows
+    adds: bool = False  # to what is there
 
     def launch(self, images: int, x: Pointer, w: Pointer, sums: Pointer) -> Launch:
         """The sums of some images."""
@@ -44,15 +47,16 @@ class Taps:
         # What the outer loop goes through is read once, the other once for each of its blocks.
         if images == 1 and self.x.group > self.w.group:
             loops, rows, places = loops[::-1], rows[::-1], places[::-1]
-        all_rows = self.groups * self.rows * row
+        pitch = self.pitch or row
+        plane = self.plane or self.rows * pitch
         dims = (
             images, *loops, self.rows - high, *rows, *places,
             self.groups * self.x.group, self.x.group, self.x.row, self.w.group, self.w.row,
-            all_rows, self.rows * row, row, step,
-            self.channels, len(self.shifts), self.x.channel, self.w.channel, self.w.row, row,
-            *(s for shift in self.shifts for s in shift),
+            self.groups * plane, plane, pitch, step,
+            self.channels, len(self.shifts), self.x.channel, self.w.channel, self.w.row, pitch,
+            int(self.adds), *(s for shift in self.shifts for s in shift),
         )  # fmt: skip
-        work = images * all_rows * self.channels * len(self.shifts)
+        work = images * self.groups * self.rows * row * self.channels * len(self.shifts)
         text = conv.taps(self.dtype.code, vectors, high)
         return Launch(text, (x, w, sums), dims, self.groups * loops[0], work // PRODUCT)
 

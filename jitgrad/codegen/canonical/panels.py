@@ -5,15 +5,16 @@ from __future__ import annotations
 from jitgrad.codegen.canonical.text import fill
 
 COPIED = """def kernel(ptrs, dims, lo, hi):
-    # panels[p, i, j] = matrix[i, p * width + j]; the range is rows
-    matrix = {T}_ptr(ptrs, 0)
+    # panels[b, p, i, j] = matrices[b, i, p * width + j]; the range is rows of all matrices
+    matrices = {T}_ptr(ptrs, 0)
     panels = {T}_ptr(ptrs, 1)
-    k, n, width = dims[0], dims[1], dims[2]
-    for i in range(lo, hi):
-        for panel in range(n // width):
-            here, to = i * n + panel * width, (panel * k + i) * width
+    k, n, width, count, size = dims[0], dims[1], dims[2], dims[3], dims[4]
+    for at in range(lo, hi):
+        row = at // k * size + at % k * width
+        for panel in range(count):
+            here, to = at * n + panel * width, row + panel * k * width
             for j in range(width):
-                panels[to + j] = matrix[here + j]
+                panels[to + j] = matrices[here + j]
 """
 
 TURNED = """def kernel(ptrs, dims, lo, hi):
@@ -32,17 +33,17 @@ TURNED = """def kernel(ptrs, dims, lo, hi):
 
 
 def copied(dtype: str) -> str:
-    """Panels of a matrix that is stored by rows.
+    """Panels of matrices that are stored by rows.
 
-    ptrs   matrix[k, n], panels[n / width, k, width]
-    dims   k, n, width
-    range  rows
+    ptrs   matrices[batch, k, n], panels[batch, count, k, width]
+    dims   k, n, width, count, elements from the panels of one matrix to those of the next
+    range  rows of all matrices
     """
     return fill(COPIED, dtype)
 
 
 def turned(dtype: str, lanes: int) -> str:
-    """Panels of a matrix that is stored by columns, which have `lanes` elements at least.
+    """Panels of matrices that are stored by columns, which have `lanes` elements at least.
 
     ptrs   matrix[n, k], panels[n / width, k, width]
     dims   k, width
