@@ -78,7 +78,7 @@ class Panels:
             right = Operand(k * n, *((k * width, width) if self.packed else (width, n)))
             taps = Taps(
                 self.dtype, batch, min(many * high, m), k, right, left,
-                (v, high), count * width, ((0, 0),), n, m * n, adding,
+                (v, high), count * width, ((0, 0),), adds=adding, to=(m * n, n),
             )  # fmt: skip
             panel = ahead(panels, column * (k if self.packed else 1) * size)
             here, to = ahead(a, row * left.row * size), ahead(c, (row * n + column) * size)
