@@ -72,7 +72,8 @@ class Launch:
 
     `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region.
     Parts of the range may run at once; `grain` is the smallest part that pays. `faults` is what a
-    region's kernel can report.
+    region's kernel can report. `once`: from operands it makes working memory that the step's other
+    launches only read; a loop does that once if these stay the same.
     """
 
     source: str
@@ -83,6 +84,7 @@ class Launch:
     kernel: Kernel | None = None
     grain: int = 1
     faults: tuple[Any, ...] = ()
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,10 +54,11 @@ class Panels:
             to, work = ahead(panels, first * k * size), batch * k * count * width
             if self.swapped:
                 kernel = text.turned(code, registers.lanes(code))
-                made.append(Launch(kernel, (source, to), (k, width), batch * count, work))
+                dims, planes = (k, width), batch * count
             else:
                 dims = (k, n, width, count, k * n)
-                made.append(Launch(text.copied(code), (source, to), dims, batch * k, work))
+                kernel, planes = text.copied(code), batch * k
+            made.append(Launch(kernel, (source, to), dims, planes, work, once=True))
         return made
 
     def product(

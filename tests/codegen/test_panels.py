@@ -151,3 +151,24 @@ def test_the_same_bits_for_any_number_of_threads():
     finally:
         jitgrad.set_num_threads(before)
     assert len(set(found)) == 1
+
+
+def test_a_loop_packs_once_what_stays_the_same():
+    x, r = jitgrad.Tensor(normal(30, 32, 96)), jitgrad.Tensor(normal(96, 96) / 10)
+
+    def last(x, r):
+        h = x[0]
+        for t in range(30):
+            h = jitgrad.ops.tanh(x[t] + h @ r)
+        return h.sum()
+
+    gradient = jitgrad.jit(jitgrad.grad(last, 1))
+    lowered = gradient.lower(x, r)
+    (loop,) = [k.source for k in lowered.kernels if "call_kernel(" in k.source]
+    calls = [line for line in loop.splitlines() if "call_kernel(" in line]
+    depths = [len(line) - len(line.lstrip()) for line in calls]
+    assert len(depths) == 4  # the panels of r and of r', and the products
+    assert depths == sorted(depths)
+    assert depths.count(4) == 2
+    want = jitgrad.grad(last, 1)(x, r)
+    np.testing.assert_allclose(gradient(x, r).asnumpy(), want.asnumpy(), 1e-4, 1e-4)
