@@ -42,41 +42,44 @@ def walk(
     passed: list[tuple[TapeNode, dict[int, Tensor]]] = []
     before, state.grad = state.grad, _mode(create_graph)
 
-    def send(spot: Spot, value: Tensor) -> None:
-        node, index = spot
-        if useful is not None and node not in useful:
-            return
-        slots = found.get(node)
-        if slots is None:
-            slots = found[node] = {}
-            heapq.heappush(queue, (-node.serial, id(node), node))
-        known = slots.get(index)
-        slots[index] = value if known is None else plus(known, value)
-
+    sent: Iterable[tuple[Spot | None, Tensor | None]] = zip(outputs, seeds, strict=True)
     try:
-        for spot, seed in zip(outputs, seeds, strict=True):
-            if seed is not None and spot is not None:
-                send(spot, seed)
         with np.errstate(all="ignore"):
-            while queue:
+            while True:
+                for spot, value in sent:
+                    if spot is None or value is None:
+                        continue
+                    node, index = spot
+                    if useful is not None and node not in useful:
+                        continue
+                    slots = found.get(node)
+                    if slots is None:
+                        found[node] = {index: value}
+                        heapq.heappush(queue, (-node.serial, id(node), node))
+                    else:
+                        known = slots.get(index)
+                        slots[index] = value if known is None else plus(known, value)
+                if not queue:
+                    break
                 node = heapq.heappop(queue)[2]
                 slots = found.pop(node)
-                for index in slots:
-                    if node.hooks:
-                        slots[index] = _hooked(node, index, slots[index])
-                    if type(node) is Leaf if targets is None else (node, index) in targets:
-                        result[node, index] = slots[index]
+                if node.hooks:
+                    slots = {i: _hooked(node, i, value) for i, value in slots.items()}
+                sent = ()
+                if targets is not None:
+                    result.update({(node, i): slots[i] for i in slots if (node, i) in targets})
+                elif type(node) is Leaf:
+                    result[node, 0] = slots[0]
                 if type(node) is Leaf or (useful is not None and not useful[node]):
                     continue
                 passed.append((node, slots))
                 given = [slots.get(i) for i in range(len(node.types))]
-                for edge, value in zip(node.edges, node.cotangents(given)):
-                    if edge is not None and value is not None:
-                        send(edge, value)
+                sent = zip(node.edges, node.cotangents(given))
     finally:
         state.grad = before
     for node, slots in passed:
-        _retain(node, slots)
+        if node.retained:
+            _retain(node, slots)
         if not retain_graph:
             node.release()
     return result
