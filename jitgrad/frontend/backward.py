@@ -25,8 +25,10 @@ def walk(
     *,
     create_graph: bool = False,
     retain_graph: bool = False,
+    ends: bool = False,
 ) -> dict[Spot, Tensor]:
-    """The cotangents at the `wanted` spots (None: at every leaf), given those at the outputs.
+    """The cotangents at the `wanted` spots (None: at every leaf), given those at the outputs. With
+    `ends` none of them is passed, to others that are wanted.
 
     Iterative, newest node first: a node is made after all that it uses, so when its turn comes
     its cotangents are complete. Nothing is freed or kept for `retain_grad` until all went well, so
@@ -35,7 +37,7 @@ def walk(
     targets = None if wanted is None else set(wanted)
     useful = None  # to get to all leaves, every node is
     if targets is not None:
-        useful = _useful([spot[0] for spot in outputs if spot is not None], targets)
+        useful = _useful([spot[0] for spot in outputs if spot is not None], targets, ends)
     found: dict[Any, dict[int, Tensor]] = {}
     result: dict[Spot, Tensor] = {}
     queue: list[tuple[int, int, Any]] = []
@@ -98,8 +100,10 @@ def plus(a: Tensor, b: Tensor) -> Tensor:
     return Tensor._wrap(np.add(a._data, b._data), a._type)
 
 
-def _useful(roots: Sequence[Any], targets: set[Spot]) -> dict[Any, bool]:
-    """The nodes on a way from the roots to a target, each with whether the way goes on."""
+def _useful(roots: Sequence[Any], targets: set[Spot], stop: bool) -> dict[Any, bool]:
+    """The nodes on a way from the roots to a target, each with whether the way goes on, which with
+    `stop` it never does from a target.
+    """
     ends = {node for node, _ in targets}
     useful: dict[Any, bool] = {}
     seen: set[Any] = set()
@@ -112,7 +116,7 @@ def _useful(roots: Sequence[Any], targets: set[Spot]) -> dict[Any, bool]:
                 useful[node] = on
         elif node not in seen:
             seen.add(node)
-            if type(node) is Leaf:
+            if type(node) is Leaf or (stop and node in ends):
                 if node in ends:
                     useful[node] = False
                 continue
