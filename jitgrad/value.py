@@ -3,8 +3,8 @@
 This module knows no op. Operators and methods are attached by `jitgrad.ops`, what belongs to the
 eager tape (`backward`, `detach`, …) by `jitgrad.frontend.tape`.
 
-No two Tensors share memory, and none shares it with an array of the user's: what is written in
-place, by a compiled step for instance, is seen nowhere else.
+No two Tensors share memory, and none shares it with an array of the user's. Where one is a view of
+another, a write to it is computed for both (`jitgrad.views`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from jitgrad.arrays import array_text, dtype_asked, initialized, leaves, scalar_
 from jitgrad.errors import ArgumentError, DTypeError, SeedError, TapeError, TraceError, fail
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
-from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, bump, state
+from jitgrad.state import FUNCTIONAL, OFF, Leaf, bump, state
+from jitgrad.views import become, check_leaf
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from jitgrad.views import View
 
 # --- Tensor -------------------------------------------------------------------------------------
 
@@ -52,11 +55,15 @@ class Tensor:
         "_trace",  # to which `_node` belongs; unset where there is none
         "_type",
         "_version",  # counts in-place changes
+        "_view",  # of what it is a view; unset where it is none
+        "_views",  # references to its views; unset where there are none
     )
     _data: np.ndarray | None
     _grad: Tensor | None
     _node: Node | None
     _type: TensorType
+    _view: View
+    _views: list[weakref.ReferenceType[Tensor]]
     __array_priority__ = 1000
 
     def __init__(
@@ -219,15 +226,14 @@ class Tensor:
 
     def _become(self, other: Tensor) -> None:
         """Take another Tensor's value and history in place; `other` must not be used again."""
+        become(self, other)
+
+    def _take(self, other: Tensor) -> None:
+        """Take another Tensor's value and history in place; views do not learn of it."""
         if state.trace is not None:
             state.trace.write(self, other)
             return
-        if state.grad == ON and type(self._grad_fn) is Leaf and not self._grad_fn.parameter:
-            raise fail(
-                TapeError,
-                "a leaf Tensor that requires grad is changed in place",
-                instead="with jitgrad.autograd.no_grad(): …, or compute a new Tensor",
-            )
+        check_leaf(self)
         self._set(other._array("written in place"), other._type)
         if state.grad != OFF:  # switched off, writing leaves the history as it is
             self._grad_fn, self._index = other._grad_fn, other._index

@@ -18,6 +18,7 @@ from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
+from jitgrad.views import is_shared, propagate
 
 # What NumPy does about overflows and the like is a context variable. To set it costs a tenth of
 # `np.errstate`, which would be half the time of a small op.
@@ -146,13 +147,16 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
             instead="cast or reshape the value first",
         )
     if isinstance(target, Parameter):
-        target._assign(value)
-    elif state.trace is not None:
+        target._become(value)
+        return target
+    if state.trace is not None:
         state.trace.write(target, value, keep_gradient=False)
     else:
         target._set(value._array("assigned").copy(), value._type)
         if not target.is_leaf:
             target._grad_fn = None
+    if is_shared(target):
+        propagate(target)
     return target
 
 

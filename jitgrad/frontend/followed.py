@@ -7,8 +7,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend.backward import fitting
 from jitgrad.frontend.control import converted
@@ -19,6 +17,7 @@ from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.primitives.shape import reshape
 from jitgrad.state import Leaf, state
 from jitgrad.tensor import Tensor
+from jitgrad.views import Detached, connect, is_shared, propagate, replace
 
 _handles = itertools.count()
 
@@ -114,10 +113,16 @@ def _output_nr(self: Tensor) -> int:
 
 
 def _detach(self: Tensor) -> Tensor:
-    """The same value without history: a copy."""
+    """The same value without history. What is written to it is written to this Tensor."""
+    out = _without_history(self)
+    connect(out, Detached(self, _without_history, lambda base, view: view))
+    return out
+
+
+def _without_history(x: Tensor) -> Tensor:
     if state.trace is not None:
-        return apply(stop_gradient, self)
-    return Tensor._wrap(self._array("detached").copy(), self._type)
+        return apply(stop_gradient, x)
+    return Tensor._wrap(x._array("detached").copy(), x._type)
 
 
 def _detach_in_place(self: Tensor) -> Tensor:
@@ -138,10 +143,9 @@ def _data(self: Tensor) -> Tensor:
 def _set_data(self: Tensor, value: Any) -> None:
     """Replace the value and keep the history: what PyTorch programs do in hand-written updates."""
     new = value if isinstance(value, Tensor) else Tensor(value)
-    if state.trace is not None:
-        state.trace.write(self, new, keep_gradient=False)
-    else:
-        self._set(np.array(new._array("assigned"), order="C"), new._type)
+    replace(self, new)
+    if is_shared(self):
+        propagate(self)
 
 
 def attach_methods() -> None:
