@@ -18,6 +18,7 @@ from jitgrad.autodiff.branch import cond as cond_op
 from jitgrad.autodiff.loop import loop as loop_op
 from jitgrad.autodiff.region import attributes
 from jitgrad.errors import BranchError, CarryError, ConditionError, LimitError, fail
+from jitgrad.frontend.again import call_again
 from jitgrad.frontend.checkpoint import checkpointed
 from jitgrad.frontend.closing import closed, frontier_of_branch, frontier_of_loop, tidied
 from jitgrad.frontend.dispatch import apply, constant
@@ -244,8 +245,10 @@ def scan(
 
 def once_more(function: Function, operands: Values) -> tuple[Tensor, ...]:
     """``function(*operands)``, which a reverse computes again rather than keep records of it."""
-    if state.trace is None or not operands:
-        return tuple(function(*operands))
+    if state.trace is None:
+        return call_again(function, operands)
+    if not operands:
+        return tuple(function())
     rows = [apply(reshape, x, shape=(1, *x.shape)) for x in operands]
     made = _Loop(state.trace, (), rows, ())
     made.trace_body(lambda k, *values: ((), function(*values)), None)
