@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from jitgrad.ir.types import float32, int32, int64
 from jitgrad.ops import compare as c
 from jitgrad.ops import (
@@ -78,9 +80,28 @@ def _tridiagonal(superdiag, maindiag, subdiag, rhs):
 
 
 def _bound(right: bool) -> Callable:
-    return lambda sorted_x, values: searching.searchsorted(
-        sorted_x, values, right=right, out_int32=True
+    return lambda out_type=int32: (
+        lambda sorted_x, values: state.cast(
+            searching.searchsorted(sorted_x, values, right=right), out_type
+        )
     )
+
+
+def _embedding_lookup(input_params, input_indices, offset):
+    """Rows by index, less an offset; zeros for an index outside."""
+    at = e.sub(gathering.indices_of("EmbeddingLookup", input_indices), offset)
+    table = tensor("EmbeddingLookup", input_params)
+    inside = c.logical_and(c.ge(at, 0), c.lt(at, table.shape[0]))
+    rows = gathering.gather(table, c.where(inside, at, 0), 0)
+    return c.where(shaping.reshape(inside, (*at.shape, *(1,) * (table.ndim - 1))), rows, 0)
+
+
+def _hamming_window(periodic=True, alpha=0.54, beta=0.46, dtype=float32):
+    def call(length):
+        (count,) = np.ravel(static("HammingWindow", "length", length))
+        return creation.hamming_window(int(count), periodic, alpha, beta, dtype=dtype)
+
+    return call
 
 
 def _apply_momentum(use_locking=False, use_nesterov=False, gradient_scale=1.0):
@@ -124,9 +145,7 @@ MORE_PLAIN: dict[str, Callable] = {
         array, weights if tensor("Bincount", weights).size else None, int(size)
     ),
     "CheckValid": vision.check_valid, "ConjugateTranspose": shaping.transpose,
-    "Dawsn": scientific.dawsn, "EmbeddingLookup": lambda input_params, input_indices, offset: (
-        gathering.gather(input_params, e.sub(input_indices, offset), 0)
-    ),
+    "Dawsn": scientific.dawsn, "EmbeddingLookup": _embedding_lookup,
     "Eps": slicing.eps, "EqualCount": lambda x, y: shaping.reshape(
         state.cast(r.count_nonzero(c.eq(x, y)), int32), (1,)
     ),
@@ -136,7 +155,7 @@ MORE_PLAIN: dict[str, Callable] = {
     "IdentityN": lambda x: tuple(map(state.identity, x)), "Igamma": scientific.igamma,
     "Igammac": scientific.igammac, "IndexFill": gathering.index_fill,
     "InvertPermutation": rearranging.invert_permutation, "Lcm": scientific.lcm,
-    "LowerBound": _bound(False), "LuSolve": decompose.lu_solve,
+    "LuSolve": decompose.lu_solve,
     "MatrixBandPart": slicing.matrix_band_part, "MatrixExp": solving.matrix_exp,
     "NextAfter": scientific.nextafter, "Orgqr": decompose.orgqr,
     "ParallelConcat": lambda values: joining.concat(values, 0),
@@ -151,7 +170,7 @@ MORE_PLAIN: dict[str, Callable] = {
         r.sum(e.square(v)) for v in (input_x, input_y)
     ),
     "TridiagonalMatMul": _tridiagonal, "UniqueWithPad": rearranging.unique_with_pad,
-    "UnravelIndex": rearranging.unravel_index, "UpperBound": _bound(True), "Zeta": scientific.zeta,
+    "UnravelIndex": rearranging.unravel_index, "Zeta": scientific.zeta,
 }  # fmt: skip
 
 
@@ -245,7 +264,9 @@ MORE_OPTIONS: dict[str, Callable] = {
     "BoundingBoxEncode": lambda means=(0.0,) * 4, stds=(1.0,) * 4: lambda anchor_box, box: (
         vision.bounding_box_encode(anchor_box, box, means, stds)
     ),
-    "Bucketize": lambda boundaries: lambda input: searching.bucketize(input, boundaries),
+    "Bucketize": lambda boundaries: lambda input: searching.bucketize(
+        input, boundaries, right=True
+    ),
     "CholeskyInverse": lambda upper=False: lambda x: decompose.cholesky_inverse(x, upper),
     "CholeskySolve": lambda upper=False: lambda x1, x2: decompose.cholesky_solve(x1, x2, upper),
     "Col2Im": lambda kernel_size, dilation=1, padding=0, stride=1: lambda x, output_size: (
@@ -276,15 +297,14 @@ MORE_OPTIONS: dict[str, Callable] = {
     align_corners=False: lambda x, grid: vision.grid_sample(
         x, grid, interpolation_mode, padding_mode, align_corners
     ),
-    "HammingWindow": lambda periodic=True, alpha=0.54, beta=0.46, dtype=float32: lambda length: (
-        creation.hamming_window(length, periodic, alpha, beta, dtype=dtype)
-    ),
+    "HammingWindow": _hamming_window,
     "Histogram": lambda bins=100, min=0.0, max=0.0: lambda x: searching.histc(x, bins, min, max),
     "IOU": lambda mode="iou": lambda anchor_boxes, gt_boxes: vision.iou(
         anchor_boxes, gt_boxes, mode
     ),
     "Im2Col": _windows,
     "InTopK": lambda k: lambda x1, x2: rearranging.intopk(x1, x2, k),
+    "LowerBound": _bound(False),
     "LRN": lambda depth_radius=5, bias=1.0, alpha=1.0, beta=0.5, norm_region="ACROSS_CHANNELS": (
         lambda x: vision.lrn(x, depth_radius, bias, alpha, beta, norm_region)
     ),
@@ -374,6 +394,7 @@ MORE_OPTIONS: dict[str, Callable] = {
     "UniformInt": lambda seed=0, seed2=0: lambda shape, minval, maxval: random.uniform(
         shape, minval, maxval, seed or None, int32
     ),
+    "UpperBound": _bound(True),
     "UniqueConsecutive": lambda return_inverse=False, return_counts=False, dim=None: lambda x: (
         searching.unique_consecutive(x, return_inverse, return_counts, dim)
     ),
