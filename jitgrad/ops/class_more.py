@@ -12,6 +12,7 @@ from jitgrad.ops import compare as c
 from jitgrad.ops import (
     conv,
     creation,
+    ctc,
     decompose,
     gathering,
     image,
@@ -31,11 +32,13 @@ from jitgrad.ops import (
     special,
     splitting,
     state,
+    updates,
     vision,
     volumes,
 )
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
+from jitgrad.ops.conv3d import conv3d
 from jitgrad.ops.promote import floating, static, tensor
 
 BESSEL = {
@@ -104,43 +107,9 @@ def _hamming_window(periodic=True, alpha=0.54, beta=0.46, dtype=float32):
     return call
 
 
-def _apply_momentum(use_locking=False, use_nesterov=False, gradient_scale=1.0):
-    def call(variable, accumulation, learning_rate, gradient, momentum):
-        step = e.mul(gradient, gradient_scale)
-        moved = e.add(e.mul(accumulation, momentum), step)
-        state.assign(accumulation, moved)
-        change = e.add(step, e.mul(moved, momentum)) if use_nesterov else moved
-        return state.assign_sub(variable, e.mul(change, learning_rate))
-
-    return call
-
-
-def _apply_adagrad(update_slots=True):
-    def call(var, accum, lr, grad):
-        if update_slots:
-            state.assign_add(accum, e.square(grad))
-        out = state.assign_sub(var, e.mul(e.mul(lr, grad), e.rsqrt(accum)))
-        return out, accum
-
-    return call
-
-
-def _adam(use_locking=False, use_nesterov=False):
-    def call(var, m, v, beta1_power, beta2_power, lr, beta1, beta2, epsilon, gradient):
-        state.assign(m, e.add(e.mul(m, beta1), e.mul(gradient, e.sub(1, beta1))))
-        state.assign(v, e.add(e.mul(v, beta2), e.mul(e.square(gradient), e.sub(1, beta2))))
-        scale = e.div(e.sqrt(e.sub(1, beta2_power)), e.sub(1, beta1_power))
-        ahead = e.add(e.mul(m, beta1), e.mul(gradient, e.sub(1, beta1))) if use_nesterov else m
-        step = e.mul(e.mul(scale, lr), e.div(ahead, e.add(e.sqrt(v), epsilon)))
-        return state.assign_sub(var, step), m, v
-
-    return call
-
-
 MORE_PLAIN: dict[str, Callable] = {
     **BESSEL,
     **{f"Segment{kind.title()}": _segments(kind) for kind in ("sum", "max", "min", "prod")},
-    "ApplyGradientDescent": lambda var, alpha, delta: state.assign_sub(var, e.mul(alpha, delta)),
     "Betainc": scientific.betainc, "Bincount": lambda array, size, weights: gathering.bincount(
         array, weights if tensor("Bincount", weights).size else None, int(size)
     ),
@@ -212,6 +181,36 @@ def _conv_transpose(out_channel=0, kernel_size=0, pad_mode="valid", pad=0, pad_l
     return call
 
 
+def _pooled_volumes(name: str, kernel_size, strides, pad_mode, pad, pool: Callable) -> Callable:
+    kernel, stride = (v if isinstance(v, tuple) else (v,) * 3 for v in (kernel_size, strides))
+
+    def call(x):
+        x = tensor(name, x)
+        return pool(x, kernel, stride, volumes.around(name, pad_mode, pad, x, kernel, stride))
+
+    return call
+
+
+def _conv3d(out_channel, kernel_size, mode=1, pad_mode="valid", pad=0, stride=1, dilation=1,
+            group=1, data_format="NCDHW"):  # fmt: skip
+    return lambda x, weight, bias=None: conv3d(
+        x, weight, bias, stride, pad_mode, pad, dilation, group
+    )
+
+
+def _channels_dropped(function: Callable) -> Callable:
+    """What is left, and where: the class gives the share that is kept."""
+
+    def make(keep_prob=0.5):
+        def call(x):
+            kept = function(creation.ones_like(x), 1 - keep_prob)
+            return e.mul(x, kept), c.ne(kept, 0)
+
+        return call
+
+    return make
+
+
 def _resized(mode: str) -> Callable:
     def make(size=None, align_corners=False, half_pixel_centers=False):
         how = {"align_corners": align_corners} if mode == "bilinear" else {}
@@ -234,7 +233,24 @@ def _windows(ksizes, strides=1, dilations=1, pads=0):
 
 
 MORE_OPTIONS: dict[str, Callable] = {
-    "Adam": _adam,
+    **updates.CLASSES,
+    "CTCGreedyDecoder": lambda merge_repeated=True: lambda inputs, sequence_length: (
+        ctc.ctc_greedy_decoder(inputs, sequence_length, merge_repeated)
+    ),
+    "Conv3D": _conv3d,
+    "Dropout2D": _channels_dropped(random.dropout2d),
+    "Dropout3D": _channels_dropped(random.dropout3d),
+    "AdaptiveMaxPool3D": lambda: lambda x, output_size: volumes.adaptive_max_pool3d(
+        x, tuple(static("AdaptiveMaxPool3D", "output_size", output_size)), True
+    ),
+    "MultilabelMarginLoss": lambda reduction="mean": lambda x, target: (
+        margins.multilabel_margin_loss(x, target, reduction)
+    ),
+    "Ormqr": lambda left=True, transpose=False: lambda x, tau, other: decompose.ormqr(
+        x, tau, other, left, transpose
+    ),
+    "Pdist": lambda p=2.0: lambda x: slicing.pdist(x, p),
+    "RandomShuffle": lambda seed=0, seed2=0: lambda x: random.shuffle(x, seed or None),
     "AdaptiveAvgPool2D": lambda output_size: lambda x: image.adaptive_avg_pool2d(x, output_size),
     "AdaptiveAvgPool3D": lambda output_size: lambda x: volumes.adaptive_avg_pool3d(x, output_size),
     "AdaptiveMaxPool2D": lambda output_size: lambda x: image.adaptive_max_pool2d(
@@ -243,11 +259,11 @@ MORE_OPTIONS: dict[str, Callable] = {
     "AffineGrid": lambda align_corners=False: lambda theta, output_size: vision.affine_grid(
         theta, output_size, align_corners
     ),
-    "ApplyAdagrad": _apply_adagrad,
-    "ApplyMomentum": _apply_momentum,
     "AvgPool3D": lambda kernel_size=1, strides=1, pad_mode="valid", pad=0, ceil_mode=False,
-    count_include_pad=True, divisor_override=0, data_format="NCDHW": lambda x: volumes.avg_pool3d(
-        x, kernel_size, strides, pad, ceil_mode, count_include_pad, divisor_override
+    count_include_pad=True, divisor_override=0, data_format="NCDHW": _pooled_volumes(
+        "AvgPool3D", kernel_size, strides, pad_mode, pad, lambda x, *sizes: volumes.avg_pool3d(
+            x, *sizes, ceil_mode, count_include_pad and pad_mode.lower() == "pad", divisor_override
+        ),
     ),
     "BatchNorm": _batch_norm,
     "BatchToSpace": lambda block_size, crops: lambda x: rearranging.batch_to_space_nd(
@@ -332,8 +348,9 @@ MORE_OPTIONS: dict[str, Callable] = {
         solving.matrix_triangular_solve(matrix, rhs, lower, adjoint)
     ),
     "MaxPool3D": lambda kernel_size=1, strides=1, pad_mode="VALID", pad_list=0, ceil_mode=None,
-    data_format="NCDHW": lambda x: volumes.max_pool3d(
-        x, kernel_size, strides, pad_list, 1, bool(ceil_mode)
+    data_format="NCDHW": _pooled_volumes(
+        "MaxPool3D", kernel_size, strides, pad_mode, pad_list,
+        lambda x, *sizes: volumes.max_pool3d(x, *sizes, 1, bool(ceil_mode)),
     ),
     "MaxUnpool2D": lambda ksize, strides=0, pads=0, output_shape=(): lambda x, argmax: (
         volumes.max_unpool2d(x, argmax, ksize, strides or None, pads, output_shape)
