@@ -110,9 +110,22 @@ def _read(setting: Setting) -> Any:
 _values: dict[str, Any] = {name: _read(setting) for name, setting in SETTINGS.items()}
 
 
+CODE = "jit", "math", "device"  # the settings that decide what code is generated
+_codes: dict[tuple, tuple] = {}
+current: list[tuple] = []  # the one that holds now, for those who ask at every call
+
+
+def _note_code() -> None:
+    values = tuple([_values[name] for name in CODE])
+    current[:] = [_codes.setdefault(values, values)]
+
+
+_note_code()
+
+
 def code() -> tuple[bool, str, str]:
-    """The settings that decide what code is generated."""
-    return _values["jit"], _values["math"], _values["device"]
+    """The settings that decide what code is generated: for the same values the same tuple."""
+    return current[0]
 
 
 def get(name: str) -> Any:
@@ -132,6 +145,8 @@ def follow(name: str, change: Callable[[Any], None]) -> None:
 def put(name: str, value: Any) -> None:
     """Change a setting from now on; ValueError for what it cannot be."""
     _values[name] = SETTINGS[name].parse(value) if isinstance(value, str) else value
+    if name in CODE:
+        _note_code()
     if name in _followers:
         _followers[name](_values[name])
 

@@ -26,7 +26,8 @@ LARGEST = 1 << 22  # bytes of constants; more are not kept
 
 @functools.cache
 def _version() -> bytes:
-    return cache.own_version(*MAKERS).encode()
+    """Of what makes plans; NumPy computes what is constant."""
+    return f"{cache.own_version(*MAKERS)} {np.__version__}".encode()
 
 
 def key_of(graph: Graph, updates: Sequence[tuple[int, int]]) -> str:

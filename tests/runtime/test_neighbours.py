@@ -1,4 +1,4 @@
-"""What else may go on in the process: forks in the middle of a first call, and Numba's own users."""
+"""What else may go on in the process: forks during a first call, and Numba's own users."""
 
 from __future__ import annotations
 

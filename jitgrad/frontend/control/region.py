@@ -9,7 +9,7 @@ from jitgrad.autodiff.branch import cond as cond_op
 from jitgrad.frontend import regions
 from jitgrad.frontend.closing import closed, frontier_of_branch
 from jitgrad.frontend.trace import Trace
-from jitgrad.ir.node import Node, builder, fresh_input, project
+from jitgrad.ir.node import Node, builder, fresh_input, project, topological
 from jitgrad.primitives.flow import COUNT
 from jitgrad.tensor import Tensor
 
@@ -70,6 +70,11 @@ class Loop:
 
     def stand_in(self, position: int) -> Tensor:
         return Tensor._of_node(self.made.stand_ins[position])
+
+    def changes(self, value: Tensor) -> bool:
+        """Whether a value may be another in the next turn."""
+        varies = {self.made.number, *self.made.stand_ins}
+        return any(n in varies for n in topological([value._node]))  # type: ignore[list-item]
 
     def finish(
         self, trace: Trace, test: Tensor | None, new: Sequence[Tensor], start: int, **options: Any
