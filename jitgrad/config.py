@@ -91,7 +91,7 @@ SETTINGS: dict[str, Setting] = {
     "unroll_limit": Setting(
         "JITGRAD_UNROLL_LIMIT", int, 4096, "iterations after which an unrolled loop is an error"
     ),
-    "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
+    "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code and plans on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
     "cache_size": Setting("JITGRAD_CACHE_SIZE", int, 512, "megabytes on disk; 0 is no limit"),
 }

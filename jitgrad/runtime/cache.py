@@ -1,4 +1,4 @@
-"""Object code and plans by what they are made of: in memory, and on disk across processes.
+"""Object code by what it is made of, in memory and on disk across processes; and finished plans.
 
 A file's name is the hash of everything that decides its content: the kernel's source or the
 graph, the versions of Numba, LLVM and this package, and the CPU. A file holds a header with the
@@ -29,7 +29,7 @@ UNFINISHED = ".new-"  # how the names of files begin while they are written
 STALE = 3600  # seconds after which such a file must be of a process that was killed
 KEEP = 0.75  # of the allowed size, when there is more
 CHECKED = 64  # one store of as many looks at the size of the whole, whatever the process
-_memory: dict[str, bytes] = {}
+_memory: dict[str, tuple[str, bytes]] = {}  # object code by its key
 _warned: set[str] = set()
 _lock = locks.leaf()
 POSIX = os.name == "posix"
@@ -197,24 +197,22 @@ def load(source: str) -> tuple[str, bytes] | None:
 
 def load_object(key: str) -> tuple[str, bytes] | None:
     """Symbol and object code of that name, or None."""
+    with _lock:
+        if key in _memory:
+            return _memory[key]
     body = fetch(key)
     if body is None:
         return None
     symbol, _, code = body.partition(b"\n")
-    return symbol.decode(), code
+    with _lock:
+        _memory[key] = symbol.decode(), code
+        return _memory[key]
 
 
 def fetch(key: str) -> bytes | None:
-    """What is kept under a name, or None."""
-    with _lock:
-        if key in _memory:
-            return _memory[key]
+    """What is on disk under a name, or None."""
     with _folder() as folder:
-        found = _read(folder, key) if folder is not None else None
-    if found is not None:
-        with _lock:
-            _memory[key] = found
-    return found
+        return _read(folder, key) if folder is not None else None
 
 
 def _read(folder: Folder, key: str) -> bytes | None:
@@ -259,13 +257,14 @@ def _mark_used(file: int, status: os.stat_result) -> None:
 
 def store(source: str, symbol: str, code: bytes) -> None:
     """Keep object code; a disk that is full or read-only only costs a warning."""
-    keep(key_of(source), symbol.encode() + b"\n" + code)
+    key = key_of(source)
+    with _lock:
+        _memory[key] = symbol, code
+    keep(key, symbol.encode() + b"\n" + code)
 
 
 def keep(key: str, body: bytes) -> None:
-    """Keep something under its name, as `store` does."""
-    with _lock:
-        _memory[key] = body
+    """Keep something on disk under its name, as `store` does."""
     with _folder(create=True) as folder:
         if folder is None:
             return
