@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import config
-from jitgrad.errors import BoundsError, IRError, fail
+from jitgrad.errors import IRError, JitgradError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.locks import compiling
 from jitgrad.runtime import executor, memory, plans
@@ -101,10 +101,12 @@ class Executable:
         number, value = np.frombuffer(outcome, np.int64).tolist()
         launches = self.program.launches
         if self.native and not self.table.same(self.program.unlinked(launches)):
-            raise fail(  # a plan from the disk that this process would make in another way
-                BoundsError,
-                f"@{self.graph.name}: an index is out of bounds",
-                instead="run it without jit to see the index and what it indexes",
+            raise fail(
+                JitgradError,
+                f"@{self.graph.name} failed while it ran",
+                why="its plan is from the disk, and this process, which would make another one,"
+                " cannot tell which step it was",
+                instead="run it without jit, or clear the cache: jitgrad cache clear",
             )
         raise self.program.error(number, value)
 
