@@ -322,3 +322,12 @@ def test_float64_is_accurate() -> None:
     assert ops.masked_fill(y, Tensor([True]), 0.1).item() == 0.1
     assert ops.full((1,), 0.1, dtype=ms.float64).item() == 0.1
     assert ops.tensor_scatter_update(y, Tensor([[0]]), 0.3).item() == 0.3
+
+
+@pytest.mark.parametrize(("exponent", "root"), [(0.5, ops.sqrt), (-0.5, ops.rsqrt)])
+def test_powers_of_a_half_are_roots(exponent: float, root) -> None:
+    x = Tensor(np.array([0.0, 2.0, 1e-310, INF, NAN, -1.0]))
+    np.testing.assert_array_equal((x**exponent).asnumpy(), root(x).asnumpy())
+    power, same = (ms.grad(f)(x) for f in (lambda v: v**exponent, root))
+    np.testing.assert_array_equal(power.asnumpy(), same.asnumpy())
+    np.testing.assert_array_equal(ms.jit(lambda v: v**exponent)(x).asnumpy(), root(x).asnumpy())
