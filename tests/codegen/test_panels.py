@@ -27,7 +27,7 @@ def swap(x):
 
 
 def texts(made):
-    return "".join(launch.source for _, launch in made.flattened)
+    return "".join(launch.source for _, launch in made.program.flattened)
 
 
 def types(*arrays):
