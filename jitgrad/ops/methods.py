@@ -23,6 +23,7 @@ from jitgrad.ops import (
     linalg,
     loss,
     norms,
+    numpy_functions,
     older_methods,
     random,
     scientific,
@@ -219,6 +220,7 @@ def install() -> None:
         if name not in own or name.startswith("__"):
             setattr(Tensor, name, function)
     number.attach()
+    Tensor.__array_function__ = numpy_functions.array_function  # type: ignore[attr-defined]
     for name, getter in tensor_methods.PROPERTIES.items():
         if name not in own:
             setattr(Tensor, name, property(getter, doc=getter.__doc__))
