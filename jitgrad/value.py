@@ -233,9 +233,7 @@ class Tensor:
         self.requires_grad = requires_grad
         return self
 
-    def _become(self, other: Tensor) -> None:
-        """Take another Tensor's value and history in place; `other` must not be used again."""
-        become(self, other)
+    _become = become
 
     def _take(self, other: Tensor) -> None:
         """Take another Tensor's value and history in place; views do not learn of it."""
@@ -251,6 +249,8 @@ class Tensor:
         """Hold another array, which this Tensor then owns."""
         if type is not self._type:
             bump()
+        if state.written is not None:
+            state.written.setdefault(id(self), (self, self._data, self._type))
         self._data, self._type, self._node = array, type, None
         self._version += 1
 

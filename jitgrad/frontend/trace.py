@@ -112,6 +112,7 @@ class Trace:
         self.effects: list[Any] = []  # what is printed after each run
         self.events: list[Any] = []  # what became of control flow, for `explain`
         self.made: dict[Node, int] = {}  # the nodes that were noted, numbered
+        self.arrays: dict[int, tuple[Any, Any]] = {}  # of NumPy, by id, and who made each
 
     def input(self, stem: str, type: TensorType) -> Node:
         """An input of the graph, with a name of its own."""
@@ -287,6 +288,21 @@ def trace(
 
     TraceError if it asks a traced Tensor for its value, or uses one of another trace.
     """
+    from jitgrad.frontend.control.arrays import Restart
+
+    while True:
+        try:
+            return _trace(call, arguments, name, values)
+        except Restart:
+            continue  # each time because of another line of the program
+
+
+def _trace(
+    call: Callable[[list[Tensor]], Any],
+    arguments: Sequence[Argument],
+    name: str,
+    values: Sequence[np.ndarray] | None,
+) -> Traced:
     active = Trace()
     inputs = [active.input(a.name, a.type) for a in arguments]
     if values is not None:

@@ -23,7 +23,6 @@ from jitgrad.ops import (
     linalg,
     loss,
     norms,
-    numpy_functions,
     older_methods,
     random,
     scientific,
@@ -184,7 +183,7 @@ ALSO: dict[str, str] = {
     "i0": "bessel_i0", "invert": "bitwise_not", "less": "lt", "less_equal": "le", "multiply": "mul",
     "negative": "neg", "nelement": "numel", "ndimension": "dim", "reverse": "flip",
     "sgn": "sign", "true_divide": "div",
-    "soft_shrink": "softshrink", "permute": "transpose", "inv": "inverse",
+    "soft_shrink": "softshrink", "inv": "inverse",
     "matrix_determinant": "det", "log_matrix_determinant": "slogdet",
 }  # fmt: skip
 
@@ -220,7 +219,6 @@ def install() -> None:
         if name not in own or name.startswith("__"):
             setattr(Tensor, name, function)
     number.attach()
-    Tensor.__array_function__ = numpy_functions.array_function  # type: ignore[attr-defined]
     for name, getter in tensor_methods.PROPERTIES.items():
         if name not in own:
             setattr(Tensor, name, property(getter, doc=getter.__doc__))

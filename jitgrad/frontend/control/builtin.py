@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from jitgrad import tree
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend.control.text import Text, traced_print
@@ -178,6 +180,8 @@ TABLE: dict[Any, Callable] = {
     print: traced_print,
     int: _of_traced(int, _int),
     float: _of_traced(float, _float),
+    np.float64: _of_traced(np.float64, _float),
+    np.int64: _of_traced(np.int64, _int),
     bool: _of_traced(bool, _bool),
     isinstance: _isinstance,
     setattr: _setattr,

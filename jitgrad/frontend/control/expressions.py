@@ -149,8 +149,8 @@ class Expressions(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         self.generic_visit(node)
-        if not isinstance(node.ctx, ast.Load):
-            node.value = placed(call("touch", node.value), node.value)
+        how = "look" if isinstance(node.ctx, ast.Load) else "touch"
+        node.value = placed(call(how, node.value), node.value)
         return node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:

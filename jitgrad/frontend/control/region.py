@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitgrad.autodiff.branch import cond as cond_op
-from jitgrad.codegen.structured.kernel import fits
 from jitgrad.frontend import regions
 from jitgrad.frontend.closing import closed, frontier_of_branch
 from jitgrad.frontend.trace import Trace
@@ -45,6 +44,8 @@ def choice(
 
 def check_size(trace: Trace, node: Node) -> None:
     """TooLarge if a region is no single kernel, and there is another way to compile it."""
+    from jitgrad.codegen.structured.kernel import fits
+
     if not trace.trials and not fits(node):
         raise TooLarge("it is too large for one kernel")
 

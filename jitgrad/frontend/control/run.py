@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from jitgrad.errors import UndefinedError, fail
 from jitgrad.frontend.aliases import check_mixed
+from jitgrad.frontend.control.arrays import Read, Written
 from jitgrad.frontend.control.attempt import AttributePlace, CellPlace, attempt
 from jitgrad.frontend.control.branches import either, nothing
 from jitgrad.frontend.control.calls import callee, place_of
@@ -173,6 +176,11 @@ def augmented(getter: Thunk, name: str) -> None:
     touch(bound(getter, name))
 
 
+def look(thing: Any) -> Any:
+    """The thing itself, which is about to be indexed."""
+    return Read(thing) if type(thing) is np.ndarray and state.trace is not None else thing
+
+
 def touch(thing: Any, attribute: str | None = None) -> Any:
     """The thing itself, which is about to be changed in place."""
     trace = state.trace
@@ -182,13 +190,15 @@ def touch(thing: Any, attribute: str | None = None) -> Any:
     if trace.mixed:
         check_mixed(trace, thing)
     log = trace.log
-    if log is None:
-        return thing
-    if attribute is None:
+    if attribute is None and log is not None:
         place = place_of(thing)
         if place is not None:
             log.touch(place)
-    elif not isinstance(getattr(thing, attribute, None), Parameter):
+    if isinstance(thing, np.ndarray) and attribute is None:
+        return Written(thing)
+    if log is None or attribute is None:
+        return thing
+    if not isinstance(getattr(thing, attribute, None), Parameter):
         log.touch(AttributePlace(thing, attribute))
     return thing
 
@@ -229,6 +239,7 @@ __all__ = [
     "every",
     "for_loop",
     "holds",
+    "look",
     "message",
     "negate",
     "outward",
