@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import DTypeError, SeedError, TapeError, fail
-from jitgrad.frontend.dispatch import apply
+from jitgrad.frontend.dispatch import QUIET, apply, quiet
 from jitgrad.frontend.tape import TapeNode
 from jitgrad.primitives.elementwise import add
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
@@ -45,39 +45,40 @@ def walk(
     before, state.grad = state.grad, _mode(create_graph)
 
     sent: Iterable[tuple[Spot | None, Tensor | None]] = zip(outputs, seeds, strict=True)
+    token = quiet.set(QUIET)
     try:
-        with np.errstate(all="ignore"):
-            while True:
-                for spot, value in sent:
-                    if spot is None or value is None:
-                        continue
-                    node, index = spot
-                    if useful is not None and node not in useful:
-                        continue
-                    slots = found.get(node)
-                    if slots is None:
-                        found[node] = {index: value}
-                        heapq.heappush(queue, (-node.serial, id(node), node))
-                    else:
-                        known = slots.get(index)
-                        slots[index] = value if known is None else plus(known, value)
-                if not queue:
-                    break
-                node = heapq.heappop(queue)[2]
-                slots = found.pop(node)
-                if node.hooks:
-                    slots = {i: _hooked(node, i, value) for i, value in slots.items()}
-                sent = ()
-                if targets is not None:
-                    result.update({(node, i): slots[i] for i in slots if (node, i) in targets})
-                elif type(node) is Leaf:
-                    result[node, 0] = slots[0]
-                if type(node) is Leaf or (useful is not None and not useful[node]):
+        while True:
+            for spot, value in sent:
+                if spot is None or value is None:
                     continue
-                passed.append((node, slots))
-                given = [slots.get(i) for i in range(len(node.types))]
-                sent = zip(node.edges, node.cotangents(given))
+                node, index = spot
+                if useful is not None and node not in useful:
+                    continue
+                slots = found.get(node)
+                if slots is None:
+                    found[node] = {index: value}
+                    heapq.heappush(queue, (-node.serial, id(node), node))
+                else:
+                    known = slots.get(index)
+                    slots[index] = value if known is None else plus(known, value)
+            if not queue:
+                break
+            node = heapq.heappop(queue)[2]
+            slots = found.pop(node)
+            if node.hooks:
+                slots = {i: _hooked(node, i, value) for i, value in slots.items()}
+            sent = ()
+            if targets is not None:
+                result.update({(node, i): slots[i] for i in slots if (node, i) in targets})
+            elif type(node) is Leaf:
+                result[node, 0] = slots[0]
+            if type(node) is Leaf or (useful is not None and not useful[node]):
+                continue
+            passed.append((node, slots))
+            given = [slots.get(i) for i in range(len(node.types))]
+            sent = zip(node.edges, node.cotangents(given))
     finally:
+        quiet.reset(token)
         state.grad = before
     for node, slots in passed:
         if node.retained:
