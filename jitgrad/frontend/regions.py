@@ -25,7 +25,7 @@ from jitgrad.frontend.dispatch import apply, constant
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Node, builder, fresh_input, project
 from jitgrad.ir.types import bool_, int64
-from jitgrad.passes.ranges import LIMIT
+from jitgrad.locate import user_expression
 from jitgrad.primitives.elementwise import add, floordiv, maximum, mul, neg, sub
 from jitgrad.primitives.flow import COUNT, item_type, too_long
 from jitgrad.primitives.index import take
@@ -175,7 +175,7 @@ def while_loop(
 
     LimitError after `limit` iterations (by default the setting JITGRAD_LOOP_LIMIT; 0: none).
     `checkpoint`: how many iterations its reverse runs again at a time, instead of keeping records
-    of all; "sqrt" chooses.
+    of all; "sqrt" chooses. "binomial" keeps a fixed number of states (`autodiff.revolve`).
     """
     limit = config.get("loop_limit") if limit is None else limit
     if state.trace is None:
@@ -380,7 +380,7 @@ class _Loop:
         inputs = [self.number, *self.stand_ins, *self.slices]
         free = frontier_of_loop([*outputs, *tests], inputs)
         body = closed(trace, "body", outputs, inputs, free, "kcxp", len(self.carry))
-        body = tidied(body, {body.inputs[0]: (0, (length or LIMIT) - 1)})
+        body = tidied(body, length)
         test = None
         if tests:
             inputs = [self.number, *self.stand_ins]
@@ -402,6 +402,9 @@ class _Loop:
             results = checkpointed(loop_op, operands, attrs, checkpoint)
         else:
             node = builder.make(loop_op, tuple(operands), attrs)
+            where = user_expression()  # an error while it runs shows which loop of the line it is
+            if where is not None:
+                trace.locs[node] = where
             results = [project(node, i) for i in range(len(outputs))]
         for key, result in zip(self.keys, results[self.own :]):
             trace.values[key] = result
