@@ -57,7 +57,8 @@ def walk(
                 slots = found.get(node)
                 if slots is None:
                     found[node] = {index: value}
-                    heapq.heappush(queue, (-node.serial, id(node), node))
+                    if type(node) is not Leaf:
+                        heapq.heappush(queue, (-node.serial, id(node), node))
                 else:
                     known = slots.get(index)
                     slots[index] = value if known is None else plus(known, value)
@@ -70,13 +71,13 @@ def walk(
             sent = ()
             if targets is not None:
                 result.update({(node, i): slots[i] for i in slots if (node, i) in targets})
-            elif type(node) is Leaf:
-                result[node, 0] = slots[0]
-            if type(node) is Leaf or (useful is not None and not useful[node]):
+            if useful is not None and not useful[node]:
                 continue
             passed.append((node, slots))
             given = [slots.get(i) for i in range(len(node.types))]
             sent = zip(node.edges, node.cotangents(given))
+        for leaf, slots in found.items():  # all that is left
+            result[leaf, 0] = _hooked(leaf, 0, slots[0]) if leaf.hooks else slots[0]
     finally:
         quiet.reset(token)
         state.grad = before
