@@ -16,6 +16,7 @@ from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
 
 Spot = tuple[Any, int]  # a result of a node, or a Leaf
+Cotangents = dict[Any, dict[int, Tensor]]  # by node, or Leaf, and result
 
 
 def walk(
@@ -38,7 +39,7 @@ def walk(
     useful = None  # to get to all leaves, every node is
     if targets is not None:
         useful = _useful([spot[0] for spot in outputs if spot is not None], targets, ends)
-    found: dict[Any, dict[int, Tensor]] = {}
+    found: Cotangents = {}
     result: dict[Spot, Tensor] = {}
     queue: list[tuple[int, int, Any]] = []
     passed: list[tuple[TapeNode, dict[int, Tensor]]] = []
@@ -48,20 +49,7 @@ def walk(
     token = quiet.set(QUIET)
     try:
         while True:
-            for spot, value in sent:
-                if spot is None or value is None:
-                    continue
-                node, index = spot
-                if useful is not None and node not in useful:
-                    continue
-                slots = found.get(node)
-                if slots is None:
-                    found[node] = {index: value}
-                    if type(node) is not Leaf:
-                        heapq.heappush(queue, (-node.serial, id(node), node))
-                else:
-                    known = slots.get(index)
-                    slots[index] = value if known is None else plus(known, value)
+            _receive(sent, found, queue, useful)
             if not queue:
                 break
             node = heapq.heappop(queue)[2]
@@ -87,6 +75,29 @@ def walk(
         if not retain_graph:
             node.release()
     return result
+
+
+def _receive(
+    sent: Iterable[tuple[Spot | None, Tensor | None]],
+    found: Cotangents,
+    queue: list[tuple[int, int, Any]],
+    useful: dict[Any, bool] | None,
+) -> None:
+    """Add what was sent to what is known, and put nodes that are new to it in the queue."""
+    for spot, value in sent:
+        if spot is None or value is None:
+            continue
+        node, index = spot
+        if useful is not None and node not in useful:
+            continue
+        slots = found.get(node)
+        if slots is None:
+            found[node] = {index: value}
+            if type(node) is not Leaf:
+                heapq.heappush(queue, (-node.serial, id(node), node))
+        else:
+            known = slots.get(index)
+            slots[index] = value if known is None else plus(known, value)
 
 
 def _mode(create_graph: bool) -> int:
