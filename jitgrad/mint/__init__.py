@@ -297,7 +297,7 @@ __all__ = sorted(
     {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}
 )
 
-_LATER = ("linalg", "nn", "special")
+_LATER = ("linalg", "nn", "optim", "special")
 
 
 def __getattr__(name: str) -> Any:
