@@ -23,6 +23,7 @@ from jitgrad.api.operation import GradOperation
 from jitgrad.api.recompute import recompute
 from jitgrad.api.transforms import jvp, vjp
 from jitgrad.api.vmap import vmap
+from jitgrad.array_functions import array_function
 from jitgrad.autograd import (
     enable_grad,
     inference_mode,
@@ -58,6 +59,8 @@ from jitgrad.ir.types import (
 from jitgrad.runtime.stats import empty_cache, memory_stats
 from jitgrad.runtime.threads import get_num_threads, set_num_threads
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
+
+Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
 
 __version__ = "0.1.0"
 
