@@ -21,7 +21,7 @@ SAME = (
     " linspace log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or"
     " logical_xor logsumexp lt masked_select matmul maximum minimum mm mul mv nan_to_num nansum"
     " narrow ne neg negative nonzero not_equal ones ones_like outer pow prod ravel real"
-    " reciprocal remainder repeat_interleave reshape roll round rsqrt searchsorted sigmoid sign"
+    " reciprocal remainder reshape roll round rsqrt searchsorted sigmoid sign"
     " sin sinc sinh softmax split sqrt square squeeze stack swapaxes t take tan tanh tile topk"
     " trace tril triu trunc unbind unique_consecutive unsqueeze where xlogy zeros zeros_like"
 )
@@ -215,6 +215,11 @@ def _spread(function):
 
 std, var = _spread(ops.std), _spread(ops.var)
 std_mean, var_mean = _spread(ops.std_mean), _spread(ops.var_mean)
+
+
+def repeat_interleave(input, repeats, dim=None, *, output_size=None):
+    """Each element repeated, along an axis or in the flattened Tensor."""
+    return ops.repeat_interleave(input, repeats, dim)
 
 
 def rand(*size, generator=None, dtype=None):
