@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import numpy as np
 
 from jitgrad import ops
+from jitgrad.errors import no_name
 
 # Functions that are the same there.
 SAME = (
@@ -310,6 +310,4 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"jitgrad.mint.{name}")
-    near = difflib.get_close_matches(name, __all__, 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise AttributeError(f"module 'jitgrad.mint' has no attribute {name!r}{hint}")
+    raise no_name(__name__, name, __all__)

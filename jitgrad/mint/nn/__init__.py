@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
+from jitgrad.errors import no_name
 from jitgrad.mint.nn import functional
 from jitgrad.mint.nn.layers import LAYERS
 from jitgrad.nn.cell import Cell
@@ -16,6 +16,4 @@ __all__ = ["Cell", "ModuleList", "Sequential", "functional", *LAYERS]
 
 
 def __getattr__(name: str) -> Any:
-    near = difflib.get_close_matches(name, __all__, 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise AttributeError(f"module 'jitgrad.mint.nn' has no attribute {name!r}{hint}")
+    raise no_name(__name__, name, __all__)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from jitgrad import ops
+from jitgrad.errors import no_name
 from jitgrad.ops.image import largest_of_bins
 
 # Functions that are the same there.
@@ -257,6 +257,4 @@ __all__ = sorted(
 
 
 def __getattr__(name: str) -> Any:
-    near = difflib.get_close_matches(name, __all__, 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise AttributeError(f"module 'jitgrad.mint.nn.functional' has no attribute {name!r}{hint}")
+    raise no_name(__name__, name, __all__)
