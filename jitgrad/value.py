@@ -233,9 +233,7 @@ class Tensor:
         self.requires_grad = requires_grad
         return self
 
-    def _become(self, other: Tensor) -> None:
-        """Take another Tensor's value and history in place; `other` must not be used again."""
-        become(self, other)
+    _become = become
 
     def _take(self, other: Tensor) -> None:
         """Take another Tensor's value and history in place; views do not learn of it."""
