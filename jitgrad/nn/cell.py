@@ -231,6 +231,9 @@ class Cell(walk.Collection):
             parameter.requires_grad = not frozen
         return self
 
+    def set_jit_config(self, jit_config: Any) -> None:
+        """Without effect: nothing needs these options."""
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile for these arguments now; the next call with such runs at once."""
         self._compiled().lower(*args, **kwargs)
