@@ -76,7 +76,7 @@ for _function in (
 # Imported when first used.
 _LATER = (
     "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx",
-    "testing", "optimize",
+    "testing", "optimize", "cuda",
 )  # fmt: skip
 _TRAIN = (
     "save_checkpoint", "load_checkpoint", "load_param_into_net", "Model", "Callback", "LossMonitor",

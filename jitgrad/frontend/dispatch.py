@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import DTypeError, fail
-from jitgrad.frontend import tape
+from jitgrad.frontend import remote, tape
 from jitgrad.ir.node import Node, builder, full, project
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.runtime.cuda.array import IN_USE, DeviceArray, beside
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
 
@@ -27,16 +28,26 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     if state.trace is not None:
         return _traced(op, inputs, attrs)
     arrays = [x._data for x in inputs]
+    on_device = False
     for x, array in zip(inputs, arrays):
-        if array is None:
-            x._array(f"given to {op.name}")  # raises
+        if array.__class__ is not np.ndarray:
+            if array is None:
+                x._array(f"given to {op.name}")  # raises
+            on_device = on_device or array.__class__ is DeviceArray
     inferred = _inferred(op, tuple([x._type for x in inputs]), attrs)
-    with np.errstate(all="ignore"):
-        value = op.numpy(*arrays, **attrs)
-    if type(inferred) is TupleType:
-        outputs = tuple([_own(v, t, arrays) for v, t in zip(value, inferred.items, strict=True)])
+    if on_device:
+        outputs = remote.apply(op, inputs, attrs)
     else:
-        outputs = (_own(value, inferred, arrays),)
+        with np.errstate(all="ignore"):
+            value = op.numpy(*arrays, **attrs)
+        if type(inferred) is TupleType:
+            parts = zip(value, inferred.items, strict=True)
+            outputs = tuple([_own(v, t, arrays) for v, t in parts])
+        else:
+            outputs = (_own(value, inferred, arrays),)
+        if IN_USE and all(hasattr(x, "_anywhere") for x in inputs):
+            for out in outputs:
+                out._anywhere = True
     if state.grad:
         for x in inputs:
             if x._grad_fn is not None:
@@ -109,7 +120,7 @@ def splat(number: Any, type: TensorType) -> Tensor:
         return Tensor._of_node(node, node.op.numpy(**node.attrs) if known else None)
     with np.errstate(over="ignore"):  # a double beyond float32 is inf there, as in NumPy
         value = np.asarray(number).astype(type.dtype.numpy)
-    return Tensor._wrap(np.broadcast_to(value, type.shape), type)
+    return _anywhere(Tensor._wrap(np.broadcast_to(value, type.shape), type))
 
 
 def fill(number: Any, type: TensorType) -> Tensor:
@@ -117,15 +128,22 @@ def fill(number: Any, type: TensorType) -> Tensor:
     if state.trace is not None:
         return splat(number, type)
     if number == 0 or number == 1:
-        return Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type)
+        return _anywhere(Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type))
     with np.errstate(over="ignore"):
-        return Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type)
+        return _anywhere(Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type))
+
+
+def _anywhere(made: Tensor) -> Tensor:
+    """A Tensor that joins operands on a device."""
+    if IN_USE:
+        made._anywhere = True
+    return made
 
 
 def constant(array: np.ndarray) -> Tensor:
     """A Tensor of a fresh array's values; in a trace a constant of the graph."""
     if state.trace is None:
-        return Tensor._wrap(array)
+        return _anywhere(Tensor._wrap(array))
     return Tensor._of_node(constant_node(array), np.array(array, order="C"))
 
 
@@ -145,7 +163,7 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
     elif state.trace is not None:
         state.trace.write(target, value, keep_gradient=False)
     else:
-        target._set(value._array("assigned").copy(), value._type)
+        target._set(beside(target._data, value._held("assigned").copy()), value._type)
         if not target.is_leaf:
             target._grad_fn = None
     return target

@@ -7,8 +7,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend.backward import fitting
 from jitgrad.frontend.control import converted
@@ -17,6 +15,7 @@ from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.history import Tensors, backward
 from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.primitives.shape import reshape
+from jitgrad.runtime.cuda.array import beside
 from jitgrad.state import Leaf, state
 from jitgrad.tensor import Tensor
 
@@ -114,7 +113,7 @@ def _detach(self: Tensor) -> Tensor:
     """The same value without history: a copy."""
     if state.trace is not None:
         return apply(stop_gradient, self)
-    return Tensor._wrap(self._array("detached").copy(), self._type)
+    return Tensor._wrap(self._held("detached").copy(), self._type)
 
 
 def _detach_in_place(self: Tensor) -> Tensor:
@@ -138,7 +137,7 @@ def _set_data(self: Tensor, value: Any) -> None:
     if state.trace is not None:
         state.trace.write(self, new, keep_gradient=False)
     else:
-        self._set(np.array(new._array("assigned"), order="C"), new._type)
+        self._set(beside(self._data, new._held("assigned").copy()), new._type)
 
 
 def attach_methods() -> None:

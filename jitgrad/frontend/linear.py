@@ -227,7 +227,7 @@ def _end(tensor: Tensor) -> Any:
 
 
 def _alias(tensor: Tensor, end: Any) -> Tensor:
-    alias = Tensor._wrap(tensor._array("differentiated"), tensor._type)
+    alias = Tensor._wrap(tensor._held("differentiated"), tensor._type)
     alias._grad_fn = end
     return alias
 

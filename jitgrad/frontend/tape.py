@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import TapeError, fail
+from jitgrad.frontend import remote
 from jitgrad.frontend.pull import Pull, pull_of
 from jitgrad.ir.node import Graph
 from jitgrad.ir.op import Op
@@ -146,6 +147,8 @@ def run(graph: Any, values: Sequence[Tensor]) -> list[Tensor]:
         from jitgrad.frontend.replay import replay
 
         return replay(graph, values)
+    if remote.is_there(values):
+        return remote.run(graph, [v._data for v in values])
     steps, outputs = _program(graph)
     slots = [v._data for v in values]
     for function, places, attrs, dtype in steps:

@@ -24,6 +24,7 @@ from jitgrad.ops import (
     loss,
     norms,
     older_methods,
+    placement,
     random,
     scientific,
     searching,
@@ -213,6 +214,7 @@ def methods() -> dict[str, Any]:
         found.update({name: getattr(module, name) for name in names.split()})
     found.update(older_methods.METHODS)
     found.update(tensor_methods.METHODS)
+    found.update(placement.METHODS)
     found.update({name: found[of] for name, of in ALSO.items() if of in found})
     for name in IN_PLACE.split():
         function = tensor_methods.FOR_WRITING.get(name, found.get(name))

@@ -22,8 +22,9 @@ from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, input_node, project
 from jitgrad.ir.op import OPS, Op, Sample
 from jitgrad.ir.types import DTYPES, DType, TupleType, of_array
-from jitgrad.runtime.device import DeviceProgram
-from jitgrad.runtime.driver import Driver, why_not
+from jitgrad.runtime.cuda.device import device
+from jitgrad.runtime.cuda.native import why_not
+from jitgrad.runtime.cuda.program import DeviceProgram
 from jitgrad.tools.tables import columns
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0))
@@ -114,7 +115,7 @@ def graph_of(op: Op, sample: Sample) -> Graph:
 def _check(options: argparse.Namespace) -> int:
     names, dtypes = ({x for x in text.split(",") if x} for text in (options.ops, options.dtypes))
     absent = why_not()
-    run = Driver(simulated=False) if not absent else None
+    run = device().run if not absent else None
     seen: set[tuple] = set()
     rows, spilled, wrong, compared = [], 0, 0, 0
     for op, dtype, program, arrays in programs(names, dtypes):
@@ -131,7 +132,8 @@ def _check(options: argparse.Namespace) -> int:
                     rows.append(_row(op.name, dtype, capability, found, wide))
         if run is not None:
             compared += 1
-            wrong += not _is_right(run(program, *arrays), interpret(program.graph, arrays))
+            got = [found.numpy() for found in run(program, *arrays)]
+            wrong += not _is_right(got, interpret(program.graph, arrays))
     head = ("op", "dtype", "sm", "registers", "shared", "occupancy", "spilled", "double")
     if rows:
         print(columns(head, rows, right=(3, 4, 5, 6)))

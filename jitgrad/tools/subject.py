@@ -87,7 +87,7 @@ class Subject:
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """What the function writes is put back at the end."""
-        saved = [(x, x._array("kept").copy(), x._type) for x in self.state]
+        saved = [(x, x._held("kept").copy(), x._type) for x in self.state]
         try:
             yield
         finally:

@@ -19,8 +19,11 @@ from jitgrad.codegen.cuda.grid import Grid, blocks_for
 from jitgrad.errors import BoundsError, DeviceError
 from jitgrad.ir.node import Graph
 from jitgrad.ir.op import OPS
-from jitgrad.runtime.device import DeviceProgram, Emulated
-from jitgrad.runtime.driver import Driver, why_not
+from jitgrad.runtime.cuda.device import Device
+from jitgrad.runtime.cuda.emulated import Emulated
+from jitgrad.runtime.cuda.native import why_not
+from jitgrad.runtime.cuda.program import DeviceProgram
+from jitgrad.runtime.cuda.simulated import Simulated
 from jitgrad.tensor import Parameter, Tensor
 from tests.codegen.backends import reference
 
@@ -70,7 +73,8 @@ def test_awkward_shapes(kind: str, blocks: int) -> None:
     for shape in shapes:
         array = normal(*shape)
         graph = traced(program, array)
-        got = Emulated(blocks)(DeviceProgram(graph, {}), array)
+        device = Device(Emulated(blocks=blocks))
+        got = [found.numpy() for found in device.run(DeviceProgram(graph, {}), array)]
         for a, b in zip(got, reference(graph, [array]), strict=True):
             # a sum of n terms in another order: n roundings of its largest partial sum, at most
             bound = np.finfo(np.float32).eps * array.size * max(1.0, float(np.abs(array).sum()))
@@ -177,14 +181,15 @@ def test_in_the_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda x: ops.matmul(x, x), [square]),
     ]:
         graph = traced(program, *arrays)
-        got = Driver(simulated=True)(DeviceProgram(graph, {}), *arrays)
+        device = Device(Simulated())
+        got = [found.numpy() for found in device.run(DeviceProgram(graph, {}), *arrays)]
         for a, b in zip(got, reference(graph, arrays), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_an_index_out_of_bounds() -> None:
     with config.override(cuda="emulate"), pytest.raises(BoundsError, match="index 9 is out of"):
-        ms.jit(lambda x, i: x[i], backend="cuda")(Tensor([1.0, 2.0]), Tensor([0, 9]))
+        ms.jit(lambda x, i: x[i], backend="cuda")(Tensor([1.0, 2.0]), Tensor([0, 9])).asnumpy()
 
 
 @pytest.mark.skipif(bool(numba_config.ENABLE_CUDASIM) or not why_not(), reason="there is a device")

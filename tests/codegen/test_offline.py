@@ -20,7 +20,7 @@ import numpy as np
 import jitgrad as ms
 from jitgrad import Tensor, ops
 from jitgrad.codegen.cuda import offline
-from jitgrad.runtime.device import DeviceProgram
+from jitgrad.runtime.cuda.program import DeviceProgram
 
 def softmax(x):
     return ops.softmax(x, -1)

@@ -18,6 +18,7 @@ import numpy as np
 from jitgrad.codegen.compile import function
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.codegen.cuda.names import namespace_python
+from jitgrad.codegen.launch import Status
 from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 from jitgrad.errors import IRError
 
@@ -36,10 +37,11 @@ class Outside(IRError):
 class Watched:
     """An array whose elements know who touched them: `where` is the (block, phase, thread) now."""
 
-    __slots__ = ("array", "crew", "name", "readers", "shared", "writer")
+    __slots__ = ("array", "crew", "name", "open", "readers", "writer")
 
-    def __init__(self, name: str, array: np.ndarray, crew: Crew, shared: bool = False):
-        self.name, self.array, self.crew, self.shared = name, array, crew, shared
+    def __init__(self, name: str, array: np.ndarray, crew: Crew, open: bool = False):
+        """`open`: any thread may write, and none minds which was the last."""
+        self.name, self.array, self.crew, self.open = name, array, crew, open
         self.writer: dict[int, tuple[int, int, int]] = {}
         self.readers: dict[int, set[tuple[int, int, int]]] = {}
 
@@ -70,13 +72,15 @@ class Watched:
 
     def clash(self, one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
         """Whether two accesses have no order."""
+        if self.open:
+            return False
         if one[0] != other[0]:
             return True  # two blocks
         return one[1] == other[1] and one[2] != other[2]
 
     def view(self, dtype: Any) -> Watched:
         """The same memory as another type; each view is watched by itself."""
-        return Watched(self.name, self.array.view(dtype), self.crew)
+        return Watched(self.name, self.array.view(dtype), self.crew, self.open)
 
 
 class Crew:
@@ -101,7 +105,7 @@ class Crew:
         if self.asked == len(self.arrays):
             fill = np.nan if np.dtype(dtype).kind == "f" else 77
             array = np.full(size, fill, dtype)
-            self.arrays.append(Watched(f"shared array {self.asked}", array, self, shared=True))
+            self.arrays.append(Watched(f"shared array {self.asked}", array, self))
         self.asked += 1
         return self.arrays[self.asked - 1]
 
@@ -169,7 +173,8 @@ def run(grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> None:
     kernel = _kernel(grid.source)
     kernel.__globals__["cuda"] = crew
     names = [f"pointer {i}" for i in range(len(memory))]
-    arrays = [Watched(n, m, crew) for n, m in zip(names, memory, strict=True)]
+    opens = [isinstance(p, Status) for p in grid.pointers] or [False] * len(names)
+    arrays = [Watched(n, m, crew, o) for n, m, o in zip(names, memory, opens, strict=True)]
     with np.errstate(all="ignore"):
         if grid.codes:
             dtypes = [np.dtype(IN_MEMORY.get(c) or NUMPY_NAMES[c]) for c in grid.codes]
