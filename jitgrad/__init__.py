@@ -55,6 +55,7 @@ from jitgrad.ir.types import (
     uint32,
     uint64,
 )
+from jitgrad.ops.interop import from_dlpack
 from jitgrad.runtime.stats import empty_cache, memory_stats
 from jitgrad.runtime.threads import get_num_threads, set_num_threads
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
@@ -137,6 +138,7 @@ __all__ = [
     "float32",
     "float64",
     "float_",
+    "from_dlpack",
     "get_context",
     "get_grad",
     "get_num_threads",

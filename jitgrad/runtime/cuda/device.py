@@ -28,7 +28,9 @@ class Device:
         IN_USE.append(self.name)
         self.lock = threading.RLock()
         self.unchecked: dict[Loaded, None] = {}  # what may have found an index out of bounds
-        self._arena: Block | None = None
+        self.tapes: dict[int, list] = {}  # records of unknown length, by where their place is
+        self.arenas: list[Block | None] = []  # by depth: a program's loops run programs
+        self.depth = 0
 
     # --- arrays ---
 
@@ -81,11 +83,14 @@ class Device:
     # --- programs ---
 
     def arena(self, nbytes: int) -> Block:
-        """Memory that all programs share: they run one after the other."""
-        if self._arena is None or self._arena.nbytes < nbytes:
-            self._arena = None
-            self._arena = self.pool.take(nbytes, "the arena of all plans")
-        return self._arena
+        """Memory that all programs of one depth share: they run one after the other."""
+        if self.depth > len(self.arenas):
+            self.arenas.append(None)
+        found = self.arenas[self.depth - 1]
+        if found is None or found.nbytes < nbytes:
+            self.arenas[self.depth - 1] = found = None
+            self.arenas[self.depth - 1] = found = self.pool.take(nbytes, "the arena of all plans")
+        return found
 
     def run(self, program: DeviceProgram, *arrays: Array) -> list[DeviceArray]:
         """The outputs for inputs, of which those in the host's memory are copied; what is
@@ -100,7 +105,13 @@ class Device:
                 self.empty(shape, dtype, label)
                 for (shape, dtype), label in zip(program.outputs, program.labels, strict=True)
             ]
-            loaded([a.address for a in (*held, *results)])
+            self.depth += 1
+            try:
+                loaded([a.address for a in (*held, *results)])
+            finally:
+                self.depth -= 1
+                if not self.depth:
+                    self.tapes.clear()
             for target in program.updates.values():
                 array = arrays[target]
                 if isinstance(array, np.ndarray) and array.nbytes:

@@ -94,5 +94,8 @@ class Emulated:
     def record(self, launches: Callable[[], None]) -> Callable[[], None]:
         return launches
 
+    def wait(self, stream: int) -> None:
+        pass
+
     def synchronize(self) -> None:
         pass

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitgrad import config
+from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.codegen.launch import Status
 from jitgrad.errors import DeviceError, fail
 from jitgrad.passes.plan import ALIGNMENT
+from jitgrad.runtime.cuda.driven import Driven
 from jitgrad.runtime.cuda.machine import Failure
 from jitgrad.runtime.cuda.program import STATUS_BYTES, DeviceProgram, span
 
@@ -58,8 +60,12 @@ class Loaded:
     def __init__(self, device: Device, program: DeviceProgram):
         self.device, self.program, plan = device, program, program.plan
         machine = device.machine
-        self.kernels = [machine.kernel(grid) for _, grid in program.grids]
-        can_fail = [any(isinstance(p, Status) for p in g.pointers) for _, g in program.grids]
+        self.kernels = [
+            machine.kernel(launch) if isinstance(launch, Grid) else None
+            for _, launch in program.launches
+        ]
+        self.driven = any(isinstance(launch, Driven) for _, launch in program.launches)
+        can_fail = [any(isinstance(p, Status) for p in g.pointers) for _, g in program.launches]
         self.failing = [i for i, fails in enumerate(can_fail) if fails]
         self.at_constants: list[int] = []
         size = 0
@@ -85,25 +91,26 @@ class Loaded:
         first = {"input": 0, "output": inputs}
         fixed = ("constant", "arena", "status", "table")
         first |= {home: inputs + outputs + i for i, home in enumerate(fixed)}
-        for number, (_, grid) in enumerate(self.program.grids):
+        for number, (_, launch) in enumerate(self.program.launches):
             self.starts.append(len(self.parameters.values))
             parameters, tables = self.parameters, self.tables
-            if not grid.codes:
+            by_table = isinstance(launch, Grid) and not launch.codes
+            if by_table:
                 parameters.add_address(first["table"], WORD * len(tables.values))
-            for pointer in grid.pointers:
+            for pointer in launch.pointers:
                 home, at, offset, _ = span(pointer)
                 if home == "constant":
                     at, offset = 0, offset + self.at_constants[at]
                 elif home == "status":
                     offset = STATUS_BYTES * self.failing.index(number)
-                (parameters if grid.codes else tables).add_address(first[home] + at, offset)
-            rest = grid.dims
-            if not grid.codes:
+                (tables if by_table else parameters).add_address(first[home] + at, offset)
+            rest = launch.dims if isinstance(launch, Grid) else ()
+            if by_table:
                 parameters.add_address(first["table"], WORD * len(tables.values))
-                count = grid.dims[0]
-                for value in grid.dims[1 : 1 + count]:
+                count = rest[0]
+                for value in rest[1 : 1 + count]:
                     tables.add(value)
-                rest = grid.dims[1 + count :]
+                rest = rest[1 + count :]
             for value in rest:
                 parameters.add(value)
         self.starts.append(len(self.parameters.values))
@@ -138,16 +145,19 @@ class Bound:
     def __init__(self, loaded: Loaded, bases: np.ndarray):
         machine, self.loaded = loaded.device.machine, loaded
         nbytes = WORD * len(loaded.tables.values)
-        self.table = loaded.device.pool.take(nbytes, "addresses")
-        bases = np.append(bases, self.table.address)
         if nbytes:
+            self.table = loaded.device.pool.take(nbytes, "addresses")
+            bases = np.append(bases, self.table.address)
             machine.upload(loaded.tables.filled(bases), self.table.address)
         self.words = loaded.parameters.filled(bases)
         self.launches: list[Callable[[], None]] = []
-        for number, (_, grid) in enumerate(loaded.program.grids):
+        for number, (_, launch) in enumerate(loaded.program.launches):
             words = self.words[loaded.starts[number] : loaded.starts[number + 1]]
-            extents = [last - first for _, _, first, last in map(span, grid.pointers)]
-            self.launches.append(machine.call(loaded.kernels[number], grid, words, extents))
+            if isinstance(launch, Driven):
+                self.launches.append(launch.bind(loaded.device, words))
+                continue
+            extents = [last - first for _, _, first, last in map(span, launch.pointers)]
+            self.launches.append(machine.call(loaded.kernels[number], launch, words, extents))
         self.uses = 0
         self.recorded: Callable[[], None] | None = None
 
@@ -157,7 +167,7 @@ class Bound:
         elif self.recorded is not None:
             self.recorded()
         else:
-            self.uses += 1
+            self.uses += not self.loaded.driven
             if self.uses > RECORDED:
                 self.recorded = self.loaded.device.machine.record(self.launch)
             (self.recorded or self.launch)()
@@ -170,7 +180,7 @@ class Bound:
         """Wait for each launch, so that what it reports is known to be its own."""
         loaded = self.loaded
         for number, launch in enumerate(self.launches):
-            position, grid = loaded.program.grids[number]
+            position, _ = loaded.program.launches[number]
             try:
                 launch()
                 loaded.device.machine.synchronize()
@@ -178,7 +188,6 @@ class Bound:
                 raise fail(
                     DeviceError,
                     f"launch {number}, {loaded.program.name(position)}, failed: {failure}",
-                    why=f"it ran in {grid.blocks} blocks of {grid.threads} threads",
                     where=loaded.program.where(position),
                 ) from None
             if number in loaded.failing:

@@ -77,6 +77,10 @@ class Machine(Protocol):
         """One call that does what these launches do, or None where there is no such thing."""
         ...
 
+    def wait(self, stream: int) -> None:
+        """Wait for what others launched on a stream of theirs."""
+        ...
+
     def synchronize(self) -> None:
         """Wait for all work. Failure."""
         ...

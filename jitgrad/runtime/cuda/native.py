@@ -179,6 +179,10 @@ class Native:
         weakref.finalize(replay, self.driver.cuGraphExecDestroy, ready).atexit = False
         return replay
 
+    def wait(self, stream: int) -> None:
+        self.current()
+        self("cuStreamSynchronize", c_void_p(stream))
+
     def synchronize(self) -> None:
         self.current()
         self("cuStreamSynchronize", self.stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,13 @@ from jitgrad.codegen.launch import Part, Pointer, Status
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.locate import Location
+from jitgrad.passes.gather import is_flow
 from jitgrad.passes.kernels import ON_DEVICE, into_kernels
 from jitgrad.passes.pipeline import optimize
-from jitgrad.passes.plan import Buffer, Plan, plan
+from jitgrad.passes.plan import Buffer, Plan, Step, plan
+from jitgrad.primitives.control import gathered
 from jitgrad.runtime import faults
+from jitgrad.runtime.cuda.driven import Driven, driven
 
 STATUS_BYTES = 16  # the words into which a kernel writes that an index does not exist
 
@@ -32,15 +35,26 @@ class DeviceProgram:
         self.optimized = optimize(graph)
         self.fused = into_kernels(self.optimized, flow.fits, ON_DEVICE)
         self.plan: Plan = plan(self.fused, updates, scratch)
-        self.grids: list[tuple[int, Grid]] = [
-            (position, grid)
+        self.launches: list[tuple[int, Grid | Driven]] = [
+            (position, launch)
             for position, step in enumerate(self.plan.steps)
-            for grid in grids(step)
+            for launch in self.launches_of(step)
         ]
         outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
         self.outputs = [(o.shape, o.dtype.numpy) for o in outputs]
         self.labels = [str(o.type) for o in outputs]
         self.loaded: dict[Any, Any] = {}  # by device
+
+    def launches_of(self, step: Step) -> Sequence[Grid | Driven]:
+        node = step.node
+        if node is None or not is_flow(node) or node.op is gathered:
+            return grids(step)
+        return [driven(step, self.fused.locs.get(node))]
+
+    @property
+    def grids(self) -> list[tuple[int, Grid]]:
+        """The launches of kernels."""
+        return [(at, launch) for at, launch in self.launches if isinstance(launch, Grid)]
 
     def name(self, position: int) -> str:
         """What a step computes."""
@@ -59,10 +73,10 @@ class DeviceProgram:
 
     def explain(self, status: np.ndarray, number: int) -> None:
         """Raise BoundsError, or what else the words that a launch can write say."""
-        position, grid = self.grids[number]
+        position, launch = self.launches[number]
         node = self.plan.steps[position].node
-        if status[0] and grid.faults:
-            raise faults.error(grid.faults, int(status[1]), self.where(position))
+        if status[0] and isinstance(launch, Grid) and launch.faults:
+            raise faults.error(launch.faults, int(status[1]), self.where(position))
         if status[0] and node is not None:
             raise fail(
                 BoundsError,
