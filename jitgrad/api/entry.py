@@ -186,6 +186,8 @@ class Entry:
         """The generated call, made at the second use."""
         if self.traced.conditions is not None or self.traced.effects:
             return None
+        if any(make is not self.make for _, make in self.executes):
+            return None  # where the operands are is looked at at each call
         if self.fast is None and self.calls >= RETRIES:
             self.fast = shortest.generate(self)
         return self.fast

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import calls, rows
+from jitgrad.codegen import calls, rows, specials
 from jitgrad.codegen.canonical import index
-from jitgrad.codegen.cuda import flow, frame, products, tables
+from jitgrad.codegen.cuda import flow, frame, matrices, products, tables
 from jitgrad.codegen.cuda.grid import Grid, blocks_for
 from jitgrad.codegen.launch import Launch, Pointer, Status
 from jitgrad.codegen.loops import Kernel
@@ -20,6 +20,7 @@ from jitgrad.codegen.lower import lower
 from jitgrad.errors import DeviceError, fail
 from jitgrad.ir.node import Graph, Node, input_node
 from jitgrad.ir.types import TensorType
+from jitgrad.locate import Location
 from jitgrad.passes.access import Affine, strides
 from jitgrad.passes.plan import Buffer, Step
 from jitgrad.passes.schedule import kept, schedule
@@ -29,18 +30,24 @@ KINDS = {"map": "map", "row": "row", "column": "across", "short": "across", "blo
 PART = 64  # threads that share the rows of a scatter, at most
 
 
-def grids(step: Step) -> Sequence[Grid]:
-    """The launches of a step; DeviceError if there is no rule for its op."""
+def grids(step: Step, where: Location | None = None) -> Sequence[Grid]:
+    """The launches of a step, of the user's line `where`; DeviceError if its op has no rule."""
     if step.node is None:
         return [tables.copy(step.reads[0], step.writes[0], step.reads[0].nbytes)]
-    rule = RULES.get(step.node.op.name)
-    if rule is None:
+    if not has_rule(step.node):
         raise fail(
             DeviceError,
             f"{step.node.op.name} has no CUDA kernel",
-            instead="compute it on the CPU, in a function of its own",
+            why="only a library for the CPU computes it",
+            instead="x.cpu() before it, and .cuda() after it, outside of compiled functions",
+            where=where,
         )
-    return rule(step)
+    return RULES[step.node.op.name](step)
+
+
+def has_rule(node: Node) -> bool:
+    """Whether there are launches for a node."""
+    return node.op.name in RULES
 
 
 def scratch(node: Node) -> Sequence[int]:
@@ -52,7 +59,7 @@ def scratch(node: Node) -> Sequence[int]:
 
 def texts(step: Step) -> list[str]:
     """The kernels' texts; none where there is no rule."""
-    known = step.node is None or (step.node.op.name in RULES and not flow.is_too_much(step.node))
+    known = step.node is None or (has_rule(step.node) and not flow.is_too_much(step.node))
     return [grid.source for grid in grids(step)] if known else []
 
 
@@ -200,10 +207,15 @@ def _scatter(step: Step) -> list[Grid]:
     return [first, tables.launch(text, pointers, dims, parts * max(row, 1))]
 
 
-OWN_SCRATCH: dict[str, Callable[[Node], Sequence[int]]] = {"gathered": flow.scratch}
+OWN_SCRATCH: dict[str, Callable[[Node], Sequence[int]]] = {
+    "gathered": flow.scratch, **matrices.SCRATCH,
+}  # fmt: skip
+WRITTEN = frozenset({"gcd", "nextafter", "no_derivative"})  # special functions of our own
 SCRATCH = frozenset({"fused", "sort"})  # whose launches need what those on the CPU need
 RULES: dict[str, Rule] = {
     **{name: _by_hand(rule) for name, rule in rows.RULES.items()},
+    **{name: _by_hand(rule) for name, rule in specials.RULES.items() if name in WRITTEN},
+    **matrices.RULES,
     "scatter": _scatter,
     "fused": _region,
     "gathered": flow.gathered,

@@ -43,10 +43,11 @@ class Driven:
         types = [x.type for x in self.node.inputs]
         made = self.node.type.items if isinstance(self.node.type, TupleType) else (self.node.type,)
         addresses = words.tolist()
+        run = _loop if "carried" in self.node.attrs else _branch
 
         def launch() -> None:
             given = [_value(device, t, a) for t, a in zip(types, addresses)]
-            results = RULES[_kind(self.node)](self, device, given)
+            results = run(self, device, given)
             for type, address, result in zip(made, addresses[len(types) :], results, strict=True):
                 if isinstance(type, TapeType):
                     device.tapes[address] = result
@@ -140,10 +141,3 @@ def _stacked(device: Device, item: TensorType, rows: Sequence[DeviceArray]) -> D
             target = _row(stack, number)
             device.machine.duplicate(row.address, target.address, row.nbytes)
     return stack
-
-
-def _kind(region: Node) -> str:
-    return "loop" if "carried" in region.attrs else "branch"
-
-
-RULES: dict[str, Callable[[Driven, Device, Values], Values]] = {"branch": _branch, "loop": _loop}

@@ -11,7 +11,7 @@ import numpy as np
 from jitgrad import config
 from jitgrad.codegen.cuda import flow
 from jitgrad.codegen.cuda.grid import Grid
-from jitgrad.codegen.cuda.grids import grids, scratch
+from jitgrad.codegen.cuda.grids import grids, has_rule, scratch
 from jitgrad.codegen.launch import Part, Pointer, Status
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
@@ -20,7 +20,6 @@ from jitgrad.passes.gather import is_flow
 from jitgrad.passes.kernels import ON_DEVICE, into_kernels
 from jitgrad.passes.pipeline import optimize
 from jitgrad.passes.plan import Buffer, Plan, Step, plan
-from jitgrad.primitives.control import gathered
 from jitgrad.runtime import faults
 from jitgrad.runtime.cuda.driven import Driven, driven
 
@@ -47,8 +46,8 @@ class DeviceProgram:
 
     def launches_of(self, step: Step) -> Sequence[Grid | Driven]:
         node = step.node
-        if node is None or not is_flow(node) or node.op is gathered:
-            return grids(step)
+        if node is None or not is_flow(node) or has_rule(node):
+            return grids(step, self.fused.locs.get(node) if node is not None else None)
         return [driven(step, self.fused.locs.get(node))]
 
     @property
