@@ -3,8 +3,8 @@
 This module knows no op. Operators and methods are attached by `jitgrad.ops`, what belongs to the
 eager tape (`backward`, `detach`, …) by `jitgrad.frontend.tape`.
 
-No two Tensors share memory, and none shares it with an array of the user's: what is written in
-place, by a compiled step for instance, is seen nowhere else.
+No two Tensors share memory, and none shares it with an array of the user's. Where one is a view of
+another, a write to it is computed for both (`jitgrad.views`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,15 @@ from jitgrad.arrays import array_text, dtype_asked, initialized, leaves, scalar_
 from jitgrad.errors import ArgumentError, DTypeError, SeedError, TapeError, TraceError, fail
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
+from jitgrad.passes.access import strides
 from jitgrad.runtime.cuda.array import Array, beside, host
-from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, bump, state
+from jitgrad.state import FUNCTIONAL, OFF, Leaf, bump, state
+from jitgrad.views import become, check_leaf
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from jitgrad.views import View
 
 # --- Tensor -------------------------------------------------------------------------------------
 
@@ -54,11 +58,15 @@ class Tensor:
         "_trace",  # to which `_node` belongs; unset where there is none
         "_type",
         "_version",  # counts in-place changes
+        "_view",  # of what it is a view; unset where it is none
+        "_views",  # references to its views; unset where there are none
     )
     _data: Any
     _grad: Tensor | None
     _node: Node | None
     _type: TensorType
+    _view: View
+    _views: list[weakref.ReferenceType[Tensor]]
     __array_priority__ = 1000
 
     def __init__(
@@ -156,11 +164,7 @@ class Tensor:
     @property
     def strides(self) -> tuple[int, ...]:
         """Bytes from one element to the next, per axis: always those of C order."""
-        steps, step = [], self.itemsize
-        for extent in reversed(self.shape):
-            steps.append(step)
-            step *= extent
-        return tuple(reversed(steps))
+        return tuple([step * self.itemsize for step in strides(self.shape)])
 
     # --- history --------------------------------------------------------------------------------
 
@@ -221,15 +225,14 @@ class Tensor:
 
     def _become(self, other: Tensor) -> None:
         """Take another Tensor's value and history in place; `other` must not be used again."""
+        become(self, other)
+
+    def _take(self, other: Tensor) -> None:
+        """Take another Tensor's value and history in place; views do not learn of it."""
         if state.trace is not None:
             state.trace.write(self, other)
             return
-        if state.grad == ON and type(self._grad_fn) is Leaf and not self._grad_fn.parameter:
-            raise fail(
-                TapeError,
-                "a leaf Tensor that requires grad is changed in place",
-                instead="with jitgrad.autograd.no_grad(): …, or compute a new Tensor",
-            )
+        check_leaf(self)
         self._set(beside(self._data, other._held("written in place")), other._type)
         if state.grad != OFF:  # switched off, writing leaves the history as it is
             self._grad_fn, self._index = other._grad_fn, other._index
@@ -248,13 +251,11 @@ class Tensor:
     # --- the value ------------------------------------------------------------------------------
 
     def _array(self, asked: str) -> np.ndarray:
-        """The array itself (never to be written to), or a copy of one that lies on a device;
-        TraceError if there is no value yet.
-        """
+        """The array itself, never to be written to; TraceError if there is no value yet."""
         return host(self._held(asked))
 
     def _held(self, asked: str) -> Array:
-        """The array, wherever it lies; TraceError if there is no value yet."""
+        """The same, or the array on a device."""
         if state.trace is not None and self._node is None:
             state.trace.value_of(self, asked)
         if self._data is None:

@@ -16,6 +16,7 @@ from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.runtime.cuda.array import IN_USE, DeviceArray, beside
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
+from jitgrad.views import is_shared, propagate
 
 KNOWN_SIZE = 64  # up to so many elements, what follows from constants is computed while tracing
 
@@ -159,13 +160,16 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
             instead="cast or reshape the value first",
         )
     if isinstance(target, Parameter):
-        target._assign(value)
-    elif state.trace is not None:
+        target._become(value)
+        return target
+    if state.trace is not None:
         state.trace.write(target, value, keep_gradient=False)
     else:
         target._set(beside(target._data, value._held("assigned").copy()), value._type)
         if not target.is_leaf:
             target._grad_fn = None
+    if is_shared(target):
+        propagate(target)
     return target
 
 

@@ -15,9 +15,9 @@ from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.history import Tensors, backward
 from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.primitives.shape import reshape
-from jitgrad.runtime.cuda.array import beside
 from jitgrad.state import Leaf, state
 from jitgrad.tensor import Tensor
+from jitgrad.views import Detached, connect, is_shared, propagate, replace
 
 _handles = itertools.count()
 
@@ -110,10 +110,16 @@ def _output_nr(self: Tensor) -> int:
 
 
 def _detach(self: Tensor) -> Tensor:
-    """The same value without history: a copy."""
+    """The same value without history. What is written to it is written to this Tensor."""
+    out = _without_history(self)
+    connect(out, Detached(self, _without_history, lambda base, view: view))
+    return out
+
+
+def _without_history(x: Tensor) -> Tensor:
     if state.trace is not None:
-        return apply(stop_gradient, self)
-    return Tensor._wrap(self._held("detached").copy(), self._type)
+        return apply(stop_gradient, x)
+    return Tensor._wrap(x._held("detached").copy(), x._type)
 
 
 def _detach_in_place(self: Tensor) -> Tensor:
@@ -134,10 +140,9 @@ def _data(self: Tensor) -> Tensor:
 def _set_data(self: Tensor, value: Any) -> None:
     """Replace the value and keep the history: what PyTorch programs do in hand-written updates."""
     new = value if isinstance(value, Tensor) else Tensor(value)
-    if state.trace is not None:
-        state.trace.write(self, new, keep_gradient=False)
-    else:
-        self._set(beside(self._data, new._held("assigned").copy()), new._type)
+    replace(self, new)
+    if is_shared(self):
+        propagate(self)
 
 
 def attach_methods() -> None:

@@ -33,6 +33,7 @@ from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.state import state
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.value import no_value
+from jitgrad.views import is_shared, propagate
 
 
 def current() -> Trace | None:
@@ -205,6 +206,8 @@ class Trace:
                 value = Tensor._of_node(builder.make(stop_gradient, (self.read(value),), {}))
             for other, new in reached(self, target, value):
                 self._write(other, new, True)
+                if is_shared(other):
+                    propagate(other)
 
     def _write(self, target: Tensor, value: Tensor, keep_gradient: bool) -> None:
         if self.log is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.frontend.aliases import link
+from jitgrad.frontend.aliases import inherit, link
 from jitgrad.frontend.control import paths, region
 from jitgrad.frontend.control.attempt import (
     Outcome,
@@ -74,7 +74,9 @@ class Merged:
             self.signal: Any = self.join.values(then.signal, orelse.signal, "the value")
         else:
             self.signal = self.signals(then.signal, orelse.signal)
-        both = zip(variables.names, variables.live, then.values, orelse.values)
+        sides = then.values, orelse.values
+        self.dead = [x for v in sides for live, x in zip(variables.live, v) if not live]
+        both = zip(variables.names, variables.live, *sides)
         gone = [not is_value and kinds_of(s.signal) == {RETURNED} for s in (then, orelse)]
         self.values = [self.variable(n, live, a, b, gone) for n, live, a, b in both]
         self.places: list[tuple[Place, Any]] = []
@@ -120,6 +122,7 @@ class Merged:
             for origin, held in zip(origins, (True, False)):
                 if isinstance(origin, Tensor) and not isinstance(origin, Number):
                     link(trace, result, origin, pred, held)
+            inherit(trace, result, origins, pred, self.dead)
         variables.put(tuple([filled(v, results, trace.mixed) for v in self.values]))
         write_places(self.places, results)
         if self.is_value:

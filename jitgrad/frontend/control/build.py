@@ -97,7 +97,8 @@ def _converted(function: types.FunctionType, node: Definition) -> types.CodeType
     if set(new.co_freevars) - set(cells):
         raise NoSource(f"its variables {sorted(set(new.co_freevars) - set(cells))} are not bound")
     _register(new)
-    names: dict[str, Any] = {"co_firstlineno": code.co_firstlineno, "co_name": code.co_name}
+    # Its first line stays that of its `def`, not of a decorator: lines are counted from there.
+    names: dict[str, Any] = {"co_name": code.co_name}
     if hasattr(code, "co_qualname"):
         names["co_qualname"] = code.co_qualname
     new = new.replace(**names)

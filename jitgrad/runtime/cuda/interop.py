@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import DeviceError, DTypeError, fail
+from jitgrad.passes.access import strides as in_order
 from jitgrad.runtime.cuda.array import DeviceArray
 from jitgrad.runtime.cuda.device import Device
 from jitgrad.runtime.cuda.pool import Block
@@ -136,11 +137,7 @@ def lent(
 ) -> DeviceArray:
     """An array in somebody else's memory; strides in bytes. DeviceError unless in C order."""
     size = int(np.prod(shape, dtype=np.int64))
-    step, steps = dtype.itemsize, []
-    for extent in reversed(shape):
-        steps.append(step)
-        step *= extent
-    wanted = tuple(reversed(steps))
+    wanted = [step * dtype.itemsize for step in in_order(shape)]
     apart = strides is not None and any(
         s != w for s, w, n in zip(strides, wanted, shape, strict=True) if n > 1
     )

@@ -81,6 +81,18 @@ def test_lines_of_tracebacks_and_errors() -> None:
     assert any(s.filename == __file__ and s.lineno == line for s in shown)
 
 
+def test_lines_of_decorated_functions() -> None:
+    @ms.jit
+    def f(x):
+        if x > 0:
+            return x.reshape((3, 3))
+        return x
+
+    with pytest.raises(ShapeError) as error:
+        f(x)
+    assert str(error.value).splitlines()[1].strip() == "return x.reshape((3, 3))"
+
+
 def test_closures_and_globals_are_seen_when_they_change() -> None:
     global factor
     inner = 1.0
