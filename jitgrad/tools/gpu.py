@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("target", metavar="TARGET", help="file.py:function")
     inspect.add_argument("--grad", action="store_true", help="with its gradient")
     inspect.add_argument("--ptx", action="store_true", help="print the PTX as well")
-    commands.add_parser("ops", help="the kernels of each op, as a Markdown table")
+    listed = commands.add_parser("ops", help="the kernels of each op")
+    listed.add_argument("--markdown", action="store_true", help="print a Markdown table")
     for command in (check, inspect):
         command.add_argument(
             "--sm", default="75,80,90", metavar="A,B", help="architectures (default: 75,80,90)"
@@ -236,9 +237,13 @@ def _ops(options: argparse.Namespace) -> int:
     of_users = [op for op in OPS.values() if op.kind != "region" or op.name in FLOW]
     for op in of_users:
         if op.kind in (*BY_KIND, "call"):
-            by_how.setdefault(how(op), []).append(f"`{op.name}`")
-    rows = [(text, ", ".join(names)) for text, names in by_how.items()]
-    print(markdown(("on a GPU", "ops"), rows))
+            by_how.setdefault(how(op), []).append(op.name)
+    head = ("on a GPU", "ops")
+    if options.markdown:
+        quoted = [(text, ", ".join([f"`{n}`" for n in names])) for text, names in by_how.items()]
+        print(markdown(head, quoted))
+    else:
+        print(columns(head, [(text, " ".join(names)) for text, names in by_how.items()]))
     return 0
 
 

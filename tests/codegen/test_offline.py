@@ -81,7 +81,7 @@ def test_no_spills_no_doubles(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert {line[0] for line in lines} == set(
-        "map row across product conv lanes flow matrix".split()
+        ["map", "row", "across", "product", "conv", "lanes", "flow", "matrix"]
     )
     for kind, spills, shared, doubles, wide, occupancy in lines:
         assert (spills, doubles) == ("0", "False"), kind
