@@ -16,6 +16,7 @@ import pytest
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="jitgrad[cuda] is not installed"
 )
+KINDS = {"map", "row", "across", "product", "conv", "lanes", "flow", "matrix"}
 SCRIPT = """
 import numpy as np
 import jitgrad as ms
@@ -80,9 +81,7 @@ def test_no_spills_no_doubles(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert {line[0] for line in lines} == set(
-        ["map", "row", "across", "product", "conv", "lanes", "flow", "matrix"]
-    )
+    assert {line[0] for line in lines} == KINDS
     for kind, spills, shared, doubles, wide, occupancy in lines:
         assert (spills, doubles) == ("0", "False"), kind
         assert float(occupancy) >= 0.25, kind
