@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -97,6 +97,7 @@ class Device:
         overwritten there is copied back.
         """
         with self.lock, _worded():
+            self.machine.enter()
             loaded = program.loaded.get(self)
             if loaded is None:
                 loaded = program.loaded[self] = Loaded(self, program)
@@ -158,8 +159,3 @@ def physical() -> Device:
 def device() -> Device:
     """Where programs for GPUs run: the GPU, or with JITGRAD_CUDA=emulate Python. DeviceError."""
     return emulated() if config.get("cuda") == "emulate" else physical()
-
-
-def run(program: DeviceProgram, arrays: Sequence[Array]) -> list[DeviceArray]:
-    """Run a program on the device."""
-    return device().run(program, *arrays)

@@ -31,6 +31,9 @@ class Emulated:
     def properties(self) -> Properties:
         return Properties("emulated in Python", 8, 0, self.total, 1)
 
+    def enter(self) -> None:
+        pass
+
     # --- memory ---
 
     def memory(self) -> tuple[int, int]:

@@ -41,6 +41,10 @@ class Machine(Protocol):
 
     def properties(self) -> Properties: ...
 
+    def enter(self) -> None:
+        """Make the device that of this thread, ahead of launches."""
+        ...
+
     def memory(self) -> tuple[int, int]:
         """Bytes that are free, and all bytes."""
         ...

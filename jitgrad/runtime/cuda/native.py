@@ -77,8 +77,8 @@ class Native:
             known = (text.value or b"an unknown error").decode()
             raise Failure(f"{known} ({error}) in {name}")
 
-    def current(self) -> None:
-        """Contexts are current to threads: this is called by whatever may be a thread's first."""
+    def enter(self) -> None:
+        """Contexts are current to threads; whatever may be a thread's first call begins so."""
         self("cuCtxSetCurrent", self.context)
 
     def properties(self) -> Properties:
@@ -101,13 +101,13 @@ class Native:
     # --- memory ---
 
     def memory(self) -> tuple[int, int]:
-        self.current()
+        self.enter()
         free, total = c_size_t(), c_size_t()
         self("cuMemGetInfo_v2", byref(free), byref(total))
         return free.value, total.value
 
     def allocate(self, nbytes: int) -> int:
-        self.current()
+        self.enter()
         address = c_uint64()
         self("cuMemAlloc_v2", byref(address), c_size_t(nbytes))
         return address.value
@@ -116,18 +116,18 @@ class Native:
         self("cuMemFree_v2", c_uint64(address))
 
     def upload(self, array: np.ndarray, address: int) -> None:
-        self.current()
+        self.enter()
         data = c_void_p(array.ctypes.data)
         self("cuMemcpyHtoDAsync_v2", c_uint64(address), data, c_size_t(array.nbytes), self.stream)
 
     def download(self, address: int, array: np.ndarray) -> None:
-        self.current()
+        self.enter()
         data = c_void_p(array.ctypes.data)
         self("cuMemcpyDtoHAsync_v2", data, c_uint64(address), c_size_t(array.nbytes), self.stream)
         self("cuStreamSynchronize", self.stream)
 
     def duplicate(self, source: int, target: int, nbytes: int) -> None:
-        self.current()
+        self.enter()
         places = c_uint64(target), c_uint64(source)
         self("cuMemcpyDtoDAsync_v2", *places, c_size_t(nbytes), self.stream)
 
@@ -136,7 +136,7 @@ class Native:
     def kernel(self, grid: Grid) -> c_void_p:
         key = grid.source, grid.codes
         if key not in self.kernels:
-            self.current()
+            self.enter()
             about = self.properties()
             image, name = offline.image(grid, (about.major, about.minor))
             module, function = c_void_p(), c_void_p()
@@ -160,7 +160,7 @@ class Native:
 
     def record(self, launches: Callable[[], None]) -> Callable[[], None] | None:
         """A CUDA graph; None where the driver does not take it."""
-        self.current()
+        self.enter()
         graph, ready = c_void_p(), c_void_p()
         try:
             self("cuStreamBeginCapture_v2", self.stream, c_int(RELAXED))
@@ -180,9 +180,9 @@ class Native:
         return replay
 
     def wait(self, stream: int) -> None:
-        self.current()
+        self.enter()
         self("cuStreamSynchronize", c_void_p(stream))
 
     def synchronize(self) -> None:
-        self.current()
+        self.enter()
         self("cuStreamSynchronize", self.stream)
