@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jitgrad as ms
-from jitgrad import config, cuda, nn, ops
+from jitgrad import config, cuda, journal, nn, ops
 from jitgrad.codegen.cuda import emulate
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.errors import ArgumentError, BoundsError, DeviceError, DeviceMemoryError, IRError
@@ -169,6 +169,13 @@ def test_memory_is_used_again(machine: Counting) -> None:
     cuda.empty_cache()
     assert cuda.memory_reserved() < cuda.max_memory_allocated()
     assert cuda.mem_get_info()[0] == machine.total - cuda.memory_reserved()
+
+
+def test_doubles_are_said_to_be_dear(machine: Counting) -> None:
+    x = Tensor(np.ones(3)).cuda()
+    with journal.collected() as lines:
+        ms.jit(lambda x: ops.exp(x).sum())(x)
+    assert any("1 of 1 kernels compute in float64, whose arithmetic takes 2 t" in s for s in lines)
 
 
 # --- what goes wrong ----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitgrad import config
+from jitgrad import config, journal
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.codegen.launch import Status
 from jitgrad.errors import DeviceError, fail
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from jitgrad.runtime.cuda.device import Device
 
 WORD = 8
+# How much longer arithmetic in float64 takes, by compute capability; 64 on all others.
+DOUBLES = {(7, 0): 2, (7, 5): 32, (8, 0): 2, (9, 0): 2, (10, 0): 2}
 BOUND = 8  # sets of addresses that a program remembers
 RECORDED = 2  # calls with the same memory before they are recorded
 
@@ -79,9 +81,21 @@ class Loaded:
         status = np.zeros(STATUS_BYTES * len(self.failing), np.uint8)
         self.status = device.pool.take(status.nbytes, "status")
         machine.upload(status, self.status.address)
+        self.say_what_doubles_cost()
         self.count = len(plan.inputs), len(plan.outputs)
         self.lay_out()
         self.bound: dict[bytes, Bound] = {}
+
+    def say_what_doubles_cost(self) -> None:
+        grids = self.program.grids
+        doubles = sum("f64" in grid.source for _, grid in grids)
+        if doubles and journal.is_read():
+            about = self.device.machine.properties()
+            times = DOUBLES.get((about.major, about.minor), 64)
+            journal.say(
+                f"{self.program.graph.name}: {doubles} of {len(grids)} kernels compute in float64,"
+                f" whose arithmetic takes {times} times as long as float32's on {about.name}"
+            )
 
     def lay_out(self) -> None:
         """All words: those of the kernels' parameters, and of tables in the device's memory."""
