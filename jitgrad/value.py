@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad.arrays import array_text, dtype_asked, initialized, leaves, scalar_text, to_array
-from jitgrad.errors import ArgumentError, DTypeError, SeedError, TapeError, TraceError, fail
+from jitgrad.errors import (
+    ArgumentError,
+    ConditionError,
+    DTypeError,
+    LeakError,
+    SeedError,
+    TapeError,
+    TraceError,
+    fail,
+)  # fmt: skip
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
 from jitgrad.passes.access import strides
@@ -29,8 +38,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from jitgrad.views import View
-
-# --- Tensor -------------------------------------------------------------------------------------
 
 
 class Tensor:
@@ -223,9 +230,7 @@ class Tensor:
         self.requires_grad = requires_grad
         return self
 
-    def _become(self, other: Tensor) -> None:
-        """Take another Tensor's value and history in place; `other` must not be used again."""
-        become(self, other)
+    _become = become
 
     def _take(self, other: Tensor) -> None:
         """Take another Tensor's value and history in place; views do not learn of it."""
@@ -241,6 +246,8 @@ class Tensor:
         """Hold another array, which this Tensor then owns."""
         if type is not self._type:
             bump()
+        if state.written is not None:
+            state.written.setdefault(id(self), (self, self._data, self._type))
         self._data, self._type, self._node = array, type, None
         self._version += 1
 
@@ -308,11 +315,8 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise fail(
-                ArgumentError,
-                f"the truth value of a Tensor of shape {list(self.shape)} is ambiguous",
-                instead="t.any() or t.all()",
-            )
+            what = f"the truth value of a Tensor of shape {list(self.shape)} is ambiguous"
+            raise fail(ConditionError, what, instead="t.any() or t.all()")
         return bool(self._array("asked whether it is true").item())
 
     def __float__(self) -> float:
@@ -435,16 +439,12 @@ def no_value(tensor: Tensor, asked: str) -> Exception:
     """The error for asking a traced Tensor for its value."""
     if state.trace is None:
         return fail(
-            TraceError,
+            LeakError,
             f"a traced Tensor of type {tensor._type} was {asked} after its trace",
             why="it stands for a value inside of a compiled function and has none outside",
             instead="return it from the compiled function",
         )
-    reason, remedy = state.trace.unread()
+    kind, reason, remedy = state.trace.unread()
     return fail(
-        TraceError,
-        f"a traced Tensor of type {tensor._type} was {asked}",
-        why=reason or "it has no value while the function is being compiled",
-        instead=remedy
-        or "keep to Tensor operations (ops.where for a choice), or do it outside of jit",
+        kind, f"a traced Tensor of type {tensor._type} was {asked}", why=reason, instead=remedy
     )

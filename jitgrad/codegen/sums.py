@@ -35,6 +35,8 @@ class Taps:
     block: tuple[int, int]  # vectors and rows of a block of sums
     row: int  # places, of whole blocks
     shifts: tuple[tuple[int, int], ...]  # of each tap, in x and in w
+    adds: bool = False  # whether sums are added to what is there
+    to: tuple[int, int] = (0, 0)  # steps of groups and of rows there, unless sums lie side by side
 
     def launch(self, images: int, x: Pointer, w: Pointer, sums: Pointer) -> Launch:
         """The sums of some images."""
@@ -44,15 +46,15 @@ class Taps:
         # What the outer loop goes through is read once, the other once for each of its blocks.
         if images == 1 and self.x.group > self.w.group:
             loops, rows, places = loops[::-1], rows[::-1], places[::-1]
-        all_rows = self.groups * self.rows * row
+        to_group, to_row = self.to if self.to[1] else (self.rows * row, row)
         dims = (
             images, *loops, self.rows - high, *rows, *places,
             self.groups * self.x.group, self.x.group, self.x.row, self.w.group, self.w.row,
-            all_rows, self.rows * row, row, step,
-            self.channels, len(self.shifts), self.x.channel, self.w.channel, self.w.row, row,
-            *(s for shift in self.shifts for s in shift),
+            self.groups * to_group, to_group, to_row, step,
+            self.channels, len(self.shifts), self.x.channel, self.w.channel, self.w.row, to_row,
+            int(self.adds), *(s for shift in self.shifts for s in shift),
         )  # fmt: skip
-        work = images * all_rows * self.channels * len(self.shifts)
+        work = images * self.groups * self.rows * row * self.channels * len(self.shifts)
         text = conv.taps(self.dtype.code, vectors, high)
         return Launch(text, (x, w, sums), dims, self.groups * loops[0], work // PRODUCT)
 

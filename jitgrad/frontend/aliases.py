@@ -52,6 +52,11 @@ class Link:
         return now if mask is None else apply(logical_and, mask, now)
 
 
+def alive(links: Iterable[Link]) -> list[Link]:
+    """The links of which both Tensors exist."""
+    return [x for x in links if x.one() is not None and x.other() is not None]
+
+
 def link(trace: Any, one: Any, other: Any, when: Tensor | bool | None, held: bool = True) -> None:
     """Remember that two values may be one; only Tensors change in place, numbers do not."""
     tensors = all(isinstance(x, Tensor) and not isinstance(x, Number) for x in (one, other))
@@ -59,11 +64,25 @@ def link(trace: Any, one: Any, other: Any, when: Tensor | bool | None, held: boo
         trace.links.append(Link(weakref.ref(one), weakref.ref(other), when, held))
 
 
+def link_choice(trace: Any, result: Tensor, origin: Any, pred: Tensor, held: bool) -> None:
+    """The result of a branch is the origin where its condition is as `held` says, and whatever that
+    may be: nobody may know the origin itself any more when something is written.
+    """
+    if not isinstance(origin, Tensor) or isinstance(origin, Number):
+        return
+    beside = [x for x in trace.links if x.beside(origin) is not None]
+    link(trace, result, origin, pred, held)
+    mask = trace.links[-1].under(None) if beside else None
+    for found in beside:
+        when = None if found.when is None else found.under(mask)
+        link(trace, result, found.beside(origin), when)
+
+
 def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """The other Tensors that a write of `value` to `target` may reach, each with what it holds
     then. TraceError where that is not known.
     """
-    trace.links = [x for x in trace.links if x.one() is not None and x.other() is not None]
+    trace.links = alive(trace.links)
     pending: list[tuple[Tensor, Tensor | None, frozenset[int], frozenset[tuple[int, bool]]]] = [
         (target, None, frozenset({id(target)}), frozenset())
     ]

@@ -59,7 +59,9 @@ def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Han
             "cannot register a hook on a tensor that doesn't require gradient",
             instead="t.requires_grad_() first",
         )
-    return _hung(self._grad_fn.hooks.setdefault(self._index, {}), hook)
+    node, index = self._grad_fn, self._index
+    node.hooks = {**node.hooks, index: node.hooks.get(index, {})}
+    return _hung(node.hooks[index], hook)
 
 
 def _hung(table: dict[int, Callable], hook: Callable) -> Handle:
@@ -96,7 +98,8 @@ def _retain_grad(self: Tensor) -> None:
     if self._grad_fn is None:
         raise fail(TapeError, "can't retain_grad on a Tensor that has requires_grad=False")
     if type(self._grad_fn) is not Leaf:
-        self._grad_fn.retained[self._index] = weakref.ref(self)
+        node = self._grad_fn
+        node.retained = {**node.retained, self._index: weakref.ref(self)}
 
 
 def _retains_grad(self: Tensor) -> bool:

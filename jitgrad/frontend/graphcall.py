@@ -23,7 +23,7 @@ from jitgrad.frontend.replay import replay
 from jitgrad.frontend.split import split
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
-from jitgrad.runtime.cuda.array import Array, DeviceArray, host
+from jitgrad.runtime.cuda.array import Array, DeviceArray, any_there, host
 from jitgrad.runtime.executable import Executable, compile_graph
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Tensor
@@ -49,7 +49,7 @@ def on_device(graph: Graph, updates: Mapping[int, int]) -> Execute:
 
 def placed(make: Maker, arrays: Iterable[Array]) -> Maker:
     """How to make what runs for these arrays: on the GPU if any of them is there."""
-    return on_device if any(type(a) is DeviceArray for a in arrays) else make
+    return on_device if any_there(arrays) else make
 
 
 def is_for_gpus(make: Maker) -> bool:
@@ -181,10 +181,7 @@ class GraphNode(tape.TapeNode):
         else:
             values = [s.get(self) for s in saved]
             results = call_graph(taped.pull.graph, [*values, *seeds], taped.make)
-        found: list[Tensor | None] = [None] * len(self.edges)
-        for position, result in zip(taped.pull.targets, results, strict=True):
-            found[position] = result
-        return found
+        return tape.placed(results, taped.pull.targets, len(self.edges))
 
     def release(self) -> None:
         if self.saved or self.kept or self.results:

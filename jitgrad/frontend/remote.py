@@ -6,7 +6,7 @@ An op is a program of its own, small graphs of the tape are one. Numbers come al
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jitgrad.errors import DeviceError, fail
@@ -14,7 +14,7 @@ from jitgrad.ir.node import Graph, input_node, project
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType
 from jitgrad.primitives.shape import broadcast
-from jitgrad.runtime.cuda.array import DeviceArray
+from jitgrad.runtime.cuda.array import DeviceArray, any_there
 from jitgrad.tensor import Tensor
 
 
@@ -31,21 +31,33 @@ def apply(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> tuple[Tens
     given = [
         a.reshape(-1)[:1].reshape(()) if n else a for a, n in zip(arrays, numbers, strict=True)
     ]
-    return tuple(run(graph, given))
+    results = run(graph)(*given)
+    return tuple([Tensor._wrap(r, o.type) for r, o in zip(results, graph.outputs, strict=True)])
 
 
-def run(graph: Graph, arrays: Sequence[Any]) -> list[Tensor]:
-    """The outputs of a graph, computed on the device on which some of its inputs are."""
+def run(graph: Graph) -> Callable[..., Sequence[DeviceArray]]:
+    """A graph as a function of arrays, of which some are on the device where it is computed."""
     from jitgrad.runtime.cuda.program import device_program
 
-    device = next(a.device for a in arrays if type(a) is DeviceArray)
-    results = device.run(device_program(graph, {}), *arrays)
-    return [Tensor._wrap(r, o.type) for r, o in zip(results, graph.outputs, strict=True)]
+    program = device_program(graph, {})
+    return lambda *arrays: device_of(arrays).run(program, *arrays)
+
+
+def device_of(arrays: Sequence[Any]) -> Any:
+    """The device of the first array that is on one."""
+    return next(a.device for a in arrays if type(a) is DeviceArray)
+
+
+def pass_on(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+    """What is made only of what may be anywhere may be anywhere, too."""
+    if all(hasattr(x, "_anywhere") for x in inputs):
+        for out in outputs:
+            out._anywhere = True
 
 
 def is_there(values: Sequence[Tensor]) -> bool:
     """Whether any of these Tensors is on a device."""
-    return any(type(v._data) is DeviceArray for v in values)
+    return any_there(v._data for v in values)
 
 
 def together(what: str, operands: Sequence[tuple[str, Tensor]]) -> None:

@@ -92,6 +92,8 @@ def product(name: str, input: Any, other: Any) -> Tensor:
 
 def _batched(name: str, a: Tensor, b: Tensor) -> Tensor:
     """The product of two Tensors of at least two axes whose inner extents agree."""
+    if a.ndim == b.ndim == 2:
+        return apply(primitive.matmul, a, b)
     if b.ndim == 2 and a.ndim > 2:  # one large product instead of many
         rows = reshaped(name, a, (math.prod(a.shape[:-1]), a.shape[-1]))
         return reshaped(name, apply(primitive.matmul, rows, b), (*a.shape[:-1], b.shape[-1]))

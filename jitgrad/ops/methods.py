@@ -185,7 +185,7 @@ ALSO: dict[str, str] = {
     "i0": "bessel_i0", "invert": "bitwise_not", "less": "lt", "less_equal": "le", "multiply": "mul",
     "negative": "neg", "nelement": "numel", "ndimension": "dim", "reverse": "flip",
     "sgn": "sign", "true_divide": "div",
-    "soft_shrink": "softshrink", "permute": "transpose", "inv": "inverse",
+    "soft_shrink": "softshrink", "inv": "inverse",
     "matrix_determinant": "det", "log_matrix_determinant": "slogdet",
 }  # fmt: skip
 

@@ -351,7 +351,11 @@ def one_of(name: str, what: str, value: Any, allowed: Sequence[Any]) -> Any:
     return value
 
 
-SPELLINGS = ({"axis", "dim"}, {"keepdims", "keepdim", "keep_dims"}, {"input", "x", "input_x"})
+SPELLINGS = (
+    {"axis", "dim", "dims"},
+    {"keepdims", "keepdim", "keep_dims"},
+    {"input", "x", "input_x"},
+)
 
 
 def spellings(function: Callable) -> Callable:

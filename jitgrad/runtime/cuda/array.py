@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +59,11 @@ class DeviceArray:
 
 
 Array = np.ndarray | DeviceArray
+
+
+def any_there(arrays: Iterable[Any]) -> bool:
+    """Whether any of some arrays is on a device."""
+    return any(type(a) is DeviceArray for a in arrays)
 
 
 def host(array: Any) -> Any:

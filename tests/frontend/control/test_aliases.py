@@ -224,7 +224,29 @@ def read_after_continue(x):
     return c
 
 
+def in_nested_branches(x):
+    y = x * 1.0
+    z = x * 0.5
+    if x > 0:
+        if x > 1:
+            z = y
+    y *= 0.9
+    return y * z
+
+
+def in_nested_branches_of_an_inner_loop(x):
+    y, z = x * 1.0, x * 0.5
+    for i in range(2):
+        for j in range(2):
+            if x > 0:
+                if x > i:
+                    z = y
+        y += j
+    return y * z
+
+
 PROGRAMS = [
+    in_nested_branches, in_nested_branches_of_an_inner_loop,
     in_a_long_loop, rebound_after_writing, rebound_before_writing, named_in_the_loop,
     named_after_the_loop, in_a_list, in_a_branch, counted_conditionally,
     rebound_and_written_in_a_branch, rebound_and_written_in_a_loop, chosen_and_written,
@@ -286,7 +308,18 @@ def test_what_nobody_knows_is_not_written() -> None:
         chosen[0] = x * 0.5
         return values[0] + others[0]
 
-    with pytest.raises(TraceError, match="f32\\[\\] that may be one of two is written in place"):
-        ms.jit(f)(Tensor(1.0))
+    def still_named_after_a_break(x):
+        y = x * 1.0
+        z = y
+        for _ in range(3):
+            if y < 1.1:
+                break
+            z = y * 0.8
+        y += 1.0
+        return y + z
+
+    for program in (f, still_named_after_a_break):
+        with pytest.raises(TraceError, match="f32\\[\\] that may be one of two is written in"):
+            ms.jit(program)(Tensor(1.0))
     with pytest.raises(TraceError, match="a list that may be one of two is changed"):
         ms.jit(g)(Tensor(1.0))
