@@ -166,9 +166,25 @@ def test_parameters_are_updated() -> None:
     np.testing.assert_allclose(on_device[1], trained, rtol=1e-5, atol=1e-6)
 
 
+def halvings(n):
+    steps = 0
+    while n > 1:
+        n = n // 2 if n % 2 == 0 else n - 1
+        steps += 1
+    return steps
+
+
+def cubes(x):
+    for _ in range(20):
+        x = x - 0.1 * x * x * x
+    return x
+
+
 @pytest.mark.skipif(not numba_config.ENABLE_CUDASIM, reason="Numba's simulator is not switched on")
 def test_in_the_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row, column, product and table kernels, with few threads: each is a thread of the system."""
+    """Row, column, product and table kernels, loops and matrices, with few threads: each is a
+    thread of the system.
+    """
     monkeypatch.setattr(frame, "THREADS", 8)
     monkeypatch.setattr(products, "SIDE", 4)
     monkeypatch.setattr(products, "THREADS", 16)
@@ -179,6 +195,9 @@ def test_in_the_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
         (ops.tanh, [normal(19)]),
         (lambda x, i: (x[i], x.argmax(1)), [x, at]),
         (lambda x: ops.matmul(x, x), [square]),
+        (halvings, [np.array(40)]),
+        (ms.vmap(cubes), [normal(64)]),
+        (lambda x: ops.cholesky(x @ x.T + 3.0 * ops.eye(3)), [square]),
     ]:
         graph = traced(program, *arrays)
         device = Device(Simulated())
