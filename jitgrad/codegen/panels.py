@@ -41,10 +41,10 @@ class Panels:
         k, n, width = self.k, self.n, self.width
         planes = batch * n // width
         if self.swapped:
-            dims = (width * k, k, width, k, 0, k * width, 1, width)
+            dims = (width * k, k, width, k, 0, k * width, 1, width, planes, 0)
         else:  # a batch has its rows further apart than its panels: one at a time
             assert batch == 1
-            dims = (width, n, k, width, 0, k * width, width, 1)
+            dims = (width, n, k, width, 0, k * width, width, 1, planes, 0)
         work = batch * k * n
         return Launch(conv.unpack(self.dtype.code), (matrix, panels), dims, planes, work)
 

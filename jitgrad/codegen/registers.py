@@ -130,15 +130,17 @@ def _taps(dtype: str) -> Any:
     @intrinsic(prefer_literal=True)
     def block(typing, vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
         """dims from `first` on: channels, taps, elements from one channel to the next in x and in
-        w, from one row to the next in w and in out; then for each tap its shift in x and in w.
+        w, from one row to the next in w and in out; whether the sums are added to what is in out;
+        then for each tap its shift in x and in w.
         """
         many, high = _literal(vectors), _literal(rows)
 
         def emit(context, builder, signature, args):
             _, _, x, x_at, w, w_at, out, out_at, dims, first = args
             to = Writer(builder, dtype)
-            channels, taps, x_step, w_step, w_row, out_row = to.read_words(dims, first, 6)
-            table = builder.add(first, to.word(6))
+            words = to.read_words(dims, first, 7)
+            channels, taps, x_step, w_step, w_row, out_row, adds = words
+            table = builder.add(first, to.word(7))
             sums = to.sums(many * high)
             x, w = to.at(x, x_at), to.at(w, w_at)
             with cgutils.for_range(builder, channels) as channel:
@@ -157,10 +159,12 @@ def _taps(dtype: str) -> Any:
                             total = to.multiply_add(found[v], factor, builder.load(slot))
                             builder.store(total, slot)
             out = to.at(out, out_at)
+            adds = builder.icmp_signed("!=", adds, to.word(0))
             for k, slot in enumerate(sums):
                 row = builder.mul(out_row, to.word(k // many))
                 place = to.at(out, row, to.word(k % many * to.lanes))
-                to.store(builder.load(slot), place)
+                before = builder.select(adds, to.load(place), to.zero)
+                to.store(to.add(before, builder.load(slot)), place)
             return context.get_dummy_value()
 
         word = types.int64
@@ -231,19 +235,19 @@ def namespace_numba() -> dict[str, Any]:
 
 def _plain_taps(dtype: str) -> Any:
     def block(vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
-        channels, taps, x_step, w_step, w_row, out_row = dims[first : first + 6]
+        channels, taps, x_step, w_step, w_row, out_row, adds = dims[first : first + 7]
         wide, kind = vectors * lanes(dtype), out.dtype
         sums = np.zeros((rows, wide), kind)
         places = w_row * np.arange(rows)
         for channel in range(channels):
             for tap in range(taps):
-                shift, w_shift = dims[first + 6 + 2 * tap : first + 8 + 2 * tap]
+                shift, w_shift = dims[first + 7 + 2 * tap : first + 9 + 2 * tap]
                 here = x_at + channel * x_step + shift
                 weights = w[places + (w_at + channel * w_step + w_shift)]
                 sums += weights[:, None] * x[here : here + wide]
         for row in range(rows):
             to = out_at + row * out_row
-            out[to : to + wide] = sums[row]
+            out[to : to + wide] = out[to : to + wide] + sums[row] if adds else sums[row]
 
     return block
 
