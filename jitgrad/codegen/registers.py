@@ -128,19 +128,18 @@ def _taps(dtype: str) -> Any:
     from numba.extending import intrinsic
 
     @intrinsic(prefer_literal=True)
-    def block(typing, vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
-        """dims from `first` on: channels, taps, elements from one channel to the next in x and in
-        w, from one row to the next in w and in out; whether the sums are added to what is in out;
-        then for each tap its shift in x and in w.
+    def block(typing, vectors, rows, x, x_at, w, w_at, out, out_at, channels, adds, dims, first):
+        """Over some channels; `adds`: whether the sums are added to what is in out. dims from
+        `first` on: taps, elements from one channel to the next in x and in w, from one row to the
+        next in w and in out; then for each tap its shift in x and in w.
         """
         many, high = _literal(vectors), _literal(rows)
 
         def emit(context, builder, signature, args):
-            _, _, x, x_at, w, w_at, out, out_at, dims, first = args
+            _, _, x, x_at, w, w_at, out, out_at, channels, adds, dims, first = args
             to = Writer(builder, dtype)
-            words = to.read_words(dims, first, 7)
-            channels, taps, x_step, w_step, w_row, out_row, adds = words
-            table = builder.add(first, to.word(7))
+            taps, x_step, w_step, w_row, out_row = to.read_words(dims, first, 5)
+            table = builder.add(first, to.word(5))
             sums = to.sums(many * high)
             x, w = to.at(x, x_at), to.at(w, w_at)
             with cgutils.for_range(builder, channels) as channel:
@@ -168,7 +167,8 @@ def _taps(dtype: str) -> Any:
             return context.get_dummy_value()
 
         word = types.int64
-        return types.void(vectors, rows, x, word, w, word, out, word, dims, word), emit
+        words = word, word, dims, word
+        return types.void(vectors, rows, x, word, w, word, out, word, *words), emit
 
     return block
 
@@ -234,14 +234,14 @@ def namespace_numba() -> dict[str, Any]:
 
 
 def _plain_taps(dtype: str) -> Any:
-    def block(vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
-        channels, taps, x_step, w_step, w_row, out_row, adds = dims[first : first + 7]
+    def block(vectors, rows, x, x_at, w, w_at, out, out_at, channels, adds, dims, first):
+        taps, x_step, w_step, w_row, out_row = dims[first : first + 5]
         wide, kind = vectors * lanes(dtype), out.dtype
         sums = np.zeros((rows, wide), kind)
         places = w_row * np.arange(rows)
         for channel in range(channels):
             for tap in range(taps):
-                shift, w_shift = dims[first + 7 + 2 * tap : first + 9 + 2 * tap]
+                shift, w_shift = dims[first + 5 + 2 * tap : first + 7 + 2 * tap]
                 here = x_at + channel * x_step + shift
                 weights = w[places + (w_at + channel * w_step + w_shift)]
                 sums += weights[:, None] * x[here : here + wide]

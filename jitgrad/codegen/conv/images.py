@@ -162,7 +162,8 @@ class Images:
         """Half cycles for an image, images at a time, and whether they lie side by side."""
         found = []
         for self.beside in (False, True):
-            tile = max(1, min(self.count, TILE * self.count // sum(self.sizes(self.count))))
+            room = 2 * TILE if self.beside else TILE
+            tile = max(1, min(self.count, room * self.count // sum(self.sizes(self.count))))
             tile = rounds(self.count, rounds(self.count, tile))
             time = sum(s.time for s in self.sweeps(tile)) * (1 if self.beside else tile)
             found.append((time / tile, tile, self.beside))
