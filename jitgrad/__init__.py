@@ -12,7 +12,7 @@ import importlib
 from typing import Any
 
 from jitgrad import api, autograd, context, creation, ops
-from jitgrad.api.context import GRAPH_MODE, PYNATIVE_MODE, get_context, set_context
+from jitgrad.api.context import GRAPH_MODE, PYNATIVE_MODE, get_context, set_context, set_device
 from jitgrad.api.custom import custom_jvp, custom_vjp
 from jitgrad.api.grad import get_grad, grad, value_and_grad
 from jitgrad.api.higher import derivative, hessian, hvp, jet, linearize
@@ -23,6 +23,7 @@ from jitgrad.api.operation import GradOperation
 from jitgrad.api.recompute import recompute
 from jitgrad.api.transforms import jvp, vjp
 from jitgrad.api.vmap import vmap
+from jitgrad.array_functions import array_function
 from jitgrad.autograd import (
     enable_grad,
     inference_mode,
@@ -59,6 +60,8 @@ from jitgrad.runtime.stats import empty_cache, memory_stats
 from jitgrad.runtime.threads import get_num_threads, set_num_threads
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
+Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
+
 __version__ = "0.1.0"
 
 manual_seed = set_seed
@@ -73,42 +76,33 @@ for _function in (
 ):  # fmt: skip
     setattr(ops, _function.__name__, _function)
 
-# Imported when first used.
+# Imported when first used: modules, and names of modules.
 _LATER = (
     "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx",
     "testing", "optimize",
 )  # fmt: skip
-_TRAIN = (
-    "save_checkpoint", "load_checkpoint", "load_param_into_net", "Model", "Callback", "LossMonitor",
-    "TimeMonitor", "ModelCheckpoint", "CheckpointConfig", "EarlyStopping", "LearningRateScheduler",
-    "ckpt_to_safetensors", "safetensors_to_ckpt",
-)  # fmt: skip
-_AMP = ("FixedLossScaleManager", "DynamicLossScaleManager")
+_IN = {
+    "as_njit": "api.njit", "check_grads": "testing", "compare": "tools.compare",
+    "explain": "tools.explain", "export": "onnx", "stop_gradient": "ops",
+}  # fmt: skip
+_NAMES_OF = ("common.dtype", "common.api", "train", "amp")
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in _TRAIN:
-        return getattr(importlib.import_module(f"{__name__}.train"), name)
-    if name in _AMP:
-        return getattr(importlib.import_module(f"{__name__}.amp"), name)
-    if name == "export":
-        return importlib.import_module(f"{__name__}.onnx").export
-    if name == "as_njit":
-        return importlib.import_module(f"{__name__}.api.njit").as_njit
-    if name == "compare":
-        return importlib.import_module(f"{__name__}.tools.compare").compare
-    if name == "explain":
-        return importlib.import_module(f"{__name__}.tools.explain").explain
-    if name == "check_grads":
-        return importlib.import_module(f"{__name__}.testing").check_grads
-    if name == "stop_gradient":
-        return ops.stop_gradient
+    if name == "dtype":  # the module, in MindSpore's programs
+        return importlib.import_module(f"{__name__}.common.dtype")
+    if name in _IN:
+        return getattr(importlib.import_module(f"{__name__}.{_IN[name]}"), name)
     if not name.startswith("_"):  # torch.zeros, torch.sin, torch.relu
         for table in (creation.TABLE, vars(importlib.import_module(f"{__name__}.mint")), vars(ops)):
             if callable(table.get(name)):
                 return table[name]
+        for path in _NAMES_OF:
+            module = importlib.import_module(f"{__name__}.{path}")
+            if name in module.__all__:
+                return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -168,6 +162,7 @@ __all__ = [
     "ops",
     "recompute",
     "set_context",
+    "set_device",
     "set_grad_enabled",
     "set_num_threads",
     "set_rng_state",

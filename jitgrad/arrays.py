@@ -57,7 +57,7 @@ def _of_sequence(data: Any) -> np.ndarray:
     try:
         return np.array(data)
     except ValueError as error:
-        raise fail(ArgumentError, "Tensor got lists of different lengths", why=str(error)) from None
+        raise fail(DTypeError, "Tensor got lists of different lengths", why=str(error)) from None
 
 
 def leaves(data: Any) -> Iterator[Any]:

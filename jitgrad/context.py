@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from jitgrad.api.context import GRAPH_MODE, PYNATIVE_MODE, get_context, set_context
+from jitgrad.api.context import GRAPH_MODE, PYNATIVE_MODE, get_context, set_context, set_device
 
-__all__ = ["GRAPH_MODE", "PYNATIVE_MODE", "get_context", "set_context"]
+__all__ = ["GRAPH_MODE", "PYNATIVE_MODE", "get_context", "set_context", "set_device"]

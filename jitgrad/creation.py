@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad import ops
+from jitgrad.ops.older_methods import from_numpy
 from jitgrad.tensor import Tensor
 
 SIZED = ("zeros", "ones", "empty", "rand", "randn")
@@ -45,3 +46,4 @@ def _sized(function: Callable) -> Callable:
 
 TABLE: dict[str, Callable] = {name: _followed(getattr(ops, name)) for name in OTHERS}
 TABLE.update({name: _followed(_sized(getattr(ops, name))) for name in SIZED})
+TABLE["from_numpy"] = _followed(from_numpy)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jitgrad.locate import Location, user_location
+from jitgrad.locate import Location, user_expression
 
 
 class JitgradError(Exception):
@@ -36,6 +36,14 @@ class TraceError(JitgradError, RuntimeError):
     """Something that needs a value was asked of a traced Tensor."""
 
 
+class SourceError(TraceError):
+    """A function branches on a traced value, and its source cannot be read."""
+
+
+class UnsupportedError(TraceError):
+    """A statement that cannot be compiled where it depends on data."""
+
+
 class LeakError(TraceError):
     """A traced Tensor that is stored where it outlives the function being compiled."""
 
@@ -54,7 +62,7 @@ class CountError(ArgumentError, TapeError):
     """More or fewer gradients than there are values. Both a ValueError and a RuntimeError."""
 
 
-class ConditionError(JitgradError, ValueError):
+class ConditionError(ArgumentError):
     """A condition that is not one truth value."""
 
 
@@ -91,11 +99,11 @@ class IRError(JitgradError, ValueError):
 
 
 def explain(what: str, *, why: str = "", instead: str = "", where: Location | None = None) -> str:
-    """Word an error: location, statement, reason, remedy, each on its own line."""
-    where = where or user_location()
+    """Word an error: location, statement, the marked source, reason, remedy, a line each."""
+    where = where or user_expression()
     lines = [f"{where}: {what}" if where else what]
     if where and where.source:
-        lines.append(f"    {where.source}")
+        lines += [f"    {text}" for text in (where.source, where.caret) if text]
     if why:
         lines.append(f"  because {why}")
     if instead:

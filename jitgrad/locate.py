@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import linecache
 import os
 import sys
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from types import FrameType
 
 import numpy as np
 
@@ -18,11 +20,15 @@ _NUMBA = os.path.join(os.path.dirname(_NUMPY), "numba")  # beside it, without im
 BETWEEN = (_NUMPY + os.sep, _NUMBA + os.sep, functools.__file__, "<frozen")
 
 
-class Location(NamedTuple):
-    """A line of a user's file. Printed as ``model.py:12``; `path` keeps the whole name."""
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line of a user's file, and which of its columns are meant, if that is known. Printed as
+    ``model.py:12``; `path` keeps the whole name.
+    """
 
     path: str
     line: int
+    columns: tuple[int, int] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{os.path.basename(self.path)}:{self.line}"
@@ -32,13 +38,52 @@ class Location(NamedTuple):
         """The text of the line, or an empty string where it cannot be read."""
         return linecache.getline(self.path, self.line).strip()
 
+    @property
+    def caret(self) -> str:
+        """What marks the columns, if it stands below the source; empty if they are not known."""
+        if self.columns is None or not self.source:
+            return ""
+        text = linecache.getline(self.path, self.line).rstrip()
+        start, end = self.columns
+        margin = len(text) - len(text.lstrip())
+        end = min(end, len(text)) if end > start else len(text)  # it goes on in the next line
+        return " " * (start - margin) + "^" * (end - start)
+
 
 def user_location() -> Location | None:
     """The innermost line of user code on the stack, or None if there is none."""
-    frame = sys._getframe(1)
+    frame = _user_frame()
+    return None if frame is None else Location(frame.f_code.co_filename, frame.f_lineno)
+
+
+def user_expression() -> Location | None:
+    """The same with the columns of the expression that runs, where Python knows them (3.11)."""
+    frame = _user_frame()
+    if frame is None:
+        return None
+    path, line = frame.f_code.co_filename, frame.f_lineno
+    return Location(path, line, _columns(frame, path, line))
+
+
+def _user_frame() -> FrameType | None:
+    frame = sys._getframe(2)
     while frame is not None:
         path = frame.f_code.co_filename
         if not path.startswith(PACKAGE) and not path.startswith(BETWEEN):
-            return Location(path, frame.f_lineno)
+            return frame
         frame = frame.f_back
     return None
+
+
+def _columns(frame: FrameType, path: str, line: int) -> tuple[int, int] | None:
+    """Columns in characters; the second is the first if the expression goes on in other lines."""
+    positions = getattr(frame.f_code, "co_positions", None)
+    if positions is None:
+        return None
+    units = itertools.islice(positions(), frame.f_lasti // 2, None)
+    first, last, start, end = next(units, (None,) * 4)
+    text = linecache.getline(path, line).encode()
+    if first != line or start is None or end is None or start >= len(text.rstrip()):
+        return None
+    width = len(text[:start].decode(errors="replace"))
+    return width, width + len(text[start:end].decode(errors="replace")) * (last == line)

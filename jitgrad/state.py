@@ -16,12 +16,14 @@ class State(threading.local):
     """Per thread: the trace that is active, and what the eager tape records.
 
     `grad` is OFF, ON, or FUNCTIONAL inside of `grad(f)`, where Parameters are constants unless
-    they are among the weights. `recording` is what it is when it is not OFF.
+    they are among the weights. `recording` is what it is when it is not OFF. `written` notes, for
+    whoever asked, what Tensors held that are written to.
     """
 
     trace: Any = None
     grad: int = ON
     recording: int = ON
+    written: dict[int, tuple[Any, Any, Any]] | None = None
 
 
 state = State()

@@ -87,7 +87,7 @@ class Parameter(Tensor):
                     DTypeError, f"Parameter {self.name} of dtype {self.dtype} got {new.dtype} data"
                 )
             new = new.astype(self.dtype)  # type: ignore[attr-defined]
-        self._assign(new)
+        self._become(new)
         return self
 
     assign_value = set_data
@@ -101,7 +101,7 @@ class Parameter(Tensor):
         if self._grad_fn is not None and not getattr(self._grad_fn, "parameter", False):
             self._grad_fn = None
 
-    _become = _assign
+    _take = _assign
 
     def set_dtype(self, dtype: Any) -> Self:
         """Change the dtype in place."""

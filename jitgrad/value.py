@@ -3,8 +3,8 @@
 This module knows no op. Operators and methods are attached by `jitgrad.ops`, what belongs to the
 eager tape (`backward`, `detach`, …) by `jitgrad.frontend.tape`.
 
-No two Tensors share memory, and none shares it with an array of the user's: what is written in
-place, by a compiled step for instance, is seen nowhere else.
+No two Tensors share memory, and none shares it with an array of the user's. Where one is a view of
+another, a write to it is computed for both (`jitgrad.views`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad.arrays import array_text, dtype_asked, initialized, leaves, scalar_text, to_array
-from jitgrad.errors import ArgumentError, DTypeError, SeedError, TapeError, TraceError, fail
+from jitgrad.errors import (
+    ArgumentError,
+    ConditionError,
+    DTypeError,
+    LeakError,
+    SeedError,
+    TapeError,
+    TraceError,
+    fail,
+)  # fmt: skip
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
-from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, bump, state
+from jitgrad.state import FUNCTIONAL, OFF, Leaf, bump, state
+from jitgrad.views import become, check_leaf
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from jitgrad.views import View
 
 # --- Tensor -------------------------------------------------------------------------------------
 
@@ -52,11 +64,15 @@ class Tensor:
         "_trace",  # to which `_node` belongs; unset where there is none
         "_type",
         "_version",  # counts in-place changes
+        "_view",  # of what it is a view; unset where it is none
+        "_views",  # references to its views; unset where there are none
     )
     _data: np.ndarray | None
     _grad: Tensor | None
     _node: Node | None
     _type: TensorType
+    _view: View
+    _views: list[weakref.ReferenceType[Tensor]]
     __array_priority__ = 1000
 
     def __init__(
@@ -219,15 +235,14 @@ class Tensor:
 
     def _become(self, other: Tensor) -> None:
         """Take another Tensor's value and history in place; `other` must not be used again."""
+        become(self, other)
+
+    def _take(self, other: Tensor) -> None:
+        """Take another Tensor's value and history in place; views do not learn of it."""
         if state.trace is not None:
             state.trace.write(self, other)
             return
-        if state.grad == ON and type(self._grad_fn) is Leaf and not self._grad_fn.parameter:
-            raise fail(
-                TapeError,
-                "a leaf Tensor that requires grad is changed in place",
-                instead="with jitgrad.autograd.no_grad(): …, or compute a new Tensor",
-            )
+        check_leaf(self)
         self._set(other._array("written in place"), other._type)
         if state.grad != OFF:  # switched off, writing leaves the history as it is
             self._grad_fn, self._index = other._grad_fn, other._index
@@ -236,6 +251,8 @@ class Tensor:
         """Hold another array, which this Tensor then owns."""
         if type is not self._type:
             bump()
+        if state.written is not None:
+            state.written.setdefault(id(self), (self, self._data, self._type))
         self._data, self._type, self._node = array, type, None
         self._version += 1
 
@@ -299,11 +316,8 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise fail(
-                ArgumentError,
-                f"the truth value of a Tensor of shape {list(self.shape)} is ambiguous",
-                instead="t.any() or t.all()",
-            )
+            what = f"the truth value of a Tensor of shape {list(self.shape)} is ambiguous"
+            raise fail(ConditionError, what, instead="t.any() or t.all()")
         return bool(self._array("asked whether it is true").item())
 
     def __float__(self) -> float:
@@ -426,16 +440,12 @@ def no_value(tensor: Tensor, asked: str) -> Exception:
     """The error for asking a traced Tensor for its value."""
     if state.trace is None:
         return fail(
-            TraceError,
+            LeakError,
             f"a traced Tensor of type {tensor._type} was {asked} after its trace",
             why="it stands for a value inside of a compiled function and has none outside",
             instead="return it from the compiled function",
         )
-    reason, remedy = state.trace.unread()
+    kind, reason, remedy = state.trace.unread()
     return fail(
-        TraceError,
-        f"a traced Tensor of type {tensor._type} was {asked}",
-        why=reason or "it has no value while the function is being compiled",
-        instead=remedy
-        or "keep to Tensor operations (ops.where for a choice), or do it outside of jit",
+        kind, f"a traced Tensor of type {tensor._type} was {asked}", why=reason, instead=remedy
     )

@@ -57,3 +57,8 @@ def get_context(name: str) -> Any:
         return _settings[name]
     except KeyError:
         raise fail(ArgumentError, f"there is no setting {name!r}") from None
+
+
+def set_device(device_target: str, device_id: int = 0) -> None:
+    """Where compiled functions run: ``set_context(device_target=…, device_id=…)``."""
+    set_context(device_target=device_target, device_id=device_id)

@@ -16,6 +16,7 @@ from jitgrad.frontend.tape import Edge, edge_of
 from jitgrad.frontend.trace import Traced
 from jitgrad.state import FUNCTIONAL, state
 from jitgrad.tensor import Tensor
+from jitgrad.views import is_shared, propagate, root
 
 RETRIES = 2  # calls before the shortest call is generated: a function called once never pays for it
 
@@ -88,10 +89,23 @@ class Entry:
                 why="it writes in place, and would not see its own writes under both names",
                 instead="pass it as an argument only, or pass a copy",
             )
+        if any(is_shared(inputs[place]) for place in self.written):
+            self.check_views(inputs)
         edges = self.edges(inputs) if state.grad else None
         outputs = self.run_plain(inputs) if edges is None else self.run_followed(inputs, edges)
         self.calls += 1
         return self.packed(outputs)
+
+    def check_views(self, inputs: Sequence[Tensor]) -> None:
+        """TraceError if what is written in place is here under two names."""
+        written = {id(root(inputs[place])) for place in self.written}
+        if sum(id(root(x)) in written for x in inputs) > len(self.written):
+            raise fail(
+                TraceError,
+                f"{self.traced.graph.name} got a Tensor and a view of it",
+                why="it writes to one in place, and would not see that in the other",
+                instead="take the view inside of the function, or pass a copy",
+            )
 
     def edges(self, inputs: Sequence[Tensor]) -> list[Edge] | None:
         """Where the inputs come from on the tape; None if it follows none of them. What the
@@ -110,16 +124,21 @@ class Entry:
 
     def run_plain(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         arrays = self.execute(*[graphcall.contiguous(x) for x in inputs])
-        for place in self.written:
-            inputs[place]._version += 1
+        self.wrote(inputs)
         return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
 
     def run_followed(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> Sequence[Tensor]:
         """As one node on the tape."""
         outputs = self.on_tape(edges)(inputs, edges)
+        self.wrote(inputs)
+        return outputs
+
+    def wrote(self, inputs: Sequence[Tensor]) -> None:
+        """The function has overwritten arrays of its inputs."""
         for place in self.written:
             inputs[place]._version += 1
-        return outputs
+            if is_shared(inputs[place]):
+                propagate(inputs[place])
 
     def on_tape(self, edges: Sequence[Edge]) -> graphcall.Taped:
         """What runs where the tape follows these inputs."""

@@ -6,7 +6,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from jitgrad.frontend import graphcall
 from jitgrad.frontend.control import converted
 from jitgrad.frontend.guards import PLAIN, guards_of, is_cell
 from jitgrad.frontend.trace import Argument, trace
-from jitgrad.runtime.lowered import Lowered
 from jitgrad.state import state
 from jitgrad.tensor import Parameter, Tensor
+
+if TYPE_CHECKING:
+    from jitgrad.runtime.lowered import Lowered
 
 VARIANTS = 64  # entries kept for arguments of one kind; the oldest goes
 KEYS = 512  # kinds of arguments
@@ -142,6 +144,8 @@ class Compiled:
         >>> print(len(jit(lambda x: (x * x + 1.0).sum()).lower(Tensor([1.0, 2.0])).kernels))
         1
         """
+        from jitgrad.runtime.lowered import Lowered
+
         entry, tensors = self.entry(args, kwargs)
         traced = entry.traced
         arrays = [graphcall.contiguous(x) for x in [*tensors, *traced.captures]]

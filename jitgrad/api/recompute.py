@@ -14,10 +14,12 @@ from jitgrad.tensor import Tensor
 
 
 def recompute(fn: Callable, *args: Any, **kwargs: Any) -> Any:
-    """A function that computes the same as `fn`, of whose intermediate values its compiled gradient
-    keeps none: it runs `fn` again. With arguments, the result of calling that function.
+    """A function that computes the same as `fn`, of whose intermediate values its gradient keeps
+    none: it runs `fn` again. With arguments, the result of calling that function.
 
-    Run eagerly it is `fn` itself, whose records the tape keeps.
+    On the tape the second run draws the random numbers of the first, and what `fn` writes to
+    Parameters is written once. What it prints is printed twice, and what it reads must not change
+    before the gradient is taken: trained Parameters are checked.
 
     >>> import jitgrad as ms
     >>> from jitgrad import Tensor, ops

@@ -16,6 +16,7 @@ from jitgrad.frontend.guards import NAMESPACE, PLAIN
 from jitgrad.runtime.executable import Executable
 from jitgrad.state import epoch, state
 from jitgrad.tensor import Parameter, Tensor
+from jitgrad.views import is_shared
 
 if TYPE_CHECKING:
     from jitgrad.api.entry import Entry
@@ -151,6 +152,8 @@ class Writer:
         for i, tensor in enumerate(entry.traced.captures):
             c = self.name("captured", tensor)
             self.arrays.append(f"{c}._data")
+            if count + i in entry.written:
+                yield f"not {self.name('is_shared', is_shared)}({c})"
             if count + i in entry.written or not tensor.dtype.is_float:
                 continue
             if not isinstance(tensor, Parameter):

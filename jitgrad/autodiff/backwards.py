@@ -8,9 +8,10 @@ from typing import Any
 from jitgrad.autodiff.cut import minimal_cut
 from jitgrad.autodiff.region import NUMBER, Inputs, count_of, is_zero, or_zeros
 from jitgrad.autodiff.reverse import cotangents
-from jitgrad.ir.node import Graph, Node, builder, project, project_op, substitute, topological
+from jitgrad.autodiff.revolve import BINOMIAL, Steps, first_slots, revolving
+from jitgrad.ir.node import Graph, Node, builder, full, project, project_op, substitute, topological
 from jitgrad.primitives.declare import zeros
-from jitgrad.primitives.flow import Parts, inner, parts, plus, position
+from jitgrad.primitives.flow import COUNT, Parts, inner, parts, plus, position
 
 
 class Reverse:
@@ -77,26 +78,42 @@ class Reverse:
         sliced = [j for j, g in enumerate(found.slices) if not is_zero(g)]
         results = [or_zeros(found.carry[i], self.own.carry[i]) for i in active]
         results += [plus(t, found.rest[j]) for t, j in zip(totals, summed, strict=True)]
-        results += [found.slices[j] for j in sliced]
-        count = self.supply(results, new, values)
+        rows = [found.slices[j] for j in sliced]
+        more: list[Node] = []
+        if self.attrs["recompute"] == BINOMIAL:
+            count, more = self.revolve(new, values)
+        else:
+            count = self.supply([*results, *rows], new, values)
         back = new.loop(
             self.node.op,
             count,
-            substitute(results, values),
+            [*substitute(results, values), *more, *substitute(rows, values)],
             length=self.attrs["length"],
             reverse=not self.attrs["reverse"],
             recompute=self.attrs["recompute"],
         )
         places = iter(range(len(results)))
+        of_rows = iter(range(len(results) + len(more), len(results) + len(more) + len(rows)))
         of_carry = {i: project(back, next(places)) for i in active}
         of_rest = {j: project(back, next(places)) for j in summed}
-        of_slices = {j: project(back, next(places)) for j in sliced}
+        of_slices = {j: project(back, next(of_rows)) for j in sliced}
         return (
             *first,
             *(of_carry.get(i) for i in range(self.carried)),
             *(of_slices.get(j) for j in range(len(self.own.slices))),
             *(of_rest.get(j) for j in range(len(self.own.rest))),
         )
+
+    def revolve(self, new: Inputs, values: dict[Node, Node]) -> tuple[Any, list[Node]]:
+        """The same without records: the count operand, and what else is carried, after a turn."""
+        length = self.attrs["length"]
+        count = None if length is not None else count_of(self.node)
+        steps = full(length, COUNT) if count is None else count
+        slots, around = first_slots(self.given, steps, length)
+        loop = Steps(self.node.op, self.body, self.own, self.attrs["reverse"])
+        found, left = revolving(loop, new, slots, around)
+        values.update(found)
+        return count, left.flat()
 
     def supply(self, results: Sequence[Node], new: Inputs, values: dict[Node, Node]) -> Any:
         """Give the backward body the forward values that it reads; returns its count operand."""

@@ -25,7 +25,7 @@ def attributes(
     test: Graph | None = None,
     reverse: bool = False,
     limit: int = 0,
-    recompute: bool = False,
+    recompute: bool | str = False,
 ) -> dict[str, Any]:
     """The attributes of a loop, all of them."""
     return {

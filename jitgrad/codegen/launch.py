@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jitgrad.codegen import cpu
@@ -54,13 +54,26 @@ class Moving:
 Pointer = Buffer | Part | Library | Entry | Status | Moving
 
 
+def ahead(pointer: Pointer, nbytes: int) -> Pointer:
+    """A pointer so many bytes further on."""
+    if not nbytes:
+        return pointer
+    if isinstance(pointer, Moving):
+        return replace(pointer, pointer=ahead(pointer.pointer, nbytes))
+    if isinstance(pointer, Part):
+        return replace(pointer, offset=pointer.offset + nbytes)
+    assert isinstance(pointer, Buffer)
+    return Part(pointer, nbytes)
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """One kernel call: its source, the memory it gets, its integers, and its range [0, extent).
 
     `work` is about how many elementary operations it makes; `kernel` the kernel IR of a region.
     Parts of the range may run at once; `grain` is the smallest part that pays. `faults` is what a
-    region's kernel can report.
+    region's kernel can report. `once`: from operands it makes working memory that the step's other
+    launches only read; a loop does that once if these stay the same.
     """
 
     source: str
@@ -71,6 +84,7 @@ class Launch:
     kernel: Kernel | None = None
     grain: int = 1
     faults: tuple[Any, ...] = ()
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
-"""Launches of matrix products: BLAS, or loops where they are small."""
+"""Launches of matrix products: blocks of sums, BLAS, or loops where they are small."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
-from jitgrad.codegen.launch import Launch, Library, Pointer, zero
-from jitgrad.codegen.panels import Panels, panels_of
+from jitgrad.codegen.launch import Launch, Library, zero
+from jitgrad.codegen.panels import DEEP, Operands, Panels, panels_of
 from jitgrad.ir.node import Node
 from jitgrad.ir.types import DType, float32, float64
 from jitgrad.passes.plan import Step
@@ -54,10 +55,17 @@ LOOPS = """def kernel(ptrs, dims, lo, hi):
 SMALL = 16  # below this edge a plain loop beats the library's call
 EDGE = 512  # rows or columns of a product: each call packs the other operand again
 
+# What is left to the library: few rows, or little to do, but for right operands that are stored
+# swapped, for which it takes twice the time; right operands that the cache does not hold; left ones
+# that are stored swapped and have many rows.
+FEWEST = {False: 32, True: 4}
+LEAST = 1 << 18
+MOST = 1 << 20  # bytes
+
 
 def gemm(
     dtype: DType,
-    operands: tuple[Pointer, Pointer, Pointer],
+    operands: Operands,
     shape: tuple[int, int, int],
     swapped: tuple[bool, bool] = (False, False),
     batch: int = 1,
@@ -96,56 +104,66 @@ def matmul(step: Step) -> list[Launch]:
     """Batched products."""
     node = step.node
     assert node is not None
+    a, b, c = step.reads[0], step.reads[1], step.writes[0]
+    panels = _panels(node)
+    if panels is None:
+        return matmul_by_library(node, (a, b, c))
+    m, batch, swapped = node.shape[-2], math.prod(node.shape[:-2]), _is_swapped(node.inputs[0])
+    if not panels.packed:
+        return panels.product((a, b, c), m, swapped, batch)
+    packed = step.scratch[0]
+    return panels.pack(b, packed, batch) + panels.product((a, packed, c), m, swapped, batch)
+
+
+def matmul_by_library(node: Node, operands: Operands) -> list[Launch]:
+    """Batched products by BLAS, or by loops."""
     swapped = (_is_swapped(node.inputs[0]), _is_swapped(node.inputs[1]))
     m, n, k = node.shape[-2], node.shape[-1], node.inputs[0].shape[-1]
-    batch = math.prod(node.shape[:-2])
-    operands = (step.reads[0], step.reads[1], step.writes[0])
     if k == 0:
-        return [zero(step.writes[0], node.type.nbytes)]
-    panels = _batch_panels(node) if step.scratch else None
-    if panels is not None:
-        (a, b, c), packed = operands, step.scratch[0]
-        product = panels.product((a, packed, c), m, swapped[0], batch)
-        return [panels.pack(b, packed, batch), product]
-    return [gemm(node.dtype, operands, (m, n, k), swapped, batch)]
-
-
-def _batch_panels(node: Node) -> Panels | None:
-    """How the right operands of a batch are packed: where they are stored swapped, the library
-    takes twice the time.
-    """
-    m, n, k = node.shape[-2], node.shape[-1], node.inputs[0].shape[-1]
-    is_batch = math.prod(node.shape[:-2]) > 1 and _is_swapped(node.inputs[1])
-    return panels_of(node.dtype, m, k, n, True) if is_batch and m and k else None
+        return [zero(operands[2], node.type.nbytes)]
+    return [gemm(node.dtype, operands, (m, n, k), swapped, math.prod(node.shape[:-2]))]
 
 
 def matmul_scratch(node: Node) -> Sequence[int]:
     """Bytes of packed operands."""
-    panels = _batch_panels(node)
-    return () if panels is None else [panels.nbytes * math.prod(node.shape[:-2])]
+    panels = _panels(node)
+    many = math.prod(node.shape[:-2])
+    return () if panels is None or not panels.packed else [panels.nbytes * many]
 
 
-def row_panels(node: Node, m: int) -> Panels | None:
-    """How the right operand of a product is packed, of which m rows at least are made at a time."""
+def _panels(node: Node) -> Panels | None:
+    """How the right operands of products are read, or None if the library is as fast."""
+    m, n, k = node.shape[-2], node.shape[-1], node.inputs[0].shape[-1]
+    (left, right), batch = map(_is_swapped, node.inputs), math.prod(node.shape[:-2])
+    small = m < FEWEST[right] or batch == 0 or (m * n * k < LEAST and not right)
+    if small or k * n * node.dtype.size > MOST or (left and k > DEEP):
+        return None
+    return panels_of(node.dtype, (m, m), k, n, right, batch)
+
+
+def row_panels(node: Node, rows: tuple[int, int]) -> Panels | None:
+    """How the right operand of a product is packed, of which so many rows, the most and the fewest,
+    are made at a time.
+    """
     k, n = node.inputs[0].shape[-1], node.shape[-1]
-    return panels_of(node.dtype, m, k, n, _is_swapped(node.inputs[1])) if node.ndim == 2 else None
+    if node.ndim != 2:
+        return None
+    return panels_of(node.dtype, rows, k, n, _is_swapped(node.inputs[1]), packed=True)
 
 
-def matmul_of_panels(step: Step, panels: Panels) -> list[Launch]:
+def matmul_of_panels(node: Node, operands: Operands, panels: Panels) -> list[Launch]:
     """A product with a matrix that is packed already."""
-    node = step.node
-    assert node is not None
-    operands = (step.reads[0], step.reads[1], step.writes[0])
-    return [panels.product(operands, node.shape[0], _is_swapped(node.inputs[0]))]
+    return panels.product(operands, node.shape[0], _is_swapped(node.inputs[0]))
 
 
-def matmul_adding(step: Step) -> list[Launch]:
-    """A product added to what its result holds."""
-    node = step.node
-    assert node is not None
+def matmul_adding(node: Node, operands: Operands, most: int) -> list[Launch]:
+    """A product added to what its result holds. `most`: terms of the longest such sum."""
     swapped = (_is_swapped(node.inputs[0]), _is_swapped(node.inputs[1]))
     (m, n), k = node.shape, node.inputs[0].shape[-1]
-    operands = (step.reads[0], step.reads[1], step.writes[0])
+    if m >= FEWEST[False] and most <= DEEP and not swapped[1]:
+        panels = panels_of(node.dtype, (m, m), most, n, False, packed=False)
+        if panels is not None:
+            return replace(panels, k=k).product(operands, m, swapped[0], adding=True)
     return [gemm(node.dtype, operands, (m, n, k), swapped, accumulate=True)]
 
 

@@ -9,14 +9,21 @@ Two shapes of block are enough. In both, one operand is read as vectors of neigh
 
 `b` runs over the B rows of a block, j over V vectors of a block of `taps`, t over the T columns of
 a block of `pairs`; B, V and T are numbers in the kernel's text, everything else is in its dims.
+
+A matrix whose rows run the other way is turned on its way into a packed one, square by square:
+
+    turn    out[j, i] = x[i, j]   for as many i and j as a vector has elements
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from jitgrad.codegen.functions import Function, fixed
 
 VECTOR = 64  # bytes of the longest vectors that any machine has; rows of elements are padded to it
 DTYPES = ("f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
@@ -88,6 +95,13 @@ class Writer:
         pair = self.builder.shuffle_vector(a, b, even), self.builder.shuffle_vector(a, b, odd)
         return self.add(*pair)
 
+    def exchanged(self, a: Any, b: Any, apart: int, side: int) -> Any:
+        """Of every two elements of a at a distance the first or second, beside it that of b."""
+        low = [lane & ~apart for lane in range(self.lanes)]
+        chosen = [i + apart * side + (self.lanes if i != k else 0) for k, i in enumerate(low)]
+        mask = self.ir.Constant(self.ir.VectorType(self.index, self.lanes), chosen)
+        return self.builder.shuffle_vector(a, b, mask)
+
     def totals(self, vectors: list[Any]) -> list[Any]:
         """The sum of each vector's elements. All vectors are added up at once, in a tree."""
         found: list[Any] = []
@@ -128,20 +142,28 @@ def _taps(dtype: str) -> Any:
     from numba.extending import intrinsic
 
     @intrinsic(prefer_literal=True)
-    def block(typing, vectors, rows, x, x_at, w, w_at, out, out_at, channels, adds, dims, first):
-        """Over some channels; `adds`: whether the sums are added to what is in out. dims from
-        `first` on: taps, elements from one channel to the next in x and in w, from one row to the
-        next in w and in out; then for each tap its shift in x and in w.
+    def block(typing, vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
+        """dims from `first` on: channels, taps, elements from one channel to the next in x and in
+        w, from one row to the next in w and in out, whether to add to what is there; then for each
+        tap its shift in x and in w.
         """
         many, high = _literal(vectors), _literal(rows)
 
         def emit(context, builder, signature, args):
-            _, _, x, x_at, w, w_at, out, out_at, channels, adds, dims, first = args
+            _, _, x, x_at, w, w_at, out, out_at, dims, first = args
             to = Writer(builder, dtype)
-            taps, x_step, w_step, w_row, out_row = to.read_words(dims, first, 5)
-            table = builder.add(first, to.word(5))
+            channels, taps, x_step, w_step, w_row, out_row, adds = to.read_words(dims, first, 7)
+            table = builder.add(first, to.word(7))
             sums = to.sums(many * high)
-            x, w = to.at(x, x_at), to.at(w, w_at)
+            x, w, out = to.at(x, x_at), to.at(w, w_at), to.at(out, out_at)
+            places = [
+                to.at(out, builder.mul(out_row, to.word(row)), to.word(v * to.lanes))
+                for row in range(high)
+                for v in range(many)
+            ]
+            with builder.if_then(builder.icmp_signed("!=", adds, to.word(0))):
+                for slot, place in zip(sums, places):
+                    builder.store(to.load(place), slot)
             with cgutils.for_range(builder, channels) as channel:
                 here = to.at(x, builder.mul(channel.index, x_step))
                 weights = to.at(w, builder.mul(channel.index, w_step))
@@ -157,18 +179,12 @@ def _taps(dtype: str) -> Any:
                             slot = sums[row * many + v]
                             total = to.multiply_add(found[v], factor, builder.load(slot))
                             builder.store(total, slot)
-            out = to.at(out, out_at)
-            adds = builder.icmp_signed("!=", adds, to.word(0))
-            for k, slot in enumerate(sums):
-                row = builder.mul(out_row, to.word(k // many))
-                place = to.at(out, row, to.word(k % many * to.lanes))
-                before = builder.select(adds, to.load(place), to.zero)
-                to.store(to.add(before, builder.load(slot)), place)
+            for slot, place in zip(sums, places):
+                to.store(builder.load(slot), place)
             return context.get_dummy_value()
 
         word = types.int64
-        words = word, word, dims, word
-        return types.void(vectors, rows, x, word, w, word, out, word, *words), emit
+        return types.void(vectors, rows, x, word, w, word, out, word, dims, word), emit
 
     return block
 
@@ -220,6 +236,38 @@ def _pairs(dtype: str) -> Any:
     return block
 
 
+def _turn(dtype: str) -> Function:
+    """x, the place of the first element in it, elements from one row to the next; the same of out.
+
+    In each round, rows at one distance exchange halves: of every two of their elements at that
+    distance, the one on the other side of the diagonal.
+    """
+
+    def emit(builder: Any, args: Sequence[Any]) -> None:
+        x, x_at, x_row, out, out_at, out_row = args
+        to = Writer(builder, dtype)
+        x, out = to.at(x, x_at), to.at(out, out_at)
+        rows = [to.load(to.at(x, builder.mul(x_row, to.word(i)))) for i in range(to.lanes)]
+        apart = 1
+        while apart < to.lanes:
+            for i in range(to.lanes):
+                if not i & apart:
+                    pair = rows[i], rows[i + apart]
+                    rows[i], rows[i + apart] = (to.exchanged(*pair, apart, k) for k in (0, 1))
+            apart *= 2
+        for j, row in enumerate(rows):
+            to.store(row, to.at(out, builder.mul(out_row, to.word(j))))
+
+    row = (f"*{dtype}", "i64", "i64")
+    return fixed((*row, *row), "", emit)
+
+
+@functools.cache
+def functions() -> dict[str, Function]:
+    """`turn_f32` and so on."""
+    return {f"turn_{dtype}": _turn(dtype) for dtype in ("f32", "f64")}
+
+
 @functools.cache
 def namespace_numba() -> dict[str, Any]:
     """`taps_f32` and so on, as Numba intrinsics."""
@@ -234,20 +282,20 @@ def namespace_numba() -> dict[str, Any]:
 
 
 def _plain_taps(dtype: str) -> Any:
-    def block(vectors, rows, x, x_at, w, w_at, out, out_at, channels, adds, dims, first):
-        taps, x_step, w_step, w_row, out_row = dims[first : first + 5]
+    def block(vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
+        channels, taps, x_step, w_step, w_row, out_row, adds = dims[first : first + 7]
         wide, kind = vectors * lanes(dtype), out.dtype
         sums = np.zeros((rows, wide), kind)
         places = w_row * np.arange(rows)
         for channel in range(channels):
             for tap in range(taps):
-                shift, w_shift = dims[first + 5 + 2 * tap : first + 7 + 2 * tap]
+                shift, w_shift = dims[first + 7 + 2 * tap : first + 9 + 2 * tap]
                 here = x_at + channel * x_step + shift
                 weights = w[places + (w_at + channel * w_step + w_shift)]
                 sums += weights[:, None] * x[here : here + wide]
         for row in range(rows):
             to = out_at + row * out_row
-            out[to : to + wide] = out[to : to + wide] + sums[row] if adds else sums[row]
+            out[to : to + wide] = sums[row] + (out[to : to + wide] if adds else 0)
 
     return block
 
@@ -267,10 +315,19 @@ def _plain_pairs(dtype: str) -> Any:
     return block
 
 
+def _plain_turn(dtype: str) -> Any:
+    def turn(x, x_at, x_row, out, out_at, out_row):
+        for i in range(lanes(dtype)):
+            for j in range(lanes(dtype)):
+                out[out_at + j * out_row + i] = x[x_at + i * x_row + j]
+
+    return turn
+
+
 @functools.cache
 def namespace_python() -> dict[str, Any]:
     """The same on flat arrays."""
-    made: dict[str, Any] = {}
+    made: dict[str, Any] = {f"turn_{dtype}": _plain_turn(dtype) for dtype in ("f32", "f64")}
     for dtype in DTYPES:
         made[f"taps_{dtype}"] = _plain_taps(dtype)
         made[f"pairs_{dtype}"] = _plain_pairs(dtype)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from jitgrad.codegen.canonical import special
 from jitgrad.codegen.launch import Launch, Library
 from jitgrad.passes.plan import Step
-from jitgrad.primitives.special import undefined
 
 WORK = 50  # elementary operations that a call is worth
 
@@ -33,13 +32,6 @@ def _written(text: Callable[[str], str]) -> Callable[[Step], list[Launch]]:
     return rule
 
 
-def no_derivative(step: Step) -> list[Launch]:
-    """None: what needs it cannot be compiled."""
-    node = step.node
-    assert node is not None
-    raise undefined(node.attrs["what"])
-
-
 RULES: dict[str, Callable[[Step], list[Launch]]] = {
     **{f"bessel_{name}": _called(name) for name in ("i0", "i0e", "i1", "i1e", "j0", "j1", "y0")},
     **{f"bessel_{name}": _called(name) for name in ("y1", "k0", "k0e", "k1", "k1e")},
@@ -49,5 +41,4 @@ RULES: dict[str, Callable[[Step], list[Launch]]] = {
     "igammac": _called("gammaincc"),
     "gcd": _written(special.gcd),
     "nextafter": _written(special.nextafter),
-    "no_derivative": no_derivative,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -115,7 +115,7 @@ def _panels(made: Layout) -> dict[Node, Panels]:
     found: dict[Node, Panels] = {}
     for step, tiling in made.steps:
         if step.op.name in PANELS and tiling.operands[1] == WHOLE and tiling.operands[0] >= 0:
-            panels = PANELS[step.op.name](step, min(made.tile, made.rest))
+            panels = PANELS[step.op.name](step, (made.tile, made.rest))
             if panels is not None:
                 found[step.inputs[1]] = panels
     return found
@@ -245,32 +245,24 @@ class Cut:
 
     def call(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
         """A call on arrays of a tile's size. What is cut is so along its first axis in memory."""
-        operands, reads, moved = [], [], {}
+        operands, pointers = [], []
         for value, axis in zip(step.inputs, tiling.operands, strict=True):
             base, at = _stored(value), stored_axis(value)(axis) if axis >= 0 else axis
             cut = input_node(f"a{len(operands)}", _cut(base.type, at, extent))
             operands.append(cut if base is value else value.op(cut, **value.attrs))
-            buffer = Buffer(cut.type.nbytes)
-            moved[buffer] = self.pointer(base, at, math.prod(base.shape[1:]) if at == 0 else 0)
-            reads.append(buffer)
-        writes = []
-        for value, axis in zip(results(step), tiling.results, strict=True):
-            buffer = Buffer(value.type.nbytes)
-            moved[buffer] = self.pointer(value, axis, math.prod(value.shape[1:]))
-            writes.append(buffer)
+            pointers.append(self.pointer(base, at, math.prod(base.shape[1:]) if at == 0 else 0))
+        (axis,) = tiling.results
+        pointers.append(self.pointer(step, axis, math.prod(step.shape[1:])))
         node = step.op(*operands, **step.attrs)
-        small = Step(node, tuple(reads), tuple(writes))
-        if step.inputs[-1] in self.panels and tiling.operands[-1] == WHOLE:
-            panels, packed = self.panels[step.inputs[-1]]
-            moved[reads[-1]] = packed
-            made = products.matmul_of_panels(small, panels)
-        else:
-            rule = ADDING[step.op.name] if SUMMED in tiling.results else CALLS[step.op.name]
-            made = rule(small)
-        return [
-            replace(m, pointers=tuple(moved.get(p, p) for p in m.pointers))  # type: ignore[arg-type]
-            for m in made
-        ]
+        panels = None
+        if step.inputs[1] in self.panels and tiling.operands[1] == WHOLE:
+            panels, pointers[1] = self.panels[step.inputs[1]]
+        a, b, c = pointers
+        if panels is not None:
+            return products.matmul_of_panels(node, (a, b, c), panels)
+        if axis == SUMMED:
+            return ADDING[step.op.name](node, (a, b, c), self.layout.tile)
+        return CALLS[step.op.name](node, (a, b, c))
 
     def launches(self, extent: int) -> tuple[Launch, ...]:
         made: list[Launch] = []
@@ -336,11 +328,10 @@ def strip(step: Step) -> list[Launch | Strip]:
         cut.bytes,
         made.note(),
     )
-    packed = [p.pack(cut.memory[_stored(m)], to) for m, (p, to) in cut.panels.items()]
+    packed = [k for m, (p, to) in cut.panels.items() for k in p.pack(cut.memory[_stored(m)], to)]
     return [*packed, whole, *(cut.add_up(r) for r in cut.sums if made.chunks > 1)]
 
 
-Rule = Callable[[Step], list[Launch]]
-CALLS: dict[str, Rule] = {"matmul": products.matmul}
-ADDING: dict[str, Rule] = {"matmul": products.matmul_adding}
+CALLS = {"matmul": products.matmul_by_library}
+ADDING = {"matmul": products.matmul_adding}
 PANELS = {"matmul": products.row_panels}

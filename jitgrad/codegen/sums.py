@@ -41,7 +41,7 @@ class Taps:
     block: Block
     row: int  # places, of whole blocks
     shifts: tuple[tuple[int, int], ...]  # of each tap, in x and in w
-    panels: bool = False  # whether the rows of a block lie side by side in w
+    turned: bool = False  # whether the rows of a block lie side by side in w
     adds: bool = False  # whether sums are added to what is there
     to: tuple[int, int] = (0, 0)  # steps of groups and of rows there, unless sums lie side by side
 
@@ -57,30 +57,24 @@ class Taps:
         (vectors, high), row = self.block, self.row
         step = vectors * registers.lanes(self.dtype.code)
         loops, rows, places = (rounds(self.rows, high), row // step), (high, 0), (0, 1)
-        # What the outer loop goes through is read once, the other once for each of its blocks; of
-        # as many channels at a time as stay in the L1 cache meanwhile.
-        of_channel = high * len(self.shifts)
+        # What the outer loop goes through is read once, the other once for each of its blocks.
         if images == 1 and self.x.size(self.channels) > self.w.size(self.channels):
             loops, rows, places = loops[::-1], rows[::-1], places[::-1]
-            of_channel = step * len(self.shifts)
-        part = max(1, KEPT // (of_channel * self.dtype.size))
-        part = rounds(self.channels, rounds(self.channels, part)) if images * loops[1] > 1 else 0
-        all_rows, last = self.groups * self.rows * row, self.rows - high
+        last = self.rows - high
+        beside, w_last = (1, high * loops[0] * loops[1]) if self.turned else (self.w.row, last)
         to_group, to_row = self.to if self.to[1] else (self.rows * row, row)
-        beside, w_last = (1, high * loops[0] * loops[1]) if self.panels else (self.w.row, last)
         dims = (
             images, *loops, last, *rows, *places,
             self.groups * self.x.group, self.x.group, self.x.row, self.w.group, self.w.row,
-            all_rows, to_group, to_row, step, w_last, self.channels, part or self.channels,
-            int(self.adds), len(self.shifts), self.x.channel, self.w.channel, beside, to_row,
-            *(s for shift in self.shifts for s in shift),
+            self.groups * to_group, to_group, to_row, step, w_last,
+            self.channels, len(self.shifts), self.x.channel, self.w.channel, beside, to_row,
+            int(self.adds), *(s for shift in self.shifts for s in shift),
         )  # fmt: skip
-        work = images * all_rows * self.channels * len(self.shifts)
+        work = images * self.groups * self.rows * row * self.channels * len(self.shifts)
         text = conv.taps(self.dtype.code, vectors, high)
         return Launch(text, (x, w, sums), dims, self.groups * loops[0], work // PRODUCT)
 
 
-KEPT = 24 << 10  # bytes of an operand that are read again and again: half of the L1 cache
 PRODUCT = 4  # multiplications in registers at the cost of an element that is moved
 
 

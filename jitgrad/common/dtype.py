@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,11 @@ from jitgrad.ir.types import dtype as dtype_of
 from jitgrad.tensor import Tensor
 
 half, single, double, float_ = float16, float32, float64, float64
-byte, short, int_, intc, uint = int8, int16, int64, int32, uint64
+byte, short, intc, intp, int_, long = int8, int16, int32, int64, int64, int64
+ubyte, ushort, uintc, uintp, uint = uint8, uint16, uint32, uint64, uint64
 tensor_type = Tensor
+
+bool = bool_
 
 int_type = (int8, int16, int32, int64)
 uint_type = (uint8, uint16, uint32, uint64)
@@ -50,7 +54,16 @@ def pytype_to_dtype(obj: Any) -> DType:
 
 def dtype_to_pytype(type_: DType) -> type:
     """bool, int or float."""
-    return {"b": bool, "i": int, "u": int}.get(dtype_of(type_).kind, float)
+    return {"b": builtins.bool, "i": int, "u": int}.get(dtype_of(type_).kind, float)
+
+
+def get_py_obj_dtype(obj: Any) -> DType:
+    """The dtype that a Tensor of this Python value or Tensor has.
+
+    >>> get_py_obj_dtype(1)
+    jitgrad.int64
+    """
+    return (obj if isinstance(obj, Tensor) else Tensor(obj)).dtype
 
 
 def type_size_in_bytes(type_: DType) -> int:
@@ -59,35 +72,9 @@ def type_size_in_bytes(type_: DType) -> int:
 
 
 __all__ = [
-    "DType",
-    "bool_",
-    "byte",
-    "double",
-    "dtype_to_nptype",
-    "dtype_to_pytype",
-    "float16",
-    "float32",
-    "float64",
-    "float_",
-    "float_type",
-    "half",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "int_",
-    "int_type",
-    "intc",
-    "number_type",
-    "pytype_to_dtype",
-    "short",
-    "single",
-    "tensor_type",
-    "type_size_in_bytes",
-    "uint",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "uint_type",
+    "DType", "bool", "bool_", "byte", "double", "dtype_to_nptype", "dtype_to_pytype", "float16",
+    "float32", "float64", "float_", "float_type", "get_py_obj_dtype", "half", "int8", "int16",
+    "int32", "int64", "int_", "int_type", "intc", "intp", "long", "number_type",
+    "pytype_to_dtype", "short", "single", "tensor_type", "type_size_in_bytes", "ubyte", "uint",
+    "uint8", "uint16", "uint32", "uint64", "uint_type", "uintc", "uintp", "ushort",
 ]  # fmt: skip

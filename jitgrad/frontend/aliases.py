@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from jitgrad.frontend.regions import truth
 from jitgrad.primitives.elementwise import logical_and, logical_not, select
 from jitgrad.primitives.shape import broadcast
 from jitgrad.tensor import Tensor
+from jitgrad.views import View, chain, connect, view_of
 
 Reference = weakref.ReferenceType[Tensor]
 
@@ -51,6 +52,11 @@ class Link:
         return now if mask is None else apply(logical_and, mask, now)
 
 
+def alive(links: Iterable[Link]) -> list[Link]:
+    """The links of which both Tensors exist."""
+    return [x for x in links if x.one() is not None and x.other() is not None]
+
+
 def link(trace: Any, one: Any, other: Any, when: Tensor | bool | None, held: bool = True) -> None:
     """Remember that two values may be one; only Tensors change in place, numbers do not."""
     tensors = all(isinstance(x, Tensor) and not isinstance(x, Number) for x in (one, other))
@@ -58,11 +64,25 @@ def link(trace: Any, one: Any, other: Any, when: Tensor | bool | None, held: boo
         trace.links.append(Link(weakref.ref(one), weakref.ref(other), when, held))
 
 
+def link_choice(trace: Any, result: Tensor, origin: Any, pred: Tensor, held: bool) -> None:
+    """The result of a branch is the origin where its condition is as `held` says, and whatever that
+    may be: nobody may know the origin itself any more when something is written.
+    """
+    if not isinstance(origin, Tensor) or isinstance(origin, Number):
+        return
+    beside = [x for x in trace.links if x.beside(origin) is not None]
+    link(trace, result, origin, pred, held)
+    mask = trace.links[-1].under(None) if beside else None
+    for found in beside:
+        when = None if found.when is None else found.under(mask)
+        link(trace, result, found.beside(origin), when)
+
+
 def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """The other Tensors that a write of `value` to `target` may reach, each with what it holds
     then. TraceError where that is not known.
     """
-    trace.links = [x for x in trace.links if x.one() is not None and x.other() is not None]
+    trace.links = alive(trace.links)
     pending: list[tuple[Tensor, Tensor | None, frozenset[int], frozenset[tuple[int, bool]]]] = [
         (target, None, frozenset({id(target)}), frozenset())
     ]
@@ -98,6 +118,67 @@ def ambiguous(target: Tensor) -> Exception:
     )
 
 
+# --- views --------------------------------------------------------------------------------------
+
+
+def inherit(
+    trace: Any, result: Tensor, origins: Sequence[Any], pred: Tensor, held: Sequence[Any]
+) -> None:
+    """Make the result of a branch a view as far as what it is made of is one. `held`: what the
+    branches' dead variables refer to.
+    """
+    views = [_known_view(trace, x, held) for x in origins]
+    found = [v for v in views if v is not None]
+    if not found:
+        return
+    one, other = views
+    if one is None or other is None or one.base is not other.base:
+        for view in found:
+            connect(result, _torn(result, view.base))
+        return
+
+    def derive(base: Tensor) -> Tensor:
+        return chosen(pred, one.derive(base), other.derive(base))
+
+    def write_back(base: Tensor, view: Tensor) -> Tensor:
+        return chosen(pred, one.write_back(base, view), other.write_back(base, view))
+
+    connect(result, View(one.base, derive, write_back))
+
+
+def _known_view(trace: Any, thing: Any, held: Sequence[Any] = ()) -> View | None:
+    """A Tensor as a view of the nearest base that somebody else knows."""
+    view = view_of(thing) if isinstance(thing, Tensor) else None
+    own = 1
+    while view is not None and not is_known(trace, view.base, own, held):
+        view, own = view.of_base(), 2  # the view that is left out and the new one refer to it
+    return view
+
+
+def tear(trace: Any, result: Tensor, things: Sequence[Any]) -> None:
+    """Make a Tensor one that must not be written to if one of these is a view."""
+    for thing in things:
+        view = _known_view(trace, thing)
+        if view is not None:
+            connect(result, _torn(result, view.base))
+
+
+def _torn(result: Tensor, base: Tensor) -> View:
+    """As a view of something, but nobody knows of what part."""
+
+    def refuse(*_: Tensor) -> Tensor:
+        raise fail(
+            TraceError,
+            f"a Tensor of type {result._type} that may be a view of another is written in place, or"
+            " that other is",
+            why="a branch or loop that depends on data made it one, so what the write reaches is"
+            " not known",
+            instead="write to the other itself, as in x[i, j] = 1, or copy it first: x[i].copy()",
+        )
+
+    return View(base, refuse, refuse)
+
+
 # --- by counting references ---------------------------------------------------------------------
 
 
@@ -131,6 +212,17 @@ def _holds(trace: Any, container: Any, thing: Any) -> bool:
     """Whether a container that nobody knows any more holds a thing."""
     inside = any(x is thing for x in (tree.parts(container) or ((), ()))[1])
     return inside and not is_known(trace, container, 1)
+
+
+def is_view(*things: Any) -> bool:
+    """Whether one of these is a view."""
+    return any(isinstance(t, Tensor) and view_of(t) is not None for t in things)
+
+
+def reaches(written: Iterable[int], *things: Any) -> bool:
+    """Whether something that these are views of was written to; `written` has ids."""
+    found = [view for t in things if isinstance(t, Tensor) for view in chain(t)]
+    return any(id(view.base) in written for view in found)
 
 
 def check_mixed(trace: Any, thing: Any) -> None:

@@ -25,8 +25,10 @@ def walk(
     *,
     create_graph: bool = False,
     retain_graph: bool = False,
+    ends: bool = False,
 ) -> dict[Spot, Tensor]:
-    """The cotangents at the `wanted` spots (None: at every leaf), given those at the outputs.
+    """The cotangents at the `wanted` spots (None: at every leaf), given those at the outputs. With
+    `ends` none of them is passed, to others that are wanted.
 
     Iterative, newest node first: a node is made after all that it uses, so when its turn comes
     its cotangents are complete. Nothing is freed or kept for `retain_grad` until all went well, so
@@ -35,48 +37,51 @@ def walk(
     targets = None if wanted is None else set(wanted)
     useful = None  # to get to all leaves, every node is
     if targets is not None:
-        useful = _useful([spot[0] for spot in outputs if spot is not None], targets)
+        useful = _useful([spot[0] for spot in outputs if spot is not None], targets, ends)
     found: dict[Any, dict[int, Tensor]] = {}
     result: dict[Spot, Tensor] = {}
     queue: list[tuple[int, int, Any]] = []
     passed: list[tuple[TapeNode, dict[int, Tensor]]] = []
     before, state.grad = state.grad, _mode(create_graph)
 
-    def send(spot: Spot, value: Tensor) -> None:
-        node, index = spot
-        if useful is not None and node not in useful:
-            return
-        slots = found.get(node)
-        if slots is None:
-            slots = found[node] = {}
-            heapq.heappush(queue, (-node.serial, id(node), node))
-        known = slots.get(index)
-        slots[index] = value if known is None else plus(known, value)
-
+    sent: Iterable[tuple[Spot | None, Tensor | None]] = zip(outputs, seeds, strict=True)
     try:
-        for spot, seed in zip(outputs, seeds, strict=True):
-            if seed is not None and spot is not None:
-                send(spot, seed)
         with np.errstate(all="ignore"):
-            while queue:
+            while True:
+                for spot, value in sent:
+                    if spot is None or value is None:
+                        continue
+                    node, index = spot
+                    if useful is not None and node not in useful:
+                        continue
+                    slots = found.get(node)
+                    if slots is None:
+                        found[node] = {index: value}
+                        heapq.heappush(queue, (-node.serial, id(node), node))
+                    else:
+                        known = slots.get(index)
+                        slots[index] = value if known is None else plus(known, value)
+                if not queue:
+                    break
                 node = heapq.heappop(queue)[2]
                 slots = found.pop(node)
-                for index in slots:
-                    if node.hooks:
-                        slots[index] = _hooked(node, index, slots[index])
-                    if type(node) is Leaf if targets is None else (node, index) in targets:
-                        result[node, index] = slots[index]
+                if node.hooks:
+                    slots = {i: _hooked(node, i, value) for i, value in slots.items()}
+                sent = ()
+                if targets is not None:
+                    result.update({(node, i): slots[i] for i in slots if (node, i) in targets})
+                elif type(node) is Leaf:
+                    result[node, 0] = slots[0]
                 if type(node) is Leaf or (useful is not None and not useful[node]):
                     continue
                 passed.append((node, slots))
                 given = [slots.get(i) for i in range(len(node.types))]
-                for edge, value in zip(node.edges, node.cotangents(given)):
-                    if edge is not None and value is not None:
-                        send(edge, value)
+                sent = zip(node.edges, node.cotangents(given))
     finally:
         state.grad = before
     for node, slots in passed:
-        _retain(node, slots)
+        if node.retained:
+            _retain(node, slots)
         if not retain_graph:
             node.release()
     return result
@@ -95,8 +100,10 @@ def plus(a: Tensor, b: Tensor) -> Tensor:
     return Tensor._wrap(np.add(a._data, b._data), a._type)
 
 
-def _useful(roots: Sequence[Any], targets: set[Spot]) -> dict[Any, bool]:
-    """The nodes on a way from the roots to a target, each with whether the way goes on."""
+def _useful(roots: Sequence[Any], targets: set[Spot], stop: bool) -> dict[Any, bool]:
+    """The nodes on a way from the roots to a target, each with whether the way goes on, which with
+    `stop` it never does from a target.
+    """
     ends = {node for node, _ in targets}
     useful: dict[Any, bool] = {}
     seen: set[Any] = set()
@@ -109,7 +116,7 @@ def _useful(roots: Sequence[Any], targets: set[Spot]) -> dict[Any, bool]:
                 useful[node] = on
         elif node not in seen:
             seen.add(node)
-            if type(node) is Leaf:
+            if type(node) is Leaf or (stop and node in ends):
                 if node in ends:
                     useful[node] = False
                 continue

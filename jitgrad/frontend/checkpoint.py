@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitgrad.autodiff.region import NUMBER, Inputs, attributes
+from jitgrad.autodiff.revolve import BINOMIAL
 from jitgrad.errors import ArgumentError, fail
 from jitgrad.ir.node import Graph, Node, builder, full, project, substitute
 from jitgrad.ir.op import Op
@@ -23,16 +24,22 @@ def checkpointed(
 ) -> list[Node]:
     """The results of a loop, made of pieces of `every` iterations, or about the square root of all.
 
-    The reverse keeps what is carried from piece to piece, and runs one piece again at a time.
+    The reverse keeps what is carried from piece to piece, and runs one piece again at a time. With
+    "binomial" the loop stays one, and its reverse chooses what to keep (`autodiff.revolve`).
     """
     length = attrs["length"]
+    if length is None and len(attrs["body"].outputs) > attrs["carried"]:
+        raise fail(ArgumentError, "a loop of unknown length that records values got a checkpoint")
+    if every == BINOMIAL:
+        node = builder.make(op, tuple(operands), {**attrs, "recompute": BINOMIAL})
+        return [project(node, i) for i in range(len(attrs["body"].outputs))]
     if every == "sqrt":
         every = max(1, math.isqrt(length)) if length is not None else UNKNOWN
     if not isinstance(every, int) or isinstance(every, bool) or every < 1:
         raise fail(
             ArgumentError,
             f"a loop got checkpoint={every!r}",
-            why="it is a number of iterations, or 'sqrt'",
+            why="it is a number of iterations, 'sqrt' or 'binomial'",
         )
     if length is None:
         return _while(op, operands, attrs, every)
@@ -120,8 +127,6 @@ def _piece(
 def _while(op: Op, operands: Sequence[Node], attrs: dict[str, Any], every: int) -> list[Node]:
     """A loop around loops of at most `every` iterations."""
     given, carried, test = parts(attrs, operands), attrs["carried"], attrs["test"]
-    if len(attrs["body"].outputs) > carried:
-        raise fail(ArgumentError, "a loop of unknown length that records values got a checkpoint")
     new = Inputs()
     cs = [new.add("c", x.type, x) for x in given.carry]
     done = new.add("c", COUNT, zeros(COUNT))

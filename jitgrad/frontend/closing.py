@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Graph, Node, constant_op, input_op, splat, topological
-from jitgrad.passes.dce import dce
-from jitgrad.passes.fold import fold
-from jitgrad.passes.pipeline import through
-from jitgrad.passes.ranges import Range, narrowed
-from jitgrad.passes.settle import settle
 from jitgrad.primitives.flow import position
+
+if TYPE_CHECKING:
+    from jitgrad.passes.ranges import Range
 
 ROUNDS = 3  # of passes over a new body
 DENSE = 16  # a constant array of more elements is an operand, so that regions hold scalars
@@ -89,10 +88,17 @@ def closed(
     return Graph(name, places, trace.substitute(outputs, mapped), trace.locs)
 
 
-def tidied(body: Graph, known: Mapping[Node, Range]) -> Graph:
-    """A body without what is plain from the range of its index, before it is differentiated: what a
-    reverse does not read it need not record.
+def tidied(body: Graph, length: int | None) -> Graph:
+    """The body of a loop over `length` indices without what is plain from their range, before it is
+    differentiated: what a reverse does not read it need not record.
     """
+    from jitgrad.passes.dce import dce
+    from jitgrad.passes.fold import fold
+    from jitgrad.passes.pipeline import through
+    from jitgrad.passes.ranges import LIMIT, narrowed
+    from jitgrad.passes.settle import settle
+
+    known: Mapping[Node, Range] = {body.inputs[0]: (0, (length or LIMIT) - 1)}
     for _ in range(ROUNDS):
         before = body
         body = narrowed(body, known)

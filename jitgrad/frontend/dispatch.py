@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
 from typing import Any
 
 import numpy as np
 
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import tape
+from jitgrad.frontend.pull import call_of
 from jitgrad.ir.node import Node, builder, full, project
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
@@ -15,6 +18,13 @@ from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
+from jitgrad.views import is_shared, propagate
+
+# What NumPy does about overflows and the like is a context variable. To set it costs a tenth of
+# `np.errstate`, which would be half the time of a small op.
+_silent = contextvars.Context()
+_silent.run(np.seterr, all="ignore")
+((quiet, QUIET),) = _silent.items()
 
 KNOWN_SIZE = 64  # up to so many elements, what follows from constants is computed while tracing
 
@@ -26,52 +36,40 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     """
     if state.trace is not None:
         return _traced(op, inputs, attrs)
-    arrays = [x._data for x in inputs]
-    for x, array in zip(inputs, arrays):
+    arrays, followed = [], False
+    for x in inputs:
+        array = x._data
         if array is None:
             x._array(f"given to {op.name}")  # raises
-    inferred = _inferred(op, tuple([x._type for x in inputs]), attrs)
-    with np.errstate(all="ignore"):
+        arrays.append(array)
+        if x._grad_fn is not None:
+            followed = True
+    call = call_of(op, tuple([x._type for x in inputs]), attrs)
+    token = quiet.set(QUIET)
+    try:
         value = op.numpy(*arrays, **attrs)
-    if type(inferred) is TupleType:
-        outputs = tuple([_own(v, t, arrays) for v, t in zip(value, inferred.items, strict=True)])
-    else:
-        outputs = (_own(value, inferred, arrays),)
-    if state.grad:
-        for x in inputs:
-            if x._grad_fn is not None:
-                tape.record(op, inputs, attrs, outputs)
-                break
-    return outputs if type(inferred) is TupleType else outputs[0]
-
-
-_types: dict[tuple, Any] = {}  # of results, by op, types of operands, and attributes
-TYPES = 8192
-
-
-def _inferred(op: Op, types: tuple[TensorType, ...], attrs: dict[str, Any]) -> Any:
-    """The type of the result. Errors are not kept."""
-    key = (op, types, *attrs.items()) if attrs else (op, types)
-    try:
-        return _types[key]
-    except (KeyError, TypeError):  # or an attribute that cannot be a key
-        pass
-    found = op.infer(types, attrs)
-    try:
-        if len(_types) >= TYPES:
-            _types.clear()
-        _types[key] = found
-    except TypeError:
-        pass
-    return found
+    finally:
+        quiet.reset(token)
+    if call.several:
+        outputs = tuple([_own(v, t, arrays) for v, t in zip(value, call.results, strict=True)])
+        if followed and state.grad:
+            tape.record(call, inputs, outputs)
+        return outputs
+    output = _own(value, call.type, arrays)
+    if followed and state.grad:
+        tape.record(call, inputs, (output,))
+    return output
 
 
 def _own(value: Any, type: TensorType, arrays: list[Any]) -> Tensor:
     """A Tensor that shares its memory with nobody."""
     array = np.asarray(value, type.dtype.numpy)
     flags = array.flags
-    if not (flags.owndata and flags.c_contiguous) or any(array is a for a in arrays):
-        array = np.array(array, order="C", copy=True)
+    if not (flags.owndata and flags.c_contiguous):
+        return Tensor._wrap(np.array(array, order="C", copy=True), type)
+    for operand in arrays:
+        if array is operand:
+            return Tensor._wrap(array.copy(), type)
     return Tensor._wrap(array, type)
 
 
@@ -107,9 +105,17 @@ def splat(number: Any, type: TensorType) -> Tensor:
         node = full(number, type)
         known = type.size <= KNOWN_SIZE
         return Tensor._of_node(node, node.op.numpy(**node.attrs) if known else None)
+    kept = isinstance(number, (int, float)) and number  # 0.0 and -0.0 would be one key
+    return Tensor._wrap((_repeated if kept else _repeat)(number, type), type)
+
+
+def _repeat(number: Any, type: TensorType) -> np.ndarray:
     with np.errstate(over="ignore"):  # a double beyond float32 is inf there, as in NumPy
         value = np.asarray(number).astype(type.dtype.numpy)
-    return Tensor._wrap(np.broadcast_to(value, type.shape), type)
+    return np.broadcast_to(value, type.shape)
+
+
+_repeated = functools.lru_cache(maxsize=1024)(_repeat)
 
 
 def fill(number: Any, type: TensorType) -> Tensor:
@@ -141,13 +147,16 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
             instead="cast or reshape the value first",
         )
     if isinstance(target, Parameter):
-        target._assign(value)
-    elif state.trace is not None:
+        target._become(value)
+        return target
+    if state.trace is not None:
         state.trace.write(target, value, keep_gradient=False)
     else:
         target._set(value._array("assigned").copy(), value._type)
         if not target.is_leaf:
             target._grad_fn = None
+    if is_shared(target):
+        propagate(target)
     return target
 
 

@@ -7,8 +7,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend.backward import fitting
 from jitgrad.frontend.control import converted
@@ -19,6 +17,7 @@ from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.primitives.shape import reshape
 from jitgrad.state import Leaf, state
 from jitgrad.tensor import Tensor
+from jitgrad.views import Detached, connect, is_shared, propagate, replace
 
 _handles = itertools.count()
 
@@ -60,7 +59,9 @@ def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Han
             "cannot register a hook on a tensor that doesn't require gradient",
             instead="t.requires_grad_() first",
         )
-    return _hung(self._grad_fn.hooks.setdefault(self._index, {}), hook)
+    node, index = self._grad_fn, self._index
+    node.hooks = {**node.hooks, index: node.hooks.get(index, {})}
+    return _hung(node.hooks[index], hook)
 
 
 def _hung(table: dict[int, Callable], hook: Callable) -> Handle:
@@ -97,7 +98,8 @@ def _retain_grad(self: Tensor) -> None:
     if self._grad_fn is None:
         raise fail(TapeError, "can't retain_grad on a Tensor that has requires_grad=False")
     if type(self._grad_fn) is not Leaf:
-        self._grad_fn.retained[self._index] = weakref.ref(self)
+        node = self._grad_fn
+        node.retained = {**node.retained, self._index: weakref.ref(self)}
 
 
 def _retains_grad(self: Tensor) -> bool:
@@ -111,10 +113,16 @@ def _output_nr(self: Tensor) -> int:
 
 
 def _detach(self: Tensor) -> Tensor:
-    """The same value without history: a copy."""
+    """The same value without history. What is written to it is written to this Tensor."""
+    out = _without_history(self)
+    connect(out, Detached(self, _without_history, lambda base, view: view))
+    return out
+
+
+def _without_history(x: Tensor) -> Tensor:
     if state.trace is not None:
-        return apply(stop_gradient, self)
-    return Tensor._wrap(self._array("detached").copy(), self._type)
+        return apply(stop_gradient, x)
+    return Tensor._wrap(x._array("detached").copy(), x._type)
 
 
 def _detach_in_place(self: Tensor) -> Tensor:
@@ -135,10 +143,9 @@ def _data(self: Tensor) -> Tensor:
 def _set_data(self: Tensor, value: Any) -> None:
     """Replace the value and keep the history: what PyTorch programs do in hand-written updates."""
     new = value if isinstance(value, Tensor) else Tensor(value)
-    if state.trace is not None:
-        state.trace.write(self, new, keep_gradient=False)
-    else:
-        self._set(np.array(new._array("assigned"), order="C"), new._type)
+    replace(self, new)
+    if is_shared(self):
+        propagate(self)
 
 
 def attach_methods() -> None:

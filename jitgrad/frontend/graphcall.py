@@ -163,10 +163,7 @@ class GraphNode(tape.TapeNode):
         else:
             values = [s.get(self) for s in saved]
             results = call_graph(taped.pull.graph, [*values, *seeds], taped.make)
-        found: list[Tensor | None] = [None] * len(self.edges)
-        for position, result in zip(taped.pull.targets, results, strict=True):
-            found[position] = result
-        return found
+        return tape.placed(results, taped.pull.targets, len(self.edges))
 
     def release(self) -> None:
         if self.saved or self.kept or self.results:

@@ -200,8 +200,8 @@ def _on_tape(
     start = next(tape.serials)
     origins = [(w._grad_fn, w._index) for w in weights]
     with tape.functional():
-        ends = [_end(t) for t in (*points, *weights)]
-        aliases = [_alias(p, end) for p, end in zip(points, ends)]
+        ends = [end_of(t) for t in (*points, *weights)]
+        aliases = [alias_of(p, end) for p, end in zip(points, ends)]
         for weight, end in zip(weights, ends[len(points) :]):
             weight._grad_fn, weight._index = end, 0
         try:
@@ -220,13 +220,14 @@ def _on_tape(
     return tree.unflatten(structure, leaves), linear
 
 
-def _end(tensor: Tensor) -> Any:
+def end_of(tensor: Tensor) -> Any:
     """A fresh end of the tape: a leaf, or an alias of what is followed further out."""
     edge = tape.edge_of(tensor)
     return Leaf(None) if edge is None else Alias("alias", [edge], [tensor._type])
 
 
-def _alias(tensor: Tensor, end: Any) -> Tensor:
+def alias_of(tensor: Tensor, end: Any) -> Tensor:
+    """The same value, which comes from an end."""
     alias = Tensor._wrap(tensor._array("differentiated"), tensor._type)
     alias._grad_fn = end
     return alias

@@ -1,4 +1,4 @@
-"""Derivatives of single operations as small graphs, for the tape.
+"""What the eager mode knows of a call before it happens: its type, and its derivative.
 
 An op's VJP is written for nodes of the IR. Here it becomes a graph from the values that it uses
 and the cotangents of the results to the cotangents of the inputs, built once for each op, types
@@ -11,6 +11,7 @@ import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jitgrad.autodiff.reverse import cotangents, pull
 from jitgrad.ir.node import Graph, Node, builder, input_node, project, substitute, topological
@@ -33,19 +34,72 @@ class Pull:
     targets: tuple[int, ...]
 
 
-@functools.lru_cache(maxsize=8192)
-def pull_of(
-    op: Op, types: tuple[TensorType, ...], attrs: tuple, needed: tuple[bool, ...]
-) -> Pull | None:
+class Call:
+    """All calls of an op on operands of the same types, with the same attributes.
+
+    type     of the result.
+    several  whether that is a tuple of results.
+    results  the type of each.
+    """
+
+    __slots__ = ("attrs", "op", "operands", "pulls", "results", "several", "type")
+
+    def __init__(self, op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]):
+        self.op, self.operands, self.attrs = op, operands, attrs
+        self.type: Any = op.infer(operands, attrs)
+        self.several = type(self.type) is TupleType
+        self.results: tuple = self.type.items if self.several else (self.type,)
+        self.pulls: dict[tuple[bool, ...], tuple[Pull | None, tuple[int, ...]]] = {}
+
+    def recorded(self, needed: tuple[bool, ...]) -> tuple[Pull | None, tuple[int, ...]]:
+        """The derivative in the operands marked in `needed`, None for an op without one; and which
+        results the tape follows: floats, and integers if they come from integers that it follows.
+        """
+        found = self.pulls.get(needed)
+        if found is None:
+            pull = pull_of(self, needed)
+            integers = any(n and not t.dtype.is_float for n, t in zip(needed, self.operands))
+            follows = [
+                index
+                for index, type in enumerate(self.results)
+                if type.dtype.is_float or (integers and type.dtype.is_int)
+            ]
+            found = self.pulls[needed] = pull, tuple(follows)
+        return found
+
+
+_calls: dict[tuple, Call] = {}
+CALLS = 8192
+
+
+def call_of(op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]) -> Call:
+    """What is known of a call. Errors are not kept."""
+    key = (op, operands, *attrs.items()) if attrs else (op, operands)
+    try:
+        return _calls[key]
+    except (KeyError, TypeError):  # or an attribute that cannot be a key
+        pass
+    found = Call(op, operands, attrs)
+    try:
+        if len(_calls) >= CALLS:
+            _calls.clear()
+        _calls[key] = found
+    except TypeError:
+        pass
+    return found
+
+
+def pull_of(call: Call, needed: tuple[bool, ...]) -> Pull | None:
     """The derivative of one call of an op with respect to the inputs marked in `needed`.
 
     None for an op without one.
     """
+    op = call.op
     if op.vjp is None:
         return None
     with builder.recording(None):
-        inputs = [input_node(f"x{i}", t) for i, t in enumerate(types)]
-        node = builder.make(op, tuple(inputs), dict(attrs))
+        inputs = [input_node(f"x{i}", t) for i, t in enumerate(call.operands)]
+        node = builder.make(op, tuple(inputs), call.attrs)
         several = isinstance(node.type, TupleType)
         count = len(node.type.items) if several else 1
         outputs = [project(node, i) for i in range(count)] if several else [node]

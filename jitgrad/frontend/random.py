@@ -46,6 +46,24 @@ class Generator:
         """The seed that the stream started from."""
         return self.seed
 
+    def get_state(self) -> Tensor:
+        """Where the stream stands: its key and counter, uint64.
+
+        >>> stream = Generator(1)
+        >>> stream.set_state(stream.get_state())
+        """
+        return Tensor(np.stack([self.key.asnumpy(), self.counter.asnumpy()]))
+
+    def set_state(self, state: Tensor) -> None:
+        """Continue from a `get_state`; ArgumentError for another Tensor."""
+        array = np.asarray(state.asnumpy())
+        if array.shape != (2,) or array.dtype != np.uint64:
+            raise fail(
+                ArgumentError, f"a random state is two uint64, got {array.dtype}{array.shape}"
+            )
+        self.key.set_data(array[0])
+        self.counter.set_data(array[1])
+
 
 def checked_seed(seed: int) -> int:
     """A seed as an int; DTypeError for another type, ArgumentError if it is negative."""
@@ -99,15 +117,9 @@ def initial_seed() -> int:
 
 def get_rng_state() -> Tensor:
     """Where the default stream stands: its key and counter, uint64."""
-    stream = default_generator()
-    return Tensor(np.stack([stream.key.asnumpy(), stream.counter.asnumpy()]))
+    return default_generator().get_state()
 
 
 def set_rng_state(state: Tensor) -> None:
     """Continue the default stream from a `get_rng_state`; ArgumentError for another Tensor."""
-    array = np.asarray(state.asnumpy())
-    if array.shape != (2,) or array.dtype != np.uint64:
-        raise fail(ArgumentError, f"a random state is two uint64, got {array.dtype}{array.shape}")
-    stream = default_generator()
-    stream.key.set_data(array[0])
-    stream.counter.set_data(array[1])
+    default_generator().set_state(state)

@@ -18,13 +18,14 @@ from jitgrad.autodiff.branch import cond as cond_op
 from jitgrad.autodiff.loop import loop as loop_op
 from jitgrad.autodiff.region import attributes
 from jitgrad.errors import BranchError, CarryError, ConditionError, LimitError, fail
+from jitgrad.frontend.again import call_again
 from jitgrad.frontend.checkpoint import checkpointed
 from jitgrad.frontend.closing import closed, frontier_of_branch, frontier_of_loop, tidied
 from jitgrad.frontend.dispatch import apply, constant
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Node, builder, fresh_input, project
 from jitgrad.ir.types import bool_, int64
-from jitgrad.passes.ranges import LIMIT
+from jitgrad.locate import user_expression
 from jitgrad.primitives.elementwise import add, floordiv, maximum, mul, neg, sub
 from jitgrad.primitives.flow import COUNT, item_type, too_long
 from jitgrad.primitives.index import take
@@ -174,7 +175,7 @@ def while_loop(
 
     LimitError after `limit` iterations (by default the setting JITGRAD_LOOP_LIMIT; 0: none).
     `checkpoint`: how many iterations its reverse runs again at a time, instead of keeping records
-    of all; "sqrt" chooses.
+    of all; "sqrt" chooses. "binomial" keeps a fixed number of states (`autodiff.revolve`).
     """
     limit = config.get("loop_limit") if limit is None else limit
     if state.trace is None:
@@ -244,8 +245,10 @@ def scan(
 
 def once_more(function: Function, operands: Values) -> tuple[Tensor, ...]:
     """``function(*operands)``, which a reverse computes again rather than keep records of it."""
-    if state.trace is None or not operands:
-        return tuple(function(*operands))
+    if state.trace is None:
+        return call_again(function, operands)
+    if not operands:
+        return tuple(function())
     rows = [apply(reshape, x, shape=(1, *x.shape)) for x in operands]
     made = _Loop(state.trace, (), rows, ())
     made.trace_body(lambda k, *values: ((), function(*values)), None)
@@ -377,7 +380,7 @@ class _Loop:
         inputs = [self.number, *self.stand_ins, *self.slices]
         free = frontier_of_loop([*outputs, *tests], inputs)
         body = closed(trace, "body", outputs, inputs, free, "kcxp", len(self.carry))
-        body = tidied(body, {body.inputs[0]: (0, (length or LIMIT) - 1)})
+        body = tidied(body, length)
         test = None
         if tests:
             inputs = [self.number, *self.stand_ins]
@@ -399,6 +402,9 @@ class _Loop:
             results = checkpointed(loop_op, operands, attrs, checkpoint)
         else:
             node = builder.make(loop_op, tuple(operands), attrs)
+            where = user_expression()  # an error while it runs shows which loop of the line it is
+            if where is not None:
+                trace.locs[node] = where
             results = [project(node, i) for i in range(len(outputs))]
         for key, result in zip(self.keys, results[self.own :]):
             trace.values[key] = result

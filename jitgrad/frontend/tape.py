@@ -10,23 +10,25 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import types
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jitgrad.errors import TapeError, fail
-from jitgrad.frontend.pull import Pull, pull_of
-from jitgrad.ir.node import Graph
-from jitgrad.ir.op import Op
-from jitgrad.ir.types import TensorType, TupleType
+from jitgrad.frontend.pull import Call, Pull
+from jitgrad.frontend.straight import straight
+from jitgrad.ir.types import TensorType
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
 
 Edge = tuple[Any, int] | None  # the node (or Leaf) that made a Tensor, and which of its results
 
 serials = itertools.count(1)
+
+NONE: Mapping[int, Any] = types.MappingProxyType({})  # no hooks: most nodes have none
 
 
 class Saved:
@@ -44,13 +46,16 @@ class Saved:
         self.edge = edge
         self.strict = state.grad == ON
 
-    def get(self, node: TapeNode) -> Tensor:
-        """The value with its history; TapeError if it was changed in place since."""
-        tensor = self.tensor() if type(self.tensor) is weakref.ref else self.tensor
-        changed = tensor is not None and tensor._version != self.version
+    def now(self, node: TapeNode) -> np.ndarray:
+        """The array; TapeError if it was changed in place since."""
+        tensor = self.tensor
+        if type(tensor) is weakref.ref:
+            tensor = tensor()
+        if tensor is None or tensor._version == self.version:
+            return self.array
         # A write through `_set` leaves the old array as it was; only PyTorch's face, where this
         # is an error, and memory that was overwritten are refused.
-        if changed and (self.strict or tensor._data is self.array):
+        if self.strict or tensor._data is self.array:
             raise fail(
                 TapeError,
                 f"a Tensor of type {tensor._type} that the gradient of {node.label} needs has"
@@ -58,7 +63,11 @@ class Saved:
                 why=f"it is at version {tensor._version}, expected version {self.version}",
                 instead="compute a new Tensor, or write in place after the backward pass",
             )
-        value = Tensor._wrap(self.array, self.type)
+        return self.array
+
+    def get(self, node: TapeNode) -> Tensor:
+        """The value with its history; TapeError if it was changed in place since."""
+        value = Tensor._wrap(self.now(node), self.type)
         if type(self.edge) is int:
             value._grad_fn, value._index = node, self.edge
         elif self.edge is not None:
@@ -81,13 +90,15 @@ class TapeNode:
         "types",
     )
 
-    def __init__(self, label: str, edges: Sequence[Edge], types: Sequence[TensorType]):
+    def __init__(self, label: str, edges: Iterable[Edge], results: Iterable[TensorType]):
         self.label = label  # the op, or the function
         self.edges = tuple(edges)
-        self.types = tuple(types)  # of the results
+        self.types = tuple(results)
         self.serial = next(serials)
-        self.hooks: dict[int, dict[int, Any]] = {}  # by result: the hooks on it
-        self.retained: dict[int, Any] = {}  # by result: a weak reference to who wants its .grad
+        self.hooks: Mapping[int, dict[int, Any]] = NONE  # by result: the hooks on it
+        self.retained: Mapping[int, Any] = (
+            NONE  # by result: a weak reference to who wants its .grad
+        )
         self.saved: tuple[Saved, ...] | None = ()
         self.pull: Pull | None = None
 
@@ -110,12 +121,20 @@ class TapeNode:
         pull = self.pull
         if pull is None:
             raise fail(TapeError, f"{self.label} cannot be differentiated")
-        filled = [zeros(t) if g is None else g for g, t in zip(given, self.types, strict=True)]
-        results = run(pull.graph, [*self.values(), *filled])
-        found: list[Tensor | None] = [None] * len(self.edges)
-        for position, result in zip(pull.targets, results, strict=True):
-            found[position] = result
-        return found
+        filled = [zeros(t) if g is None else g for g, t in zip(given, self.types)]
+        if state.grad != OFF or state.trace is not None:  # recorded, or traced
+            from jitgrad.frontend.replay import replay
+
+            results = replay(pull.graph, [*self.values(), *filled])
+        else:
+            if self.saved is None:
+                raise self.freed()
+            arrays = [s.now(self) for s in self.saved]
+            arrays += [g._data for g in filled]
+            nodes = pull.graph.outputs
+            found = straight(pull.graph)(*arrays)
+            results = [Tensor._wrap(array, y.type) for array, y in zip(found, nodes)]
+        return placed(results, pull.targets, len(self.edges))
 
     def release(self) -> None:
         """Free what was saved."""
@@ -140,31 +159,12 @@ def zeros(type: TensorType) -> Tensor:
     return Tensor._wrap(np.zeros(type.shape, type.dtype.numpy), type)
 
 
-def run(graph: Any, values: Sequence[Tensor]) -> list[Tensor]:
-    """A small graph on Tensors: recorded itself if the tape is on, or a trace active."""
-    if state.grad != OFF or state.trace is not None:
-        from jitgrad.frontend.replay import replay
-
-        return replay(graph, values)
-    steps, outputs = _program(graph)
-    slots = [v._data for v in values]
-    for function, places, attrs, dtype in steps:
-        value = function(*[slots[i] for i in places], **attrs)
-        slots.append(value if dtype is None else np.asarray(value, dtype))
-    return [Tensor._wrap(slots[place], type) for place, type in outputs]
-
-
-@functools.lru_cache(maxsize=8192)
-def _program(graph: Graph) -> tuple[list, list]:
-    """A small graph as a list of calls: of what, on which values, with what, giving what."""
-    places = {node: i for i, node in enumerate(graph.inputs)}
-    steps = []
-    for node in graph.nodes:
-        if node not in places:
-            places[node] = len(places)
-            dtype = None if isinstance(node.type, TupleType) else node.type.dtype.numpy
-            steps.append((node.op.numpy, [places[i] for i in node.inputs], node.attrs, dtype))
-    return steps, [(places[o], o.type) for o in graph.outputs]
+def placed(values: Iterable[Tensor], places: Sequence[int], count: int) -> list[Tensor | None]:
+    """The values at their places among `count`, None elsewhere."""
+    found: list[Tensor | None] = [None] * count
+    for place, value in zip(places, values):
+        found[place] = value
+    return found
 
 
 # --- recording ----------------------------------------------------------------------------------
@@ -185,18 +185,18 @@ def is_tracked(tensor: Tensor) -> bool:
     return bool(state.grad) and edge_of(tensor) is not None
 
 
-def record(op: Op, inputs: Sequence[Tensor], attrs: dict, outputs: Sequence[Tensor]) -> None:
+def record(call: Call, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
     """Put a node behind the outputs of an op, if any input is followed."""
-    edges = [edge_of(x) for x in inputs]
-    needed = tuple([edge is not None for edge in edges])
-    if not any(needed):
+    edges = tuple([edge_of(x) for x in inputs])
+    if not any(edges):
         return
-    items = tuple(sorted(attrs.items())) if len(attrs) > 1 else tuple(attrs.items())
-    pull = pull_of(op, tuple([x._type for x in inputs]), items, needed)
+    pull, follows = call.recorded(tuple([edge is not None for edge in edges]))
     if pull is not None and not pull.targets:
         return  # constant in every input that is followed
-    node = TapeNode(op.name, edges, [y._type for y in outputs])
-    attach(node, outputs, any(n and not x.dtype.is_float for n, x in zip(needed, inputs)))
+    node = TapeNode(call.op.name, edges, call.results)
+    for index in follows:
+        out = outputs[index]
+        out._grad_fn, out._index = node, index
     node.pull = pull
     if pull is not None:
         count = len(inputs)

@@ -6,10 +6,7 @@ inputs of the graph when they are first read; writes to them become further outp
 
 from __future__ import annotations
 
-import collections
-import gc
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +15,7 @@ import numpy as np
 
 from jitgrad import tree
 from jitgrad.errors import LeakError, TraceError, fail
+from jitgrad.frontend.stores import Store, leaks
 from jitgrad.ir.node import (
     Graph,
     Node,
@@ -28,11 +26,12 @@ from jitgrad.ir.node import (
     with_inputs,
 )
 from jitgrad.ir.types import TensorType
-from jitgrad.locate import Location, user_location
+from jitgrad.locate import Location, user_expression, user_location
 from jitgrad.primitives.elementwise import stop_gradient
 from jitgrad.state import state
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.value import no_value
+from jitgrad.views import is_shared, propagate
 
 
 def current() -> Trace | None:
@@ -90,48 +89,6 @@ class Traced:
         return len(self.graph.outputs) - len(self.writes)
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Where the function stored something: an attribute, a global, the items of a container."""
-
-    holder: Any
-    attribute: str | None
-    where: Location | None
-
-    def found(self, trace: Trace) -> Tensor | None:
-        """A Tensor of the trace that is stored there, if there is one."""
-        content = self.holder
-        if self.attribute is not None:
-            table = content if isinstance(content, dict) else getattr(content, "__dict__", {})
-            content = table.get(self.attribute)
-        elif isinstance(content, (set, collections.deque)):
-            content = list(content)
-        tensors = [x for x in tree.flatten(content)[0] if isinstance(x, Tensor)]
-        return next((t for t in tensors if t._data is None and t._trace is trace), None)
-
-    def outlives(self, trace: Trace) -> bool:
-        """Whether it holds a Tensor of the trace, and somebody else still knows the holder."""
-        ours = sum(s.holder is self.holder for s in trace.stores.values())
-        return self.found(trace) is not None and sys.getrefcount(self.holder) > ours + 1
-
-    def error(self, trace: Trace) -> Exception:
-        name = type(self.holder).__name__
-        place = f"a {name} that outlives the call"
-        if self.attribute is not None:
-            is_global = isinstance(self.holder, dict)
-            owner = "" if is_global else f" of a {name}"
-            place = f"the {'global' if is_global else 'attribute'} '{self.attribute}'{owner}"
-        tensor = self.found(trace)
-        assert tensor is not None
-        return fail(
-            LeakError,
-            f"a traced Tensor of type {tensor._type} is stored in {place}",
-            why="it has no value there: only what a compiled function returns has one",
-            instead="return it, or keep it in a Parameter",
-            where=self.where,
-        )
-
-
 class Trace:
     """What is known while a function is being traced."""
 
@@ -155,6 +112,7 @@ class Trace:
         self.effects: list[Any] = []  # what is printed after each run
         self.events: list[Any] = []  # what became of control flow, for `explain`
         self.made: dict[Node, int] = {}  # the nodes that were noted, numbered
+        self.arrays: dict[int, tuple[Any, Any]] = {}  # of NumPy, by id, and who made each
 
     def input(self, stem: str, type: TensorType) -> Node:
         """An input of the graph, with a name of its own."""
@@ -205,6 +163,8 @@ class Trace:
                 value = Tensor._of_node(builder.make(stop_gradient, (self.read(value),), {}))
             for other, new in reached(self, target, value):
                 self._write(other, new, True)
+                if is_shared(other):
+                    propagate(other)
 
     def _write(self, target: Tensor, value: Tensor, keep_gradient: bool) -> None:
         if self.log is not None:
@@ -235,8 +195,10 @@ class Trace:
             raise no_value(tensor, asked)
         self.looked.setdefault(id(tensor), (tensor, tensor._version))
 
-    def unread(self) -> tuple[str, str]:
-        """Why the user's function that runs now was not converted, and the remedy; "" if it was."""
+    def unread(self) -> tuple[type[TraceError], str, str]:
+        """Why a traced value was asked for its truth here: the class of the error, the reason and
+        the remedy.
+        """
         from jitgrad.frontend.control.build import unread
 
         return unread()
@@ -245,17 +207,14 @@ class Trace:
         """Note that something is stored in an object that may outlive the trace."""
         key = id(holder), attribute
         if key not in self.stores:
-            self.stores[key] = Store(holder, attribute, user_location())
+            self.stores[key] = Store(holder, attribute, user_expression())
 
     def check_leaks(self) -> None:
         """LeakError if a Tensor of this trace is stored where it outlives it."""
         self.mixed.clear()  # which refers to what nobody else knows any more
-        for collected in (False, True):
-            leaks = [s for s in self.stores.values() if s.outlives(self)]
-            if leaks and not collected:
-                gc.collect()  # what only refers to itself does not outlive anything
-        if leaks:
-            raise leaks[0].error(self)
+        found = leaks(self)
+        if found:
+            raise found[0].error(self)
 
     def take_back(self, tensors: Sequence[Tensor], inputs: Sequence[Node]) -> None:
         """What is written is kept only if no compiled loop raised an exception."""
@@ -329,6 +288,21 @@ def trace(
 
     TraceError if it asks a traced Tensor for its value, or uses one of another trace.
     """
+    from jitgrad.frontend.control.arrays import Restart
+
+    while True:
+        try:
+            return _trace(call, arguments, name, values)
+        except Restart:
+            continue  # each time because of another line of the program
+
+
+def _trace(
+    call: Callable[[list[Tensor]], Any],
+    arguments: Sequence[Argument],
+    name: str,
+    values: Sequence[np.ndarray] | None,
+) -> Traced:
     active = Trace()
     inputs = [active.input(a.name, a.type) for a in arguments]
     if values is not None:
@@ -426,7 +400,7 @@ def _check_inputs(active: Trace, outputs: Sequence[Node], known: set[Node]) -> N
 
 def _stranger(type: str, where: Location | None = None) -> Exception:
     return fail(
-        TraceError,
+        LeakError,
         f"a traced Tensor of type {type} is used outside of its trace",
         why="it was stored away by a function that was compiled or mapped before, and stands for"
         " a value that is gone",

@@ -63,9 +63,11 @@ def _file(text: str) -> str:
     return text if _PLAIN_FILE.fullmatch(text) and text.isprintable() else _quote(text)
 
 
-def print_graph(graph: Graph) -> str:
-    """The graph as text; `parse` gives the same graph back."""
-    printer = _Printer()
+def print_graph(graph: Graph, locations: bool = True) -> str:
+    """The graph as text; `parse` gives the same graph back. The lines where nodes come from are
+    left out on request.
+    """
+    printer = _Printer(locations)
     lines = printer.graph(graph, "")
     for path, label in printer.files.items():
         if label != _file(path):
@@ -80,7 +82,8 @@ def line_of(graph: Graph, node: Node) -> str:
 
 
 class _Printer:
-    def __init__(self) -> None:
+    def __init__(self, locations: bool = True) -> None:
+        self.locations = locations
         self.files: dict[str, str] = {}
 
     def names(self, graph: Graph) -> dict[Node, str]:
@@ -155,7 +158,7 @@ class _Printer:
         raise IRError(f"an attribute cannot be printed: {value!r} of {type(value).__name__}")
 
     def located(self, line: str, location: Location | None) -> str:
-        if location is None:
+        if location is None or not self.locations:
             return line
         last = line.rpartition("\n")[2]
         gap = max(COMMENT_COLUMN - len(last), 2) * " "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ALIGNMENT = 64  # bytes of memory: a cache line, and the widest vector
 _lock = threading.Lock()
 
 

@@ -11,7 +11,7 @@ from jitgrad import ops
 
 # Functions that are the same there.
 SAME = (
-    "abs acos acosh addbmm addcdiv addcmul addmm addmv allclose arange arccos arccosh arcsin"
+    "abs acos acosh addbmm addcdiv addcmul addmm addmv arange arccos arccosh arcsin"
     " arcsinh arctan arctan2 arctanh argmax asin asinh atan atan2 atanh baddbmm bincount"
     " bitwise_and bitwise_not bitwise_or bitwise_xor bmm broadcast_to cat cdist ceil chunk clamp"
     " clip concat cos cosh cross cummax cumprod cumsum diff div divide dot dstack einsum"
@@ -36,6 +36,11 @@ def add(input, other, *, alpha=1):
 def sub(input, other, *, alpha=1):
     """input - alpha * other."""
     return ops.subtract(input, other, alpha=alpha)
+
+
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether all elements are close: a bool, and in a trace a 0-d Tensor."""
+    return input.allclose(other, rtol, atol, equal_nan)
 
 
 def all(input, dim=None, keepdim=False):

@@ -10,8 +10,6 @@ from jitgrad.nn.activations import as_activation
 from jitgrad.nn.losses import DiceLoss, LossBase
 from jitgrad.tensor import Tensor
 
-NEVER = -1e30  # the logarithm of a probability of zero, of which differences can be taken
-
 
 def _classes(owner: str, x: Tensor, labels: Tensor, ndim: int) -> None:
     if x.ndim != 2 or labels.ndim != ndim or labels.shape[0] != x.shape[0]:
@@ -45,14 +43,8 @@ class MultiMarginLoss(LossBase):
 
     def construct(self, x: Tensor, target: Tensor) -> Tensor:
         _classes(self.cls_name, x, target, 1)
-        column = ops.expand_dims(target, 1)
-        own = ops.gather_elements(x, 1, column)
-        gap = ops.maximum(self.margin - own + x, 0.0)
-        gap = gap if self.p == 1 else gap * gap
-        if self.weight is not None:
-            gap = gap * ops.gather(self.weight, column, 0)
-        others = ops.one_hot(target, x.shape[1]) == 0
-        return self.get_loss(ops.sum(ops.where(others, gap, 0.0), 1) / x.shape[1])
+        settings = (self.p, self.margin, self.weight, self.reduction)
+        return ops.multi_margin_loss(x, target, *settings)
 
 
 class MultilabelMarginLoss(LossBase):
@@ -69,14 +61,7 @@ class MultilabelMarginLoss(LossBase):
                 f"{self.cls_name} got shapes {list(x.shape)} and {list(target.shape)}",
                 why="there are as many places for labels as classes",
             )
-        counts = ops.cumsum(ops.cast(target < 0, x.dtype), 1) == 0
-        chosen = ops.where(counts, target, 0)
-        marks = ops.cast(ops.one_hot(chosen, x.shape[1]), x.dtype)
-        marks = ops.sum(marks * ops.expand_dims(ops.cast(counts, x.dtype), 2), 1)
-        gap = 1 - ops.expand_dims(ops.gather_elements(x, 1, chosen), 2) + ops.expand_dims(x, 1)
-        both = ops.logical_and(ops.expand_dims(counts, 2), ops.expand_dims(marks == 0, 1))
-        gap = ops.where(both, ops.maximum(gap, 0.0), 0.0)
-        return self.get_loss(ops.sum(gap, (1, 2)) / x.shape[1])
+        return ops.multilabel_margin_loss(x, target, self.reduction)
 
 
 class MultiLabelSoftMarginLoss(LossBase):
@@ -87,9 +72,7 @@ class MultiLabelSoftMarginLoss(LossBase):
         self.weight = weight
 
     def construct(self, x: Tensor, target: Tensor) -> Tensor:
-        each = ops.binary_cross_entropy_with_logits(x, target, None, None, "none")
-        each = each if self.weight is None else each * self.weight
-        return self.get_loss(ops.mean(each, -1))
+        return ops.multilabel_soft_margin_loss(x, target, self.weight, self.reduction)
 
 
 class FocalLoss(LossBase):
@@ -181,67 +164,9 @@ class CTCLoss(LossBase):
     def construct(
         self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
     ) -> Tensor:
-        single = log_probs.ndim == 2
-        x = ops.expand_dims(log_probs, 1) if single else log_probs
-        if x.ndim != 3 or not 0 <= self.blank < x.shape[2]:
-            raise fail(
-                ShapeError,
-                f"CTCLoss got log_probs of shape {list(log_probs.shape)} with blank={self.blank}",
-                why="they are (time, n, c), and blank is one of the c classes",
-            )
-        steps, count = (_lengths(v) for v in (input_lengths, target_lengths))
-        if targets.ndim == 1:
-            targets = _rows(targets, count, x.shape[1]) if not single else targets[None]
-        loss = self._of_rows(x, targets, steps, count)
-        if self.zero_infinity:
-            loss = ops.where(loss < -NEVER / 2, loss, 0.0)
-        else:
-            loss = ops.where(loss < -NEVER / 2, loss, float("inf"))
-        if self.reduction == "mean":
-            return ops.mean(loss / ops.maximum(ops.cast(count, loss.dtype), 1.0))
-        loss = self.get_loss(loss)
-        return ops.squeeze(loss, 0) if single and self.reduction == "none" else loss
-
-    def _of_rows(self, x: Tensor, targets: Tensor, steps: Tensor, count: Tensor) -> Tensor:
-        """x (time, n, c), targets (n, s): the losses (n,)."""
-        n, width = targets.shape[0], 2 * targets.shape[1] + 1
-        # Labels with blanks around them, and where an alignment may step over a blank.
-        labels = ops.stack((ops.full_like(targets, self.blank), targets), 2)
-        labels = ops.pad(ops.reshape(labels, (n, width - 1)), (0, 1), value=self.blank)
-        before = ops.pad(labels[:, :-2], (2, 0), value=self.blank)
-        skips = ops.logical_and(labels != self.blank, labels != before)
-        number = ops.arange(width)
-        first = ops.where(number < ops.minimum(2 * ops.expand_dims(count, 1) + 1, 2), 0.0, NEVER)
-        scores = ops.cast(first, x.dtype) + ops.gather_elements(x[0], 1, labels)
-
-        def step(carry: Any, row: Tensor) -> tuple[Any, Tensor]:
-            score, time = carry
-            one = ops.pad(score[:, :-1], (1, 0), value=NEVER)
-            two = ops.where(skips, ops.pad(score[:, :-2], (2, 0), value=NEVER), NEVER)
-            sums = ops.logaddexp(ops.logaddexp(score, one), two)
-            sums = ops.maximum(sums + ops.gather_elements(row, 1, labels), NEVER)
-            new = ops.where(ops.expand_dims(steps > time, 1), sums, score)
-            return (new, time + 1), time
-
-        if x.shape[0] > 1:
-            (scores, _), _ = ops.scan(step, (scores, ops.ones((), steps.dtype)), x[1:])
-        last = 2 * ops.expand_dims(count, 1)
-        ends = ops.gather_elements(scores, 1, ops.maximum(ops.concat((last, last - 1), 1), 0))
-        other = ops.where(count > 0, ends[:, 1], NEVER)
-        return -ops.logaddexp(ends[:, 0], other)
-
-
-def _lengths(value: Any) -> Tensor:
-    lengths = value if isinstance(value, Tensor) else Tensor(value)
-    return ops.reshape(ops.cast(lengths, "int64"), (-1,))
-
-
-def _rows(targets: Tensor, count: Tensor, n: int) -> Tensor:
-    """Targets one after the other as rows; as wide as all of them, what is behind an end is 0."""
-    size = targets.shape[0]
-    at = ops.expand_dims(ops.cumsum(count, 0) - count, 1) + ops.arange(size)
-    inside = ops.arange(size) < ops.expand_dims(count, 1)
-    return ops.where(inside, ops.gather(targets, ops.minimum(at, size - 1), 0), 0)
+        lengths = (input_lengths, target_lengths)
+        how = (self.blank, self.reduction, self.zero_infinity)
+        return ops.ctc_loss(log_probs, targets, *lengths, *how)[0]
 
 
 __all__ = [

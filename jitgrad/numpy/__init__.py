@@ -9,6 +9,7 @@ from typing import Any
 import numpy as _np
 
 from jitgrad import ops
+from jitgrad.common import dtype as _dtypes
 from jitgrad.ir.types import dtype as _dtype
 from jitgrad.numpy import functions as _functions
 from jitgrad.numpy import linalg as linalg
@@ -17,8 +18,8 @@ from jitgrad.tensor import Tensor
 
 # Functions that are the same there.
 SAME = (
-    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh argwhere atleast_1d"
-    " atleast_2d atleast_3d bitwise_and bitwise_not bitwise_or bitwise_xor ceil column_stack"
+    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh argwhere"
+    " bitwise_and bitwise_not bitwise_or bitwise_xor ceil column_stack"
     " copysign cos cosh deg2rad diagflat divide dot dsplit dstack equal exp exp2 expand_dims expm1"
     " fliplr flipud float_power floor floor_divide fmod greater greater_equal heaviside hsplit"
     " hstack hypot inner invert isfinite isinf isnan isneginf isposinf kron less less_equal log"
@@ -31,9 +32,13 @@ SAME = (
 ALSO = {
     "around": "round", "power": "pow", "mod": "remainder", "fabs": "abs", "degrees": "rad2deg",
     "radians": "deg2rad", "concatenate": "concat", "broadcast_arrays": "broadcast_tensors",
-    "fix": "trunc", "flip": "flip", "roll": "roll", "rot90": "rot90", "square": "square",
+    "fix": "trunc", "roll": "roll", "rot90": "rot90", "square": "square",
 }  # fmt: skip
+DTYPES = (
+    "bool_ float16 float32 float64 float_ int8 int16 int32 int64 int_ uint8 uint16 uint32 uint64"
+)
 _FOUND: dict[str, Any] = {
+    **{name: getattr(_dtypes, name) for name in DTYPES.split()},
     **{name: getattr(ops, name) for name in SAME.split()},
     **{name: getattr(ops, of) for name, of in ALSO.items()},
 }
@@ -44,7 +49,7 @@ _FOUND: dict[str, Any] = {
 
 def array(obj, dtype=None, copy=True, ndmin=0):
     """A Tensor of numbers, nested lists, arrays or Tensors."""
-    x = Tensor(obj, None if dtype is None else _dtype(dtype))
+    x = _functions._tensor(obj, dtype)
     return ops.reshape(x, (1,) * (ndmin - x.ndim) + x.shape) if x.ndim < ndmin else x
 
 
@@ -71,8 +76,8 @@ def empty(shape, dtype=None):
 
 
 def full(shape, fill_value, dtype=None):
-    """One value in a shape."""
-    return ops.full(shape, fill_value, dtype=dtype)
+    """One value in a shape, or values broadcast to it."""
+    return ops.full(shape, asarray(fill_value), dtype=dtype)
 
 
 def full_like(a, fill_value, dtype=None, shape=None):
@@ -83,7 +88,8 @@ def full_like(a, fill_value, dtype=None, shape=None):
 
 def arange(start, stop=None, step=1, dtype=None):
     """start, start + step, … before stop."""
-    return ops.arange(start, stop, step, dtype=dtype)
+    line = ops.arange(start, stop, step, dtype=dtype)
+    return ops.cast(line, _dtypes.int32) if dtype is None and line.dtype is _dtypes.int64 else line
 
 
 def linspace(start, stop, num=50, endpoint=True, dtype=None):
@@ -104,8 +110,14 @@ def identity(n, dtype=None):
 
 
 def meshgrid(*xi, sparse=False, indexing="xy"):
-    """Grids of coordinates."""
-    return ops.meshgrid(*xi, indexing=indexing)
+    """Grids of coordinates; `sparse`: each with extent 1 along the axes of the others."""
+    grids = ops.meshgrid(*map(asarray, xi), indexing=indexing)
+    if not sparse:
+        return grids
+    order = list(range(len(grids)))
+    order[:2] = order[:2][::-1] if indexing == "xy" else order[:2]
+    kept = [tuple(slice(None) if a == i else slice(1) for a in order) for i in range(len(grids))]
+    return tuple(grid[key] for grid, key in zip(grids, kept, strict=True))
 
 
 # --- shapes -------------------------------------------------------------------------------------
@@ -129,6 +141,13 @@ def squeeze(a, axis=None):
 def broadcast_to(array, shape):
     """Repeated to a shape."""
     return ops.broadcast_to(array, shape)
+
+
+def flip(m, axis=None):
+    """In reverse order along an axis, several, or all."""
+    m = asarray(m)
+    axes = range(m.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return ops.flip(m, tuple(axes))
 
 
 def tile(a, reps):
@@ -201,7 +220,16 @@ def std(x, axis=None, ddof=0, keepdims=False):
     return ops.std(x, axis, ddof, keepdims)
 
 
-mean, max, min = _reduction(ops.mean), _reduction(ops.amax), _reduction(ops.amin)
+def _extreme(function: Any) -> Any:
+    def call(a, axis=None, keepdims=False, initial=None, where=True):
+        where = None if where is True else asarray(where)
+        return function(a, axis, keepdims, initial=initial, where=where)
+
+    call.__doc__ = function.__doc__
+    return call
+
+
+mean, max, min = _reduction(ops.mean), _extreme(ops.amax), _extreme(ops.amin)
 amax, amin, ptp = max, min, _reduction(ops.ptp)
 all, any = _reduction(ops.all), _reduction(ops.any)
 argmax, argmin = _reduction(ops.argmax), _reduction(ops.argmin)
@@ -209,15 +237,16 @@ nansum, nanmean = _reduction(ops.nansum), _reduction(ops.nanmean)
 count_nonzero = _reduction(ops.count_nonzero)
 
 
-def average(x, axis=None, weights=None):
-    """Mean over axes, weighted."""
-    if weights is None:
-        return ops.mean(x, axis)
-    x, weights = asarray(x), asarray(weights)
+def average(x, axis=None, weights=None, returned=False):
+    """Mean over axes, weighted; `returned`: with the sum of the weights, as a tuple."""
+    x = asarray(x)
+    weights = ops.ones_like(x) if weights is None else asarray(weights)
     if weights.shape != x.shape and weights.ndim == 1:
         weights = ops.reshape(weights, (-1,) + (1,) * (x.ndim - axis % x.ndim - 1))
     weights = ops.broadcast_to(weights, x.shape)
-    return ops.div(ops.sum(ops.mul(x, weights), axis), ops.sum(weights, axis))
+    total = ops.sum(weights, axis)
+    mean = ops.div(ops.sum(ops.mul(x, weights), axis), total)
+    return (mean, total) if returned else mean
 
 
 def cumsum(a, axis=None, dtype=None):

@@ -11,18 +11,25 @@ import numpy as np
 
 from jitgrad import ops
 from jitgrad.ir.types import dtype as _dtype
+from jitgrad.ir.types import int32, int64
+from jitgrad.ops.promote import named as ops_named
 from jitgrad.ops.promote import promote_types as _promote
 from jitgrad.ops.promote import result_dtype
 from jitgrad.ops.rearranging import unravel_index as _unravel
 from jitgrad.tensor import Tensor
 
 
-def _tensor(a: Any) -> Tensor:
-    return a if isinstance(a, Tensor) else Tensor(a)
+def _tensor(a: Any, dtype: Any = None) -> Tensor:
+    """Ints and lists of ints are int32, as in MindSpore's numpy; arrays keep their dtype."""
+    if isinstance(a, Tensor):
+        return a if dtype is None else ops.cast(a, dtype)
+    x = Tensor(a, None if dtype is None else _dtype(dtype))
+    own = dtype is not None or isinstance(a, (np.ndarray, np.generic))
+    return ops.cast(x, int32) if x.dtype is int64 and not own else x
 
 
 def _constant(values: Any, dtype: Any = None) -> Tensor:
-    return Tensor(np.asarray(values), None if dtype is None else _dtype(dtype))
+    return _tensor(np.asarray(values).tolist(), dtype)
 
 
 # --- making Tensors -----------------------------------------------------------------------------
@@ -74,9 +81,9 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None):
     return _constant(np.geomspace(start, stop, num, endpoint), dtype or "float32")
 
 
-def indices(dimensions, dtype="int32"):
-    """The indices of each axis of a shape: [ndim, …]."""
-    return _constant(np.indices(tuple(dimensions)), dtype)
+def indices(dimensions, dtype="int32", sparse=False):
+    """The indices of each axis of a shape, a Tensor each; `sparse`: with extent 1 elsewhere."""
+    return tuple(_constant(part, dtype) for part in np.indices(tuple(dimensions), sparse=sparse))
 
 
 def ix_(*args):
@@ -96,7 +103,9 @@ class _Grid:
 
     def __getitem__(self, key: Any) -> Any:
         found = self._of[key]
-        return tuple(map(_constant, found)) if isinstance(found, (list, tuple)) else Tensor(found)
+        return (
+            tuple(map(_constant, found)) if isinstance(found, (list, tuple)) else _constant(found)
+        )
 
 
 mgrid, ogrid = _Grid(np.mgrid), _Grid(np.ogrid)
@@ -129,7 +138,7 @@ def triu_indices_from(arr, k=0):
 
 def diag_indices(n, ndim=2):
     """The indices of a diagonal, one Tensor an axis."""
-    return (ops.arange(n),) * ndim
+    return (_constant(np.arange(n)),) * ndim
 
 
 # --- functions along axes -----------------------------------------------------------------------
@@ -168,10 +177,22 @@ def piecewise(x, condlist, funclist, *args, **kw):
 
 def select(condlist, choicelist, default=0):
     """The first choice whose condition holds, elementwise."""
-    out = default
+    out = _tensor(default)
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        out = ops.where(condition, choice, out)
+        out = ops.where(_tensor(condition), _tensor(choice), out)
     return out
+
+
+def _atleast(function: Callable) -> Callable:
+    def call(*arys):
+        found = [function(_tensor(a)) for a in arys]
+        return found[0] if len(found) == 1 else found
+
+    return ops_named(call, function.__name__, function.__doc__)
+
+
+atleast_1d, atleast_2d = _atleast(ops.atleast_1d), _atleast(ops.atleast_2d)
+atleast_3d = _atleast(ops.atleast_3d)
 
 
 def choose(a, choices, mode="clip"):
@@ -259,7 +280,8 @@ def result_type(*arrays_and_dtypes):
 
 
 __all__ = [
-    "apply_along_axis", "apply_over_axes", "array_equiv", "array_str", "asfarray", "bartlett",
+    "apply_along_axis", "apply_over_axes", "array_equiv", "array_str", "asfarray", "atleast_1d",
+    "atleast_2d", "atleast_3d", "bartlett",
     "blackman", "choose", "copy", "diag_indices", "empty_like", "geomspace", "hamming",
     "hanning", "in1d", "indices", "isin", "isscalar", "ix_", "logspace", "mgrid", "ogrid",
     "piecewise", "promote_types", "ravel_multi_index", "result_type", "rollaxis", "select",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from jitgrad.ir.types import float32, int32, int64
 from jitgrad.ops import compare as c
 from jitgrad.ops import (
     conv,
     creation,
+    ctc,
     decompose,
     gathering,
     image,
@@ -29,11 +32,13 @@ from jitgrad.ops import (
     special,
     splitting,
     state,
+    updates,
     vision,
     volumes,
 )
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
+from jitgrad.ops.conv3d import conv3d
 from jitgrad.ops.promote import floating, static, tensor
 
 BESSEL = {
@@ -78,40 +83,26 @@ def _tridiagonal(superdiag, maindiag, subdiag, rhs):
 
 
 def _bound(right: bool) -> Callable:
-    return lambda sorted_x, values: searching.searchsorted(
-        sorted_x, values, right=right, out_int32=True
+    return lambda out_type=int32: (
+        lambda sorted_x, values: state.cast(
+            searching.searchsorted(sorted_x, values, right=right), out_type
+        )
     )
 
 
-def _apply_momentum(use_locking=False, use_nesterov=False, gradient_scale=1.0):
-    def call(variable, accumulation, learning_rate, gradient, momentum):
-        step = e.mul(gradient, gradient_scale)
-        moved = e.add(e.mul(accumulation, momentum), step)
-        state.assign(accumulation, moved)
-        change = e.add(step, e.mul(moved, momentum)) if use_nesterov else moved
-        return state.assign_sub(variable, e.mul(change, learning_rate))
-
-    return call
+def _embedding_lookup(input_params, input_indices, offset):
+    """Rows by index, less an offset; zeros for an index outside."""
+    at = e.sub(gathering.indices_of("EmbeddingLookup", input_indices), offset)
+    table = tensor("EmbeddingLookup", input_params)
+    inside = c.logical_and(c.ge(at, 0), c.lt(at, table.shape[0]))
+    rows = gathering.gather(table, c.where(inside, at, 0), 0)
+    return c.where(shaping.reshape(inside, (*at.shape, *(1,) * (table.ndim - 1))), rows, 0)
 
 
-def _apply_adagrad(update_slots=True):
-    def call(var, accum, lr, grad):
-        if update_slots:
-            state.assign_add(accum, e.square(grad))
-        out = state.assign_sub(var, e.mul(e.mul(lr, grad), e.rsqrt(accum)))
-        return out, accum
-
-    return call
-
-
-def _adam(use_locking=False, use_nesterov=False):
-    def call(var, m, v, beta1_power, beta2_power, lr, beta1, beta2, epsilon, gradient):
-        state.assign(m, e.add(e.mul(m, beta1), e.mul(gradient, e.sub(1, beta1))))
-        state.assign(v, e.add(e.mul(v, beta2), e.mul(e.square(gradient), e.sub(1, beta2))))
-        scale = e.div(e.sqrt(e.sub(1, beta2_power)), e.sub(1, beta1_power))
-        ahead = e.add(e.mul(m, beta1), e.mul(gradient, e.sub(1, beta1))) if use_nesterov else m
-        step = e.mul(e.mul(scale, lr), e.div(ahead, e.add(e.sqrt(v), epsilon)))
-        return state.assign_sub(var, step), m, v
+def _hamming_window(periodic=True, alpha=0.54, beta=0.46, dtype=float32):
+    def call(length):
+        (count,) = np.ravel(static("HammingWindow", "length", length))
+        return creation.hamming_window(int(count), periodic, alpha, beta, dtype=dtype)
 
     return call
 
@@ -119,14 +110,11 @@ def _adam(use_locking=False, use_nesterov=False):
 MORE_PLAIN: dict[str, Callable] = {
     **BESSEL,
     **{f"Segment{kind.title()}": _segments(kind) for kind in ("sum", "max", "min", "prod")},
-    "ApplyGradientDescent": lambda var, alpha, delta: state.assign_sub(var, e.mul(alpha, delta)),
     "Betainc": scientific.betainc, "Bincount": lambda array, size, weights: gathering.bincount(
         array, weights if tensor("Bincount", weights).size else None, int(size)
     ),
     "CheckValid": vision.check_valid, "ConjugateTranspose": shaping.transpose,
-    "Dawsn": scientific.dawsn, "EmbeddingLookup": lambda input_params, input_indices, offset: (
-        gathering.gather(input_params, e.sub(input_indices, offset), 0)
-    ),
+    "Dawsn": scientific.dawsn, "EmbeddingLookup": _embedding_lookup,
     "Eps": slicing.eps, "EqualCount": lambda x, y: shaping.reshape(
         state.cast(r.count_nonzero(c.eq(x, y)), int32), (1,)
     ),
@@ -136,7 +124,7 @@ MORE_PLAIN: dict[str, Callable] = {
     "IdentityN": lambda x: tuple(map(state.identity, x)), "Igamma": scientific.igamma,
     "Igammac": scientific.igammac, "IndexFill": gathering.index_fill,
     "InvertPermutation": rearranging.invert_permutation, "Lcm": scientific.lcm,
-    "LowerBound": _bound(False), "LuSolve": decompose.lu_solve,
+    "LuSolve": decompose.lu_solve,
     "MatrixBandPart": slicing.matrix_band_part, "MatrixExp": solving.matrix_exp,
     "NextAfter": scientific.nextafter, "Orgqr": decompose.orgqr,
     "ParallelConcat": lambda values: joining.concat(values, 0),
@@ -151,7 +139,7 @@ MORE_PLAIN: dict[str, Callable] = {
         r.sum(e.square(v)) for v in (input_x, input_y)
     ),
     "TridiagonalMatMul": _tridiagonal, "UniqueWithPad": rearranging.unique_with_pad,
-    "UnravelIndex": rearranging.unravel_index, "UpperBound": _bound(True), "Zeta": scientific.zeta,
+    "UnravelIndex": rearranging.unravel_index, "Zeta": scientific.zeta,
 }  # fmt: skip
 
 
@@ -193,6 +181,36 @@ def _conv_transpose(out_channel=0, kernel_size=0, pad_mode="valid", pad=0, pad_l
     return call
 
 
+def _pooled_volumes(name: str, kernel_size, strides, pad_mode, pad, pool: Callable) -> Callable:
+    kernel, stride = (v if isinstance(v, tuple) else (v,) * 3 for v in (kernel_size, strides))
+
+    def call(x):
+        x = tensor(name, x)
+        return pool(x, kernel, stride, volumes.around(name, pad_mode, pad, x, kernel, stride))
+
+    return call
+
+
+def _conv3d(out_channel, kernel_size, mode=1, pad_mode="valid", pad=0, stride=1, dilation=1,
+            group=1, data_format="NCDHW"):  # fmt: skip
+    return lambda x, weight, bias=None: conv3d(
+        x, weight, bias, stride, pad_mode, pad, dilation, group
+    )
+
+
+def _channels_dropped(function: Callable) -> Callable:
+    """What is left, and where: the class gives the share that is kept."""
+
+    def make(keep_prob=0.5):
+        def call(x):
+            kept = function(creation.ones_like(x), 1 - keep_prob)
+            return e.mul(x, kept), c.ne(kept, 0)
+
+        return call
+
+    return make
+
+
 def _resized(mode: str) -> Callable:
     def make(size=None, align_corners=False, half_pixel_centers=False):
         how = {"align_corners": align_corners} if mode == "bilinear" else {}
@@ -215,7 +233,24 @@ def _windows(ksizes, strides=1, dilations=1, pads=0):
 
 
 MORE_OPTIONS: dict[str, Callable] = {
-    "Adam": _adam,
+    **updates.CLASSES,
+    "CTCGreedyDecoder": lambda merge_repeated=True: lambda inputs, sequence_length: (
+        ctc.ctc_greedy_decoder(inputs, sequence_length, merge_repeated)
+    ),
+    "Conv3D": _conv3d,
+    "Dropout2D": _channels_dropped(random.dropout2d),
+    "Dropout3D": _channels_dropped(random.dropout3d),
+    "AdaptiveMaxPool3D": lambda: lambda x, output_size: volumes.adaptive_max_pool3d(
+        x, tuple(static("AdaptiveMaxPool3D", "output_size", output_size)), True
+    ),
+    "MultilabelMarginLoss": lambda reduction="mean": lambda x, target: (
+        margins.multilabel_margin_loss(x, target, reduction)
+    ),
+    "Ormqr": lambda left=True, transpose=False: lambda x, tau, other: decompose.ormqr(
+        x, tau, other, left, transpose
+    ),
+    "Pdist": lambda p=2.0: lambda x: slicing.pdist(x, p),
+    "RandomShuffle": lambda seed=0, seed2=0: lambda x: random.shuffle(x, seed or None),
     "AdaptiveAvgPool2D": lambda output_size: lambda x: image.adaptive_avg_pool2d(x, output_size),
     "AdaptiveAvgPool3D": lambda output_size: lambda x: volumes.adaptive_avg_pool3d(x, output_size),
     "AdaptiveMaxPool2D": lambda output_size: lambda x: image.adaptive_max_pool2d(
@@ -224,11 +259,11 @@ MORE_OPTIONS: dict[str, Callable] = {
     "AffineGrid": lambda align_corners=False: lambda theta, output_size: vision.affine_grid(
         theta, output_size, align_corners
     ),
-    "ApplyAdagrad": _apply_adagrad,
-    "ApplyMomentum": _apply_momentum,
     "AvgPool3D": lambda kernel_size=1, strides=1, pad_mode="valid", pad=0, ceil_mode=False,
-    count_include_pad=True, divisor_override=0, data_format="NCDHW": lambda x: volumes.avg_pool3d(
-        x, kernel_size, strides, pad, ceil_mode, count_include_pad, divisor_override
+    count_include_pad=True, divisor_override=0, data_format="NCDHW": _pooled_volumes(
+        "AvgPool3D", kernel_size, strides, pad_mode, pad, lambda x, *sizes: volumes.avg_pool3d(
+            x, *sizes, ceil_mode, count_include_pad and pad_mode.lower() == "pad", divisor_override
+        ),
     ),
     "BatchNorm": _batch_norm,
     "BatchToSpace": lambda block_size, crops: lambda x: rearranging.batch_to_space_nd(
@@ -245,7 +280,9 @@ MORE_OPTIONS: dict[str, Callable] = {
     "BoundingBoxEncode": lambda means=(0.0,) * 4, stds=(1.0,) * 4: lambda anchor_box, box: (
         vision.bounding_box_encode(anchor_box, box, means, stds)
     ),
-    "Bucketize": lambda boundaries: lambda input: searching.bucketize(input, boundaries),
+    "Bucketize": lambda boundaries: lambda input: searching.bucketize(
+        input, boundaries, right=True
+    ),
     "CholeskyInverse": lambda upper=False: lambda x: decompose.cholesky_inverse(x, upper),
     "CholeskySolve": lambda upper=False: lambda x1, x2: decompose.cholesky_solve(x1, x2, upper),
     "Col2Im": lambda kernel_size, dilation=1, padding=0, stride=1: lambda x, output_size: (
@@ -276,15 +313,14 @@ MORE_OPTIONS: dict[str, Callable] = {
     align_corners=False: lambda x, grid: vision.grid_sample(
         x, grid, interpolation_mode, padding_mode, align_corners
     ),
-    "HammingWindow": lambda periodic=True, alpha=0.54, beta=0.46, dtype=float32: lambda length: (
-        creation.hamming_window(length, periodic, alpha, beta, dtype=dtype)
-    ),
+    "HammingWindow": _hamming_window,
     "Histogram": lambda bins=100, min=0.0, max=0.0: lambda x: searching.histc(x, bins, min, max),
     "IOU": lambda mode="iou": lambda anchor_boxes, gt_boxes: vision.iou(
         anchor_boxes, gt_boxes, mode
     ),
     "Im2Col": _windows,
     "InTopK": lambda k: lambda x1, x2: rearranging.intopk(x1, x2, k),
+    "LowerBound": _bound(False),
     "LRN": lambda depth_radius=5, bias=1.0, alpha=1.0, beta=0.5, norm_region="ACROSS_CHANNELS": (
         lambda x: vision.lrn(x, depth_radius, bias, alpha, beta, norm_region)
     ),
@@ -312,8 +348,9 @@ MORE_OPTIONS: dict[str, Callable] = {
         solving.matrix_triangular_solve(matrix, rhs, lower, adjoint)
     ),
     "MaxPool3D": lambda kernel_size=1, strides=1, pad_mode="VALID", pad_list=0, ceil_mode=None,
-    data_format="NCDHW": lambda x: volumes.max_pool3d(
-        x, kernel_size, strides, pad_list, 1, bool(ceil_mode)
+    data_format="NCDHW": _pooled_volumes(
+        "MaxPool3D", kernel_size, strides, pad_mode, pad_list,
+        lambda x, *sizes: volumes.max_pool3d(x, *sizes, 1, bool(ceil_mode)),
     ),
     "MaxUnpool2D": lambda ksize, strides=0, pads=0, output_shape=(): lambda x, argmax: (
         volumes.max_unpool2d(x, argmax, ksize, strides or None, pads, output_shape)
@@ -374,6 +411,7 @@ MORE_OPTIONS: dict[str, Callable] = {
     "UniformInt": lambda seed=0, seed2=0: lambda shape, minval, maxval: random.uniform(
         shape, minval, maxval, seed or None, int32
     ),
+    "UpperBound": _bound(True),
     "UniqueConsecutive": lambda return_inverse=False, return_counts=False, dim=None: lambda x: (
         searching.unique_consecutive(x, return_inverse, return_counts, dim)
     ),

@@ -63,8 +63,8 @@ PLAIN: dict[str, Callable] = {
     "LogicalAnd": c.logical_and, "LogicalNot": c.logical_not, "LogicalOr": c.logical_or,
     "LogicalXor": c.logical_xor, "MaskedFill": gathering.masked_fill,
     "MaskedScatter": gathering.masked_scatter, "MaskedSelect": gathering.masked_select,
-    "MatrixDeterminant": solving.det, "MatrixInverse": solving.inverse, "Maximum": e.maximum,
-    "Minimum": e.minimum, "Mish": activation.mish, "Mod": e.remainder, "Mul": e.mul,
+    "MatrixDeterminant": solving.det, "Maximum": e.maximum,
+    "Minimum": e.minimum, "Mish": activation.mish, "Mod": e.fmod, "Mul": e.mul,
     "MulNoNan": special.mul_no_nan, "Neg": e.neg, "NonZero": searching.nonzero, "NotEqual": c.ne,
     "Ones": creation.ones, "OnesLike": creation.ones_like, "PReLU": activation.prelu,
     "PopulationCount": special.population_count, "Pow": e.pow, "Print": state.print_,
@@ -129,7 +129,7 @@ def _extreme(function: Callable) -> Callable:
     def make(axis=0, keep_dims=False):
         def call(input):
             values, at = function(input, axis, keep_dims)
-            return state.cast(at, int32), values
+            return at, values
 
         return call
 
@@ -207,6 +207,16 @@ def _sparse_cross_entropy(is_grad=False):
         x = tensor("SparseSoftmaxCrossEntropyWithLogits", logits)
         hot = state.cast(gathering.one_hot(labels, x.shape[-1]), x.dtype)
         return e.div(e.sub(activation.softmax(x), hot), x.shape[0])
+
+    return call
+
+
+def _nll_loss(reduction="mean", ignore_index=-100):
+    def call(logits, labels, weight):
+        kept = c.ne(labels, ignore_index)
+        weights = gathering.gather(weight, c.where(kept, labels, 0), 0)
+        total = r.sum(c.where(kept, weights, 0.0))
+        return loss.nll_loss(logits, labels, weight, ignore_index, reduction), total
 
     return call
 
@@ -304,9 +314,10 @@ WITH_OPTIONS: dict[str, Callable] = {
     "ReverseV2": lambda axis: lambda input: shaping.flip(input, axis),
     "RmsNorm": lambda epsilon=1e-06: lambda x, gamma: norms.rms_norm(x, gamma, epsilon),
     "Roll": lambda shifts, dims=None: lambda input: shaping.roll(input, shifts, dims),
-    "NLLLoss": lambda reduction="mean", ignore_index=-100: lambda logits, labels, weight=None: (
-        loss.nll_loss(logits, labels, weight, ignore_index, reduction)
+    "MatrixInverse": lambda adjoint=False: lambda x: solving.inverse(
+        shaping.swapaxes(x, -1, -2) if adjoint else x
     ),
+    "NLLLoss": _nll_loss,
     "Renorm": lambda p, dim, maxnorm: lambda input: slicing.renorm(input, p, dim, maxnorm),
     "ReverseSequence": lambda seq_dim, batch_dim=0: lambda x, lengths: slicing.reverse_sequence(
         x, lengths, seq_dim, batch_dim

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import ArgumentError, ShapeError, fail
-from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
-from jitgrad.ops import reduce as r
-from jitgrad.ops.indexing import getitem
+from jitgrad.ops import patches
 from jitgrad.ops.linalg import factors, product
 from jitgrad.ops.promote import apply, constant, describe, floating, one_of, static, tensor
 from jitgrad.ops.shaping import permuted, reshaped
@@ -49,7 +47,7 @@ def paddings(name: str, mode: str, padding: Any, image, kernel, stride, dilation
                 why="only pad_mode='pad' takes amounts",
                 instead="pad_mode='pad'",
             )
-        return (0, 0, 0, 0) if mode == "valid" else _same(image, kernel, stride, dilation)
+        return (0, 0, 0, 0) if mode == "valid" else same(image, kernel, stride, dilation)
     given = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
     if len(given) not in (1, 2, 4):
         raise fail(ArgumentError, f"{name} got padding={padding}", why="it is 1, 2 or 4 numbers")
@@ -59,7 +57,8 @@ def paddings(name: str, mode: str, padding: Any, image, kernel, stride, dilation
     return (int(rows), int(rows), int(columns), int(columns))
 
 
-def _same(image, kernel, stride, dilation) -> tuple[int, ...]:
+def same(image, kernel, stride, dilation) -> tuple[int, ...]:
+    """Padding before and behind each axis so that there are ceil(extent / stride) places."""
     out = []
     for extent, size, step, spread in zip(image, kernel, stride, dilation):
         reach = (size - 1) * spread + 1
@@ -196,7 +195,7 @@ def transposed(name, x, w, bias, stride, pads, dilation, groups, more=(0, 0)) ->
 # --- pooling ------------------------------------------------------------------------------------
 
 
-def _ceil_more(image, kernel, stride, pads) -> list[int]:
+def ceil_more(image, kernel, stride, pads) -> list[int]:
     """Extra places at the end so that a last, partial window counts (it starts inside)."""
     more = []
     for i, (extent, size, step) in enumerate(zip(image, kernel, stride)):
@@ -222,7 +221,7 @@ def _windows(name, x, kernel_size, stride, padding, ceil_mode, pad_mode="pad", d
     if builtins.any(2 * p > k for p, k in zip((pads[0], pads[2]), kernel)) and pad_mode == "pad":
         raise fail(ArgumentError, f"{name} got padding={padding} for a window of {kernel}",
                    why="it is at most half of the window")  # fmt: skip
-    more = _ceil_more(x.shape[2:], kernel, steps, pads) if ceil_mode else [0, 0]
+    more = ceil_more(x.shape[2:], kernel, steps, pads) if ceil_mode else [0, 0]
     widened = (pads[0], pads[1] + more[0], pads[2], pads[3] + more[1])
     return kernel, steps, pads, widened
 
@@ -251,36 +250,14 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, return_indice
 
 def _max_by_patches(x, kernel_size, stride, padding, dilation, return_indices, ceil_mode):
     """Windows as a gather, for what the pooling op does not know: gaps and indices."""
-    reach = [
-        (k - 1) * d + 1 for k, d in zip(pair("max_pool2d", "kernel_size", kernel_size), dilation)
-    ]
-    steps = kernel_size if stride is None else stride
+    kernel = pair("max_pool2d", "kernel_size", kernel_size)
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    steps = kernel if stride is None else stride
     _, step, _, pads = _windows("max_pool2d", x, reach, steps, padding, ceil_mode)
-    n, channels, high, wide = x.shape
-    rows, columns = (
-        np.arange((extent + low + over - size) // s + 1)[:, None] * s - low
-        + np.arange(0, size, d)
-        for extent, low, over, size, s, d in zip(
-            (high, wide), pads[::2], pads[1::2], reach, step, dilation
-        )
-    )  # fmt: skip
-    at = rows[:, None, :, None] * wide + columns[None, :, None, :]
-    inside = ((rows >= 0) & (rows < high))[:, None, :, None]
-    inside = inside & ((columns >= 0) & (columns < wide))[None, :, None, :]
-    at = np.where(inside, at, 0).reshape(*at.shape[:2], -1)
-    patches = getitem(reshaped("max_pool2d", x, (n, channels, high * wide)), (..., at))
-    lowest = -math.inf if x.dtype.is_float else np.iinfo(x.dtype.numpy).min.item()
-    patches = c.where(constant(inside.reshape(at.shape)), patches, lowest)
-    best = r.argmax(patches, -1, True)
-    from jitgrad.ops.gathering import gather_elements
-
-    values = gather_elements(patches, 4, best)
-    values = reshaped("max_pool2d", values, values.shape[:-1])
-    if not return_indices:
-        return values
-    places = np.broadcast_to(at, (n, channels, *at.shape))
-    found = gather_elements(constant(np.ascontiguousarray(places)), 4, best)
-    return values, reshaped("max_pool2d", found, values.shape)
+    ends = (pads[:2], pads[2:])
+    lines = list(map(patches.regular, x.shape[2:], kernel, step, ends, dilation))
+    values, places = patches.largest("max_pool2d", x, lines)
+    return (values, places) if return_indices else values
 
 
 def avg_pool2d(input_x, kernel_size=1, stride=1, padding=0, ceil_mode=False,
@@ -361,7 +338,21 @@ def _unflat(x: Tensor) -> Tensor:
 
 
 __all__ = [
-    "average_pool", "avg_pool1d", "avg_pool2d", "bias_add", "conv1d", "conv2d", "conv_transpose2d",
-    "dense", "linear", "max_pool1d", "max_pool2d", "maximum_pool", "paddings", "pair",
+    "average_pool",
+    "avg_pool1d",
+    "avg_pool2d",
+    "bias_add",
+    "ceil_more",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
+    "dense",
+    "linear",
+    "max_pool1d",
+    "max_pool2d",
+    "maximum_pool",
+    "paddings",
+    "pair",
+    "same",
     "transposed",
 ]  # fmt: skip

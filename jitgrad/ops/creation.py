@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import ArgumentError, ShapeError, fail
-from jitgrad.ir.types import DType, TensorType, float32, int64
+from jitgrad.ir.types import DType, TensorType, float32, float64, int64
 from jitgrad.ir.types import dtype as dtype_of
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
@@ -192,13 +192,13 @@ def triu_indices(row, col, offset=0, *, dtype=int64):
 # --- windows ------------------------------------------------------------------------------------
 
 
-def _window(name: str, make, doc: str):
+def _window(name: str, make, doc: str, own: DType = float32):
     def function(window_length, periodic=True, *, dtype=None):
         count = int(static(name, "length", window_length))
         if count < 0:
             raise fail(ArgumentError, f"{name} got length {count}", why="it is not negative")
         values = make(count + 1)[:-1] if periodic and count > 1 else make(count)
-        return constant(np.asarray(values, dtype_of(dtype or float32).numpy))
+        return constant(np.asarray(values, dtype_of(dtype or own).numpy))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc + " A periodic window leaves out the last value of one longer by one."
@@ -207,7 +207,7 @@ def _window(name: str, make, doc: str):
 
 bartlett_window = _window("bartlett_window", np.bartlett, "The triangular Bartlett window.")
 blackman_window = _window("blackman_window", np.blackman, "The Blackman window.")
-hann_window = _window("hann_window", np.hanning, "The Hann window.")
+hann_window = _window("hann_window", np.hanning, "The Hann window (float64).", float64)
 
 
 def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None):
@@ -223,8 +223,8 @@ def _hamming(alpha: float, beta: float, count: int) -> np.ndarray:
 
 
 def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None):
-    """The Kaiser window."""
-    return _window("kaiser_window", lambda count: np.kaiser(count, beta), "")(
+    """The Kaiser window (float64)."""
+    return _window("kaiser_window", lambda count: np.kaiser(count, beta), "", float64)(
         window_length, periodic, dtype=dtype
     )
 

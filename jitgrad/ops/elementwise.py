@@ -279,9 +279,12 @@ def round(input, *, decimals=0):
 def stop_gradient(value):
     """The value with no derivative: a constant to every gradient.
 
-    A tuple, list or dict of Tensors gives the same of constants.
+    A tuple, list or dict of Tensors gives the same of constants; a number is one already.
     """
-    return tree.map(lambda x: apply(scalar.stop_gradient, tensor("stop_gradient", x)), value)
+    return tree.map(
+        lambda x: x if is_number(x) else apply(scalar.stop_gradient, tensor("stop_gradient", x)),
+        value,
+    )
 
 
 def to_dtype(name: str, input, dtype):

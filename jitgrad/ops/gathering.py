@@ -308,8 +308,9 @@ def _segments(mode: str, neutral):
 
 def _limit(of: str):
     def limit(dtype: DType):
-        info = np.finfo if dtype.is_float else np.iinfo
-        return getattr(info(dtype.numpy), of).item()
+        if dtype.is_float:
+            return getattr(np.finfo(dtype.numpy), of).item()
+        return getattr(np.iinfo(dtype.numpy), of)
 
     return limit
 

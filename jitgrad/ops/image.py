@@ -10,6 +10,7 @@ import numpy as np
 
 from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ops import elementwise as e
+from jitgrad.ops import patches
 from jitgrad.ops import reduce as r
 from jitgrad.ops.conv import avg_pool2d, max_pool2d, pair
 from jitgrad.ops.indexing import getitem, scattered
@@ -28,10 +29,6 @@ def _targets(name: str, x: Tensor, output_size: Any) -> tuple[int, int]:
     return tuple(n if n is not None else x.shape[i - 2] for i, n in enumerate(size))
 
 
-def _bins(extent: int, count: int) -> list[tuple[int, int]]:
-    return [(i * extent // count, -(-(i + 1) * extent // count)) for i in range(count)]
-
-
 def _adaptive(name: str, input: Any, output_size: Any, reduction, even) -> Tensor:
     x = floating(name, input)
     if x.ndim not in (3, 4):
@@ -43,7 +40,7 @@ def _adaptive(name: str, input: Any, output_size: Any, reduction, even) -> Tenso
     for axis, count in zip((x.ndim - 2, x.ndim - 1), size):
         parts = [
             reduction(sliced(x, axis, start, stop), axis, True)
-            for start, stop in _bins(x.shape[axis], count)
+            for start, stop in patches.bins(x.shape[axis], count)
         ]
         x = concat(parts, axis)
     return x
@@ -59,12 +56,23 @@ def adaptive_avg_pool2d(input, output_size):
 
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """The largest of windows chosen so that the output has a given size."""
+    """The largest of windows chosen so that the output has a given size.
+
+    Args:
+        return_indices: also where it was in the image flattened (int64), as a tuple.
+    """
+    name = "adaptive_max_pool2d"
     if return_indices:
-        raise fail(
-            ArgumentError, "adaptive_max_pool2d got return_indices=True", why="not yet known"
-        )
-    return _adaptive("adaptive_max_pool2d", input, output_size, r.amax, max_pool2d)
+        x = floating(name, input)
+        return largest_of_bins(name, x, _targets(name, x, output_size))
+    return _adaptive(name, input, output_size, r.amax, max_pool2d)
+
+
+def largest_of_bins(name: str, x: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """The largest of windows that cover the last axes, and their places in these flattened."""
+    extents = x.shape[x.ndim - len(size) :]
+    lines = [patches.uneven(patches.bins(n, count)) for n, count in zip(extents, size, strict=True)]
+    return patches.largest(name, x, lines)
 
 
 def _of_sequences(name: str, function, doc: str):

@@ -23,10 +23,10 @@ from jitgrad.ops.promote import (
     constant,
     copied,
     expand,
-    fresh,
     known,
     like,
     scalar,
+    shown,
     splat,
     structure,
 )
@@ -212,12 +212,36 @@ def _has_int64(traced: list[tuple[Tensor, int]]) -> bool:
 # --- the two operations -------------------------------------------------------------------------
 
 
-@fresh
 def getitem(x: Tensor, key: Any) -> Tensor:
-    """``x[key]``, a new Tensor: writing to it changes nothing in x.
+    """``x[key]``: a view of x if the key is basic and gives an array; an element, and what arrays
+    pick, are Tensors of their own. So it is in NumPy.
 
     Raises BoundsError (an IndexError) outside of an axis, TraceError for a traced mask.
     """
+    out = _item(x, key)
+    if not _is_view(out, key):
+        return copied(out) if out is x else out
+    return shown(out, x, lambda base: _item(base, key), lambda base, view: updated(base, key, view))
+
+
+def along(axis: int, index: Any) -> tuple:
+    """The key that has an index on one axis, and everything of those before it."""
+    return (*(slice(None),) * axis, index)
+
+
+def _is_view(out: Tensor, key: Any) -> bool:
+    """Whether each part of a key is one index, a slice, ``...`` or None."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return out.ndim > 0 and builtins.all(
+        p is None
+        or p is Ellipsis
+        or (isinstance(p, (int, np.integer, slice)) and not isinstance(p, (bool, np.bool_)))
+        or (isinstance(p, Tensor) and p.ndim == 0 and p.dtype.is_int)
+        for p in parts
+    )
+
+
+def _item(x: Tensor, key: Any) -> Tensor:
     entries = entries_of(x, key)
     if builtins.all(e is NEW or isinstance(e, Span) or isinstance(e.value, int) for e in entries):
         return reshaped("indexing", _slices(x, _as_spans(entries)), _basic_shape(entries))
@@ -300,4 +324,4 @@ def _fitted(x: Tensor, value: Any, shape: tuple[int, ...]) -> Tensor:
     return expand(value, shape)
 
 
-__all__ = ["entries_of", "getitem", "scattered", "updated"]
+__all__ = ["along", "entries_of", "getitem", "scattered", "updated"]

@@ -23,7 +23,7 @@ from jitgrad.ops.promote import (
     structure,
     tensor,
 )
-from jitgrad.ops.shaping import reshaped
+from jitgrad.ops.shaping import reshape, reshaped
 from jitgrad.tensor import Tensor
 
 # --- joining ------------------------------------------------------------------------------------
@@ -106,12 +106,12 @@ def atleast(ndim: int, inputs):
         return tuple(atleast(ndim, x) for x in inputs)
     x = tensor(f"atleast_{ndim}d", inputs)
     if x.ndim >= ndim:
-        return x
+        return reshape(x, x.shape)
     if ndim == 3 and x.ndim == 2:
-        return reshaped("atleast_3d", x, (*x.shape, 1))
+        return reshape(x, (*x.shape, 1))
     if ndim == 3 and x.ndim == 1:
-        return reshaped("atleast_3d", x, (1, *x.shape, 1))
-    return reshaped("atleast", x, (1,) * (ndim - x.ndim) + x.shape)
+        return reshape(x, (1, *x.shape, 1))
+    return reshape(x, (1,) * (ndim - x.ndim) + x.shape)
 
 
 @fresh

@@ -16,7 +16,7 @@ from jitgrad.errors import DTypeError, ShapeError, fail
 from jitgrad.ir.types import bool_
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.indexing import getitem, scattered
+from jitgrad.ops.indexing import getitem, scattered, updated
 from jitgrad.ops.joining import concat
 from jitgrad.ops.promote import (
     apply,
@@ -26,6 +26,7 @@ from jitgrad.ops.promote import (
     fill,
     spellings,
     tensor,
+    viewing,
 )
 from jitgrad.ops.shaping import permuted, reshaped, sliced
 from jitgrad.primitives import linalg as primitive
@@ -91,6 +92,8 @@ def product(name: str, input: Any, other: Any) -> Tensor:
 
 def _batched(name: str, a: Tensor, b: Tensor) -> Tensor:
     """The product of two Tensors of at least two axes whose inner extents agree."""
+    if a.ndim == b.ndim == 2:
+        return apply(primitive.matmul, a, b)
     if b.ndim == 2 and a.ndim > 2:  # one large product instead of many
         rows = reshaped(name, a, (math.prod(a.shape[:-1]), a.shape[-1]))
         return reshaped(name, apply(primitive.matmul, rows, b), (*a.shape[:-1], b.shape[-1]))
@@ -267,15 +270,28 @@ def diagonal_places(rows: int, columns: int, offset: int) -> tuple[np.ndarray, n
     return first - builtins.min(offset, 0), first + builtins.max(offset, 0)
 
 
+def _diagonal_back(view, base, offset=0, dim1=0, dim2=1):
+    order, places = _diagonal(base, offset, dim1, dim2)
+    whole = updated(permuted("diagonal", base, order), places, view)
+    return permuted("diagonal", whole, sorted(range(base.ndim), key=order.__getitem__))
+
+
 @spellings
+@viewing(_diagonal_back)
 def diagonal(input, offset=0, dim1=0, dim2=1):
     """A diagonal of the matrices in two axes, which become the last axis of the result."""
     x = tensor("diagonal", input)
+    order, places = _diagonal(x, offset, dim1, dim2)
+    return getitem(permuted("diagonal", x, order), places)
+
+
+def _diagonal(x: Tensor, offset: int, dim1: int, dim2: int) -> tuple[list[int], tuple]:
+    """The order of axes that puts the matrices last, and the key of their diagonals."""
     a, b = (axis_of("diagonal", d, x.ndim) for d in (dim1, dim2))
     if x.ndim < 2 or a == b:
         raise fail(ShapeError, f"diagonal of {x._type}", why="it takes two different axes")
-    x = permuted("diagonal", x, [*(v for v in range(x.ndim) if v not in (a, b)), a, b])
-    return getitem(x, (..., *diagonal_places(x.shape[-2], x.shape[-1], offset)))
+    order = [*(v for v in range(x.ndim) if v not in (a, b)), a, b]
+    return order, (..., *diagonal_places(x.shape[a], x.shape[b], offset))
 
 
 def diag(input):

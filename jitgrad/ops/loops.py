@@ -67,7 +67,8 @@ def while_loop(
     Args:
         init_val: a Tensor, or a nest of them, which `loop_func` returns with the same types.
         checkpoint: how many iterations the gradient computes again at a time, instead of keeping
-            records of all of them; "sqrt" chooses.
+            records of all of them; "sqrt" chooses. "binomial" keeps 32 states however long the
+            loop is, and computes steps as often as that takes: 7 times in 1e7 iterations.
 
     >>> from jitgrad import Tensor, ops
     >>> ops.while_loop(lambda v: v < 20.0, lambda v: v * 2.0, Tensor(1.5)).item()

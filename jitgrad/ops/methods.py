@@ -40,8 +40,8 @@ from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.promote import NUMBERS, RANK, cast
-from jitgrad.state import state as running
 from jitgrad.tensor import Tensor
+from jitgrad.views import before
 
 OPERANDS = (Tensor, np.ndarray, list, tuple, *NUMBERS)
 
@@ -83,7 +83,7 @@ def in_place(name: str, function: Callable) -> Callable:
 
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
-        new = function(_as_it_was(self), *args, **keywords)
+        new = function(before(self), *args, **keywords)
         if new.shape != self.shape:
             raise fail(
                 ShapeError,
@@ -104,15 +104,6 @@ def in_place(name: str, function: Callable) -> Callable:
     method.__name__ = name
     method.__doc__ = f"In place: {function.__doc__ or ''}"
     return method
-
-
-def _as_it_was(x: Tensor) -> Tensor:
-    """The value before a write, for the tape to keep: its array is not written to."""
-    if x._grad_fn is None or running.trace is not None:
-        return x
-    old = Tensor._wrap(x._data, x._type)
-    old._grad_fn, old._index = x._grad_fn, x._index
-    return old
 
 
 def _setitem(self: Tensor, key: Any, value: Any) -> None:
@@ -192,7 +183,7 @@ ALSO: dict[str, str] = {
     "i0": "bessel_i0", "invert": "bitwise_not", "less": "lt", "less_equal": "le", "multiply": "mul",
     "negative": "neg", "nelement": "numel", "ndimension": "dim", "reverse": "flip",
     "sgn": "sign", "true_divide": "div",
-    "soft_shrink": "softshrink", "permute": "transpose", "inv": "inverse",
+    "soft_shrink": "softshrink", "inv": "inverse",
     "matrix_determinant": "det", "log_matrix_determinant": "slogdet",
 }  # fmt: skip
 

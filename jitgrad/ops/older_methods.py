@@ -27,15 +27,13 @@ from jitgrad.tensor import Tensor
 
 
 def argmax_with_value(self, axis=0, keep_dims=False):
-    """Where the largest is along an axis, and it."""
-    values, at = reduce.max(self, axis, keep_dims)
-    return at, values
+    """The largest along an axis, and where it is."""
+    return reduce.max(self, axis, keep_dims)
 
 
 def argmin_with_value(self, axis=0, keep_dims=False):
-    """Where the smallest is along an axis, and it."""
-    values, at = reduce.min(self, axis, keep_dims)
-    return at, values
+    """The smallest along an axis, and where it is."""
+    return reduce.min(self, axis, keep_dims)
 
 
 def as_strided(self, size, stride, storage_offset=None):

@@ -31,6 +31,7 @@ from jitgrad.primitives import shape as structure
 from jitgrad.primitives.declare import ANY, Policy, accepts, policy_name
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
+from jitgrad.views import View, connect
 
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
@@ -349,7 +350,11 @@ def one_of(name: str, what: str, value: Any, allowed: Sequence[Any]) -> Any:
     return value
 
 
-SPELLINGS = ({"axis", "dim"}, {"keepdims", "keepdim", "keep_dims"}, {"input", "x", "input_x"})
+SPELLINGS = (
+    {"axis", "dim", "dims"},
+    {"keepdims", "keepdim", "keep_dims"},
+    {"input", "x", "input_x"},
+)
 
 
 def spellings(function: Callable) -> Callable:
@@ -382,6 +387,44 @@ def fresh(function: Callable) -> Callable:
     return call
 
 
+def viewing(write_back: Callable) -> Callable:
+    """Declare that a function of a Tensor gives a view of it. `write_back(view, base, …)`, with the
+    function's other arguments, is what the base becomes when the view is written to.
+    """
+
+    def mark(function: Callable) -> Callable:
+        first = next(iter(inspect.signature(function).parameters))
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            base, *rest = args or (kwargs.pop(first),)
+            out = function(base, *rest, **kwargs)
+            if not isinstance(base, Tensor):
+                return out
+            return shown(
+                out,
+                base,
+                lambda base: function(base, *rest, **kwargs),
+                lambda base, view: write_back(view, base, *rest, **kwargs),
+            )
+
+        return call
+
+    return mark
+
+
+def shown(
+    out: Tensor,
+    base: Tensor,
+    derive: Callable[[Tensor], Tensor],
+    write_back: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """What a function computed of a Tensor, as a view of it."""
+    out = copied(out) if out is base else out
+    connect(out, View(base, derive, write_back))
+    return out
+
+
 def copied(x: Tensor) -> Tensor:
     """The same value and history, as another Tensor with memory of its own."""
     if state.trace is not None:
@@ -401,6 +444,6 @@ __all__ = [
     "WEAK", "align", "apply", "assign", "axes_of", "axis_of", "broadcast_shape", "cast",
     "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh",
     "is_number", "known", "like", "named", "one_of", "promote_types", "rank_of", "refused",
-    "result_dtype", "scalar", "shape_of", "spellings", "splat", "spread", "static", "structure",
-    "tensor", "weak",
+    "result_dtype", "scalar", "shape_of", "shown", "spellings", "splat", "spread", "static",
+    "structure", "tensor", "viewing", "weak",
 ]  # fmt: skip

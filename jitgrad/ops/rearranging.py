@@ -272,8 +272,8 @@ def padding(x, pad_dim_size=8):
 
 
 def scalar_cast(input_x, input_y):
-    """A number in another dtype."""
-    return cast(tensor("scalar_cast", input_x), dtype_of(input_y))
+    """A number as a Python number of another dtype: an int, a float or a bool."""
+    return dtype_of(input_y).numpy.type(static("scalar_cast", "input_x", input_x)).item()
 
 
 def invert_permutation(input_x):

@@ -11,6 +11,7 @@ from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops.promote import align, apply, floating, named, splat
 from jitgrad.ops.special import sinc
+from jitgrad.primitives import incomplete
 from jitgrad.primitives import special as primitive
 from jitgrad.primitives.declare import INTEGER
 from jitgrad.tensor import Tensor
@@ -76,26 +77,21 @@ def xlog1py(input, other):
 def igamma(input, other):
     """The regularized lower incomplete gamma function P(a, x), from 0 to 1.
 
-    Differentiable in x; in a it is an error.
-
     >>> from jitgrad import Tensor, ops
     >>> round(ops.igamma(Tensor(1.0), Tensor(2.0)).item(), 4)
     0.8647
     """
-    return _of_several(primitive.igamma)(input, other)
+    return _of_several(incomplete.igamma)(input, other)
 
 
 def igammac(input, other):
-    """The regularized upper incomplete gamma function Q(a, x), 1 - P(a, x) without cancellation.
-
-    Differentiable in x; in a it is an error.
-    """
-    return _of_several(primitive.igammac)(input, other)
+    """The regularized upper incomplete gamma function Q(a, x), 1 - P(a, x) without cancellation."""
+    return _of_several(incomplete.igammac)(input, other)
 
 
 def betainc(a, b, x):
-    """The regularized incomplete beta function. Differentiable in x; in a and b it is an error."""
-    return _of_several(primitive.betainc)(a, b, x)
+    """The regularized incomplete beta function of x between 0 and 1."""
+    return _of_several(incomplete.betainc)(a, b, x)
 
 
 def betaln(a, b):

@@ -18,13 +18,41 @@ from jitgrad.ops.promote import (
     static,
     structure,
     tensor,
+    viewing,
 )
 from jitgrad.tensor import Tensor
+
+# --- what a view is written back as -------------------------------------------------------------
+
+
+def _reshaped_back(view, base, *rest, **keywords):
+    return reshaped("writing to a view", view, base.shape)
+
+
+def _flattened_back(view, base, order="C", **keywords):
+    if order == "C":
+        return reshaped("writing to a view", view, base.shape)
+    turned = reshaped("writing to a view", view, base.shape[::-1])
+    return permuted("writing to a view", turned, range(base.ndim)[::-1])
+
+
+def _permuted_back(view, base, order):
+    perm = [a % base.ndim for a in shape_of("writing to a view", order)]
+    return permuted("writing to a view", view, sorted(range(base.ndim), key=perm.__getitem__))
+
+
+def _narrowed_back(view, base, axis, start, length):
+    from jitgrad.ops.indexing import along, updated
+
+    at = axis_of("narrow", axis, base.ndim)
+    start = start + base.shape[at] if start < 0 else start
+    return updated(base, along(at, slice(start, start + length)), view)
+
 
 # --- one shape to another -----------------------------------------------------------------------
 
 
-@fresh
+@viewing(_reshaped_back)
 def reshape(input, shape):
     """The same elements in C order under another shape; one extent may be -1.
 
@@ -53,14 +81,13 @@ def reshaped(name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return apply(structure.reshape, x, shape=shape)
 
 
-@fresh
 def view(input, shape):
-    """As `reshape`: Tensors are values, so there is no aliasing to tell apart."""
+    """As `reshape`."""
     return reshape(input, shape)
 
 
 @spellings
-@fresh
+@viewing(_reshaped_back)
 def squeeze(input, axis=None):
     """Without axes of extent 1: all of them, or those named, if their extent is 1."""
     x = tensor("squeeze", input)
@@ -70,6 +97,7 @@ def squeeze(input, axis=None):
 
 
 @spellings
+@viewing(_reshaped_back)
 def unsqueeze(input, dim):
     """With a new axis of extent 1 at `dim`."""
     x = tensor("unsqueeze", input)
@@ -78,6 +106,7 @@ def unsqueeze(input, dim):
 
 
 @spellings
+@viewing(_reshaped_back)
 def expand_dims(input_x, axis):
     """With a new axis of extent 1 at `axis`, or at several."""
     x = tensor("expand_dims", input_x)
@@ -90,7 +119,7 @@ def expand_dims(input_x, axis):
     return unsqueeze(x, axis)
 
 
-@fresh
+@viewing(_flattened_back)
 def flatten(input, order="C", *, start_dim=1, end_dim=-1):
     """Axes start_dim to end_dim joined into one. By default all but the first, the batch."""
     x = tensor("flatten", input)
@@ -114,7 +143,7 @@ def flatten(input, order="C", *, start_dim=1, end_dim=-1):
     return reshaped("flatten", x, (*x.shape[:first], joined, *x.shape[last + 1 :]))
 
 
-@fresh
+@viewing(_reshaped_back)
 def ravel(input):
     """All elements in one axis."""
     x = tensor("ravel", input)
@@ -136,7 +165,7 @@ def permuted(name: str, x: Tensor, order: Sequence[int]) -> Tensor:
     return x if perm == tuple(range(x.ndim)) else apply(structure.transpose, x, perm=perm)
 
 
-@fresh
+@viewing(_permuted_back)
 def transpose(input, dims):
     """Axes in the order of `dims`: axis i of the result is axis dims[i] of the input.
 
@@ -147,13 +176,13 @@ def transpose(input, dims):
     return permuted("transpose", tensor("transpose", input), shape_of("transpose", dims))
 
 
-@fresh
+@viewing(_permuted_back)
 def permute(input, axis):
     """Axes in the order of `axis`, as `transpose`."""
     return permuted("permute", tensor("permute", input), shape_of("permute", axis))
 
 
-@fresh
+@viewing(lambda view, base, axis0, axis1: swapaxes(view, axis0, axis1))
 def swapaxes(input, axis0, axis1):
     """Two axes exchanged."""
     x = tensor("swapaxes", input)
@@ -164,13 +193,12 @@ def swapaxes(input, axis0, axis1):
     return permuted("swapaxes", x, order)
 
 
-@fresh
 def swapdims(input, dim0, dim1):
     """Two axes exchanged."""
     return swapaxes(input, dim0, dim1)
 
 
-@fresh
+@viewing(lambda view, base, source, destination: movedim(view, destination, source))
 def movedim(x, source, destination):
     """Axes moved to other places, the rest staying in order."""
     x = tensor("movedim", x)
@@ -188,13 +216,12 @@ def movedim(x, source, destination):
     return permuted("movedim", x, order)
 
 
-@fresh
 def moveaxis(x, source, destination):
     """Axes moved to other places, the rest staying in order."""
     return movedim(x, source, destination)
 
 
-@fresh
+@viewing(lambda view, base: t(view))
 def t(input):
     """The transpose of a matrix; vectors and scalars stay what they are."""
     x = tensor("t", input)
@@ -288,7 +315,7 @@ def sliced(x: Tensor, axis: int, start: int, stop: int, step: int = 1) -> Tensor
 
 
 @spellings
-@fresh
+@viewing(_narrowed_back)
 def narrow(input, axis, start, length):
     """The `length` elements from `start` along an axis."""
     x = tensor("narrow", input)

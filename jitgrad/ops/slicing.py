@@ -24,7 +24,7 @@ from jitgrad.ops.promote import (
     static,
     tensor,
 )
-from jitgrad.ops.shaping import permuted, reshaped, swapaxes
+from jitgrad.ops.shaping import permuted, reshape, reshaped, swapaxes
 from jitgrad.ops.splitting import padded
 
 # --- parts --------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def adjoint(x):
 
 def view_as(input, other):
     """The same elements under the shape of another Tensor."""
-    return reshaped("view_as", tensor("view_as", input), tensor("view_as", other).shape)
+    return reshape(tensor("view_as", input), tensor("view_as", other).shape)
 
 
 # --- copies with a part replaced ----------------------------------------------------------------

@@ -27,6 +27,7 @@ from jitgrad.ops.linalg import product
 from jitgrad.ops.norms import matrix_norm
 from jitgrad.ops.promote import apply, constant, describe, expand, floating, fresh, splat, tensor
 from jitgrad.ops.shaping import reshaped, sliced
+from jitgrad.primitives import determinant
 from jitgrad.primitives import solve as primitive
 from jitgrad.primitives.declare import NUMBER
 from jitgrad.tensor import Tensor
@@ -179,16 +180,13 @@ def tensorsolve(a, b):
 
 
 def det(input):
-    """The determinant of square matrices.
-
-    Its derivative needs the inverse: it is a LinAlgError for a singular matrix.
-    """
-    return apply(primitive.det, square_matrices("det", input))
+    """The determinant of square matrices. Its derivatives are the cofactors, always."""
+    return apply(determinant.det, square_matrices("det", input))
 
 
 def slogdet(input):
     """The sign of the determinant and the logarithm of its magnitude, as a tuple."""
-    return apply(primitive.slogdet, square_matrices("slogdet", input))
+    return apply(determinant.slogdet, square_matrices("slogdet", input))
 
 
 def logdet(input):

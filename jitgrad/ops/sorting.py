@@ -22,6 +22,7 @@ from jitgrad.ops.promote import (
     expand,
     fill,
     floating,
+    fresh,
     like,
     scalar,
     spellings,
@@ -285,6 +286,7 @@ def logcumsumexp(input, axis):
 
 
 @spellings
+@fresh
 def diff(x, n=1, axis=-1, prepend=None, append=None):
     """Differences of neighbours along an axis, taken n times."""
     x = tensor("diff", x)

@@ -12,12 +12,11 @@ import numpy as np
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.ir.types import bool_
 from jitgrad.ops.compare import where
-from jitgrad.ops.indexing import getitem
+from jitgrad.ops.indexing import along, getitem
 from jitgrad.ops.joining import atleast, concat, stack
 from jitgrad.ops.promote import (
     apply,
     axis_of,
-    copied,
     fresh,
     is_number,
     one_of,
@@ -39,12 +38,7 @@ def _cut(x: Tensor, axis: int, at: list[int]) -> tuple[Tensor, ...]:
     extent = x.shape[axis]
     places = [builtins.min(p + extent if p < 0 else p, extent) for p in at]
     edges = [0, *(builtins.max(p, 0) for p in places), extent]
-    if len(edges) == 2:
-        return (copied(x),)
-    return tuple(
-        sliced(x, axis, start, builtins.max(start, stop))
-        for start, stop in itertools.pairwise(edges)
-    )
+    return tuple(getitem(x, along(axis, slice(a, b))) for a, b in itertools.pairwise(edges))
 
 
 @spellings
@@ -125,8 +119,7 @@ def unbind(input, dim=0):
     if x.ndim == 0:
         raise fail(ShapeError, f"unbind of {x._type}", why="a scalar has no axis to take apart")
     at = axis_of("unbind", dim, x.ndim)
-    rest = (*x.shape[:at], *x.shape[at + 1 :])
-    return tuple(reshaped("unbind", sliced(x, at, i, i + 1), rest) for i in range(x.shape[at]))
+    return tuple(getitem(x, along(at, i)) for i in range(x.shape[at]))
 
 
 @spellings

@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+import numpy as np
+
 from jitgrad.errors import DTypeError, ShapeError, fail
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import promote
@@ -190,8 +192,9 @@ def scalar_to_tensor(input_x, dtype=promote.WEAK[2]):
 
 
 def tuple_to_array(input_x):
-    """A tuple of numbers as a Tensor."""
-    return Tensor(list(input_x))
+    """A tuple of numbers as a Tensor: int32 or float32."""
+    values = np.asarray(input_x)
+    return Tensor(values.astype(np.float32 if values.dtype.kind == "f" else np.int32))
 
 
 def depend(value, expr):

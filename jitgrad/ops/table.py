@@ -10,10 +10,13 @@ from jitgrad.ops import (
     compare,
     control,
     conv,
+    conv3d,
     creation,
+    ctc,
     decompose,
     einstein,
     elementwise,
+    fractional,
     gathering,
     image,
     joining,
@@ -41,19 +44,20 @@ from jitgrad.ops import (
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
     searching, creation, linalg, einstein, decompose, solving, scientific, activation, norms,
-    loss, margins, conv, image, volumes, vision, rearranging, slicing, random,
-    state, control, loops, classes,
+    loss, margins, ctc, conv, image, volumes, conv3d, fractional, vision, rearranging,
+    slicing, random, state, control, loops, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
 INTERNAL = {
-    "Partial", "argument", "as_tensor", "atleast", "average_pool", "batched", "broadcasted",
-    "combine", "condition", "diagonal_places", "draw", "draw_uniform", "factors", "fill_",
-    "flipped", "fori_loop", "indices_of", "log1pexp", "matrices", "maximum_pool", "nd_key",
-    "padded", "paddings", "pair", "permuted", "product", "promote_types", "range_",
-    "reduce_loss", "reshaped", "running_product", "running_sum", "scan", "singular", "slice_",
-    "sliced", "solved", "square_matrices", "symmetric", "to_dtype", "transposed", "truth",
-    "turned", "unit", "while_loop", "written",
+    "Partial", "around", "argument", "as_tensor", "atleast", "average_pool", "batched",
+    "broadcasted", "ceil_more", "combine", "condition", "diagonal_places", "draw", "draw_uniform",
+    "factors", "fill_", "flipped", "fori_loop", "indices_of", "largest_of_bins", "log1pexp",
+    "matrices", "maximum_pool", "nd_key", "padded", "paddings", "pair", "permuted", "planes_of",
+    "planes_summed", "product", "promote_types", "range_", "reduce_loss", "reshaped",
+    "running_product", "running_sum", "same", "scan", "singular", "slice_", "sliced", "solved",
+    "square_matrices", "symmetric", "to_dtype", "transposed", "triple", "truth", "turned", "unit",
+    "while_loop", "written",
 }  # fmt: skip
 
 # Other names of functions.

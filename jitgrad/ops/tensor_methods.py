@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from jitgrad.errors import DTypeError, fail
 from jitgrad.ir.types import bool_, float16, float32, float64, int8, int16, int32, int64, uint8
 from jitgrad.ir.types import dtype as dtype_of
-from jitgrad.ops import compare as c
 from jitgrad.ops import (
+    choosing_methods,
     creation,
-    gathering,
-    indexing,
     joining,
     linalg,
     random,
@@ -21,9 +17,10 @@ from jitgrad.ops import (
     sorting,
     state,
 )
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.promote import copied, expand, fill, fresh, is_number, shape_of, spellings, tensor
+from jitgrad.ops.promote import copied, fresh, shape_of, spellings
 from jitgrad.primitives import sort as order
 from jitgrad.tensor import Tensor
 
@@ -51,16 +48,32 @@ def reshape_as(self, other):
     return shaping.reshape(self, other.shape)
 
 
-def transpose(self, *axes):
-    """The axes in reverse order, or in the order given; as in NumPy."""
-    axes = _flat(axes) if axes else None
-    order_ = tuple(reversed(range(self.ndim))) if axes is None else axes
-    return shaping.transpose(self, order_)
+def permute(self, *axis):
+    """The axes in the order given, as a tuple or one by one."""
+    return shaping.permute(self, _flat(axis))
+
+
+def transpose(self, *axes, dim0=None, dim1=None):
+    """The axes in reverse order, or in the order given.
+
+    Two ints, ``t.transpose(0, 2)``, exchange these two axes, as in PyTorch.
+    """
+    axes = axes if dim0 is None else (*axes, dim0)
+    axes = axes if dim1 is None else (*axes, dim1)
+    if len(axes) == 2:
+        return shaping.swapaxes(self, *axes)
+    return shaping.transpose(self, _flat(axes) if axes else tuple(reversed(range(self.ndim))))
 
 
 @fresh
-def flatten(self, order="C", *, start_dim=0, end_dim=-1):
-    """Axes start_dim to end_dim, by default all, joined into one."""
+def flatten(self, *dims, order="C", start_dim=0, end_dim=-1):
+    """Axes start_dim to end_dim, by default all, joined into one: ``t.flatten(1)``.
+
+    The order may come first too: ``t.flatten("F")``.
+    """
+    if dims and isinstance(dims[0], str):
+        order, dims = dims[0], dims[1:]
+    start_dim, end_dim = (*dims, *(start_dim, end_dim)[len(dims) :])
     return shaping.flatten(self, order, start_dim=start_dim, end_dim=end_dim)
 
 
@@ -75,9 +88,9 @@ def broadcast_to(self, *shape_):
     return joining.broadcast_to(self, shape_of("broadcast_to", _flat(shape_)))
 
 
-def expand_as(self, other):
+def expand_as(self, x):
     """Repeated to the shape of another Tensor."""
-    return expand_(self, other.shape)
+    return expand_(self, x.shape)
 
 
 def tile(self, *dims):
@@ -246,80 +259,29 @@ def equal(self, other):
     return c.eq(self, other)
 
 
-# --- choosing -----------------------------------------------------------------------------------
+def allclose(self, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether all elements are close: a bool, and in a trace a 0-d Tensor."""
+    return known(r.allclose(self, other, rtol, atol, equal_nan))
 
 
-def where(self, condition, y):
-    """The Tensor where the condition holds, else y."""
-    return c.where(condition, self, y)
+def known(x):
+    """The bool in a 0-d Tensor, unless it is traced."""
+    return x if x._node is not None else bool(x)
 
 
-def gather_(self, dim, index, batch_dims=0):
-    """``gather(dim, index)``: elements along an axis, as PyTorch; ``gather(indices, axis)``:
-    slices along it, as MindSpore.
-    """
-    if isinstance(dim, Tensor) or not is_number(dim):
-        return gathering.gather(self, dim, index, batch_dims)
-    return gathering.gather_elements(self, dim, index)
+def add(self, other, *, alpha=1):
+    """self + alpha * other."""
+    return e.add(self, other if alpha == 1 else e.mul(other, alpha))
 
 
-def take(self, indices, axis=None, mode="clip"):
-    """Elements of the flattened Tensor, or slices along an axis."""
-    return gathering.take(self, indices, axis)
+def repeat_interleave(self, repeats, dim=None, *, axis=None, output_size=None):
+    """Each element repeated, along an axis or in the flattened Tensor."""
+    from jitgrad.ops.splitting import repeat_interleave as repeated
+
+    return repeated(self, repeats, axis if dim is None else dim)
 
 
-def select(self, dim, index):
-    """The slice at an index along an axis, which disappears."""
-    at = dim % self.ndim
-    return indexing.getitem(self, (*[slice(None)] * at, index))
-
-
-def scatter_add(self, dim, index, src):
-    """A copy with `src` added at places along an axis."""
-    return gathering.tensor_scatter_elements(self, index, src, dim, "add")
-
-
-def index_put(self, indices, values, accumulate=False):
-    """A copy with values written (or added) at index arrays, one for each axis."""
-    mode = "add" if accumulate else "update"
-    return gathering.combine("index_put", self, tuple(indices), values, mode)
-
-
-def index_copy(self, dim, index, source):
-    """A copy with slices written along an axis."""
-    at = dim % self.ndim
-    return gathering.combine("index_copy", self, (*[slice(None)] * at, index), source, "update")
-
-
-def put(self, index, source, accumulate=False):
-    """A copy with elements of the flattened Tensor written (or added)."""
-    flat = shaping.ravel(self)
-    mode = "add" if accumulate else "update"
-    return shaping.reshape(gathering.combine("put", flat, (index,), source, mode), self.shape)
-
-
-def fill_value(self, value):
-    """One value in the shape and dtype of the Tensor."""
-    return fill(value, self._type) if is_number(value) else expand(
-        tensor("fill", value).astype(self.dtype), self.shape
-    )  # fmt: skip
-
-
-def zero(self):
-    """Zeros of the shape and dtype."""
-    return fill(0, self._type)
-
-
-def copy_from(self, src, non_blocking=False):
-    """The values of another Tensor, broadcast to this one's shape and cast to its dtype."""
-    src = tensor("copy_", src)
-    return copied(joining.broadcasted("copy_", state.cast(src, self.dtype), self.shape))
-
-
-def fill_diagonal(self, fill_value, wrap=False):
-    """A copy with one value on the diagonal."""
-    count = min(self.shape)
-    return indexing.updated(self, (np.arange(count),) * self.ndim, fill_value)
+# --- random numbers -----------------------------------------------------------------------------
 
 
 def uniform(self, from_=0.0, to=1.0, generator=None):
@@ -352,26 +314,30 @@ def _new(function):
 
 
 METHODS: dict[str, Any] = {
-    "argmax": argmax, "astype": astype, "bernoulli": bernoulli, "broadcast_to": broadcast_to,
+    **choosing_methods.METHODS,
+    "add": add, "allclose": allclose, "argmax": argmax, "astype": astype,
+    "bernoulli": bernoulli, "broadcast_to": broadcast_to,
     "clone": copy, "contiguous": contiguous, "copy": copy, "dim": dim,
     "element_size": element_size, "equal": equal, "expand": expand_, "expand_as": expand_as,
-    "fill": fill_value, "fill_diagonal": fill_diagonal, "flatten": flatten, "gather": gather_,
-    "index_put": index_put, "is_contiguous": is_contiguous,
+    "flatten": flatten,
+    "is_contiguous": is_contiguous,
     "max": _extreme("max", r.amax, order.argmax), "mean": mean,
     "min": _extreme("min", r.amin, order.argmin), "new_full": _new(creation.full),
     "new_ones": _new(creation.ones), "new_zeros": _new(creation.zeros),
-    "new_empty": _new(creation.zeros), "put": put, "repeat": repeat, "reshape": reshape,
-    "reshape_as": reshape_as, "scatter_add": scatter_add, "select": select, "std": std,
-    "stride": stride, "sum": sum_, "take": take, "tile": tile, "to": to, "top_k": sorting.topk,
+    "new_empty": _new(creation.zeros), "permute": permute, "repeat": repeat,
+    "repeat_interleave": repeat_interleave, "reshape": reshape,
+    "reshape_as": reshape_as, "std": std,
+    "stride": stride, "sub": e.subtract, "sum": sum_, "tile": tile, "to": to, "top_k": sorting.topk,
     "trace": trace, "transpose": transpose, "type": type_, "unfold": unfold, "var": var,
-    "view": view, "view_as": reshape_as, "where": where,
+    "view": view, "view_as": reshape_as,
     **{name: _caster(name, dtype) for name, dtype in CASTERS.items()},
 }  # fmt: skip
 
 # What the methods in place compute, where that is no method of its own.
 FOR_WRITING: dict[str, Any] = {
-    "bernoulli": bernoulli_with, "copy": copy_from, "index_copy": index_copy, "normal": normal,
-    "uniform": uniform, "zero": zero,
+    **choosing_methods.FOR_WRITING,
+    "bernoulli": bernoulli_with, "normal": normal,
+    "uniform": uniform,
 }  # fmt: skip
 
 

@@ -6,18 +6,20 @@ import math
 from typing import Any
 
 from jitgrad.errors import ShapeError, fail
+from jitgrad.ir.types import int32
 from jitgrad.ops import elementwise as e
-from jitgrad.ops.conv import avg_pool2d, max_pool2d, pair
+from jitgrad.ops import patches
+from jitgrad.ops.conv import avg_pool2d, ceil_more, max_pool2d, pair, same
 from jitgrad.ops.gathering import tensor_scatter_elements
-from jitgrad.ops.image import adaptive_avg_pool2d, adaptive_max_pool2d
-from jitgrad.ops.promote import expand, fill, floating, tensor
+from jitgrad.ops.image import adaptive_avg_pool2d, adaptive_max_pool2d, largest_of_bins
+from jitgrad.ops.promote import cast, expand, fill, floating, one_of, tensor
 from jitgrad.ops.shaping import reshaped
 from jitgrad.ops.slicing import lp_pool2d
 from jitgrad.tensor import Tensor
 
 
-def _triple(value: Any) -> tuple:
-    """One number or None for all three axes, or three."""
+def triple(value: Any) -> tuple:
+    """One number or None for all three axes, or a number for each."""
     return (value,) * 3 if value is None or isinstance(value, int) else tuple(value)
 
 
@@ -39,43 +41,80 @@ def _apart(name: str, x: Tensor, plane: Any, depth: Any) -> Tensor:
     return reshaped(name, flat, (*lead, flat.shape[2], height, width))
 
 
+def around(name: str, mode: str, padding: Any, x: Tensor, kernel, stride, dilation=(1, 1, 1)):
+    """Padding before and behind each of the three axes, six numbers, by MindSpore's pad_mode."""
+    mode = one_of(name, "pad_mode", str(mode).lower(), ("valid", "same", "pad"))
+    if mode == "same":
+        return same(x.shape[-3:], kernel, stride, dilation)
+    given = triple(0 if mode == "valid" else padding)
+    return tuple(n for n in given for _ in range(2)) if len(given) == 3 else given
+
+
 def avg_pool3d(input_x, kernel_size=1, stride=1, padding=0, ceil_mode=False,
                count_include_pad=True, divisor_override=0):  # fmt: skip
-    """The mean of each window: [N, C, D, H, W] -> [N, C, …]."""
+    """The mean of each window: [N, C, D, H, W] -> [N, C, …].
+
+    Args:
+        padding: one number, three, or six: two for each axis.
+    """
     x = _volume("avg_pool3d", input_x)
-    kernel, padding = _triple(kernel_size), _triple(padding)
-    stride = kernel if stride is None else _triple(stride)
+    kernel = triple(kernel_size)
+    stride = kernel if stride is None else triple(stride)
+    pads = around("avg_pool3d", "pad", padding, x, kernel, stride)
     how = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
     how |= {"divisor_override": 1} if divisor_override else {}  # then sums are divided
     out = _apart(
         "avg_pool3d",
         x,
-        lambda v: avg_pool2d(v, kernel[1:], stride[1:], padding[1:], **how),
-        lambda v: avg_pool2d(v, (kernel[0], 1), (stride[0], 1), (padding[0], 0), **how),
+        lambda v: avg_pool2d(v, kernel[1:], stride[1:], pads[2:], **how),
+        lambda v: avg_pool2d(v, (kernel[0], 1), (stride[0], 1), (*pads[:2], 0, 0), **how),
     )
     return e.div(out, divisor_override) if divisor_override else out
 
 
-def max_pool3d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """The largest of each window: [N, C, D, H, W] -> [N, C, …]."""
-    x = _volume("max_pool3d", x)
-    kernel, padding, dilation = _triple(kernel_size), _triple(padding), _triple(dilation)
-    stride = kernel if stride is None else _triple(stride)
+def max_pool3d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+               return_indices=False):  # fmt: skip
+    """The largest of each window: [N, C, D, H, W] -> [N, C, …].
 
-    def along(part: slice, more: tuple) -> Any:
-        sizes = [(*v[part], *m) for v, m in zip((kernel, stride, padding, dilation), more)]
+    Args:
+        stride: None for that of the window.
+        padding: one number, three, or six: two for each axis.
+        return_indices: also where it was in the volume flattened (int64), as a tuple.
+    """
+    x = _volume("max_pool3d", x)
+    kernel, dilation = triple(kernel_size), triple(dilation)
+    stride = kernel if stride is None else triple(stride)
+    pads = around("max_pool3d", "pad", padding, x, kernel, stride)
+    if return_indices:
+        return _max_with_places(x, kernel, stride, pads, dilation, ceil_mode)
+
+    def along(sizes: tuple) -> Any:
         return lambda v: max_pool2d(v, *sizes, ceil_mode=ceil_mode)
 
-    rest = ((1,), (1,), (0,), (1,))
-    return _apart("max_pool3d", x, along(slice(1, 3), ((),) * 4), along(slice(0, 1), rest))
+    plane = (kernel[1:], stride[1:], pads[2:], dilation[1:])
+    depth = ((kernel[0], 1), (stride[0], 1), (*pads[:2], 0, 0), (dilation[0], 1))
+    return _apart("max_pool3d", x, along(plane), along(depth))
+
+
+def _max_with_places(x: Tensor, kernel, stride, pads, dilation, ceil_mode: bool) -> Any:
+    extents = x.shape[-3:]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    more = ceil_more(extents, reach, stride, pads) if ceil_mode else (0, 0, 0)
+    ends = [(pads[2 * i], pads[2 * i + 1] + more[i]) for i in range(3)]
+    lines = list(map(patches.regular, extents, kernel, stride, ends, dilation))
+    return patches.largest("max_pool3d", x, lines)
+
+
+def _sized(name: str, x: Tensor, output_size: Any) -> tuple[int, ...]:
+    return tuple(
+        n if wanted is None else wanted
+        for n, wanted in zip(x.shape[-3:], triple(output_size), strict=True)
+    )
 
 
 def _adaptive(name: str, function: Any, input: Any, output_size: Any) -> Tensor:
     x = _volume(name, input)
-    depth, height, width = (
-        n if wanted is None else wanted
-        for n, wanted in zip(x.shape[-3:], _triple(output_size), strict=True)
-    )
+    depth, height, width = _sized(name, x, output_size)
     return _apart(
         name,
         x,
@@ -89,9 +128,18 @@ def adaptive_avg_pool3d(input, output_size):
     return _adaptive("adaptive_avg_pool3d", adaptive_avg_pool2d, input, output_size)
 
 
-def adaptive_max_pool3d(input, output_size):
-    """The largest of windows such that the result has a given size; None keeps an extent."""
-    return _adaptive("adaptive_max_pool3d", adaptive_max_pool2d, input, output_size)
+def adaptive_max_pool3d(input, output_size, return_indices=False):
+    """The largest of windows such that the result has a given size; None keeps an extent.
+
+    Args:
+        return_indices: also where it was in the volume flattened (int32), as a tuple.
+    """
+    name = "adaptive_max_pool3d"
+    if return_indices:
+        x = _volume(name, input)
+        values, places = largest_of_bins(name, x, _sized(name, x, output_size))
+        return values, cast(places, int32)
+    return _adaptive(name, adaptive_max_pool2d, input, output_size)
 
 
 def lp_pool1d(x, norm_type, kernel_size, stride=None, ceil_mode=False):
@@ -147,6 +195,6 @@ def max_unpool3d(x, indices, kernel_size, stride=None, padding=0, output_size=No
 
 
 __all__ = [
-    "adaptive_avg_pool3d", "adaptive_max_pool3d", "avg_pool3d", "lp_pool1d", "max_pool3d",
-    "max_unpool1d", "max_unpool2d", "max_unpool3d",
+    "adaptive_avg_pool3d", "adaptive_max_pool3d", "around", "avg_pool3d", "lp_pool1d",
+    "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d", "triple",
 ]  # fmt: skip

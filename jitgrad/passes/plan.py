@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jitgrad.ir.node import Graph, Node, constant_op, project_op
-from jitgrad.ir.types import TapeType, TupleType
+from jitgrad.ir.types import ALIGNMENT, TapeType, TupleType
 from jitgrad.passes.access import Affine
 from jitgrad.passes.placing import place_parts
 from jitgrad.passes.schedule import schedule
-
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
 @dataclass(slots=True, eq=False)

@@ -45,6 +45,7 @@ SHORTEST = 32  # indices of an axis that is cut
 DEEP = 512  # rounds of the loops around one that is cut, from which another is better
 WORTH = 1 << 17  # bytes that would else go through memory
 STREAM = 1 << 21  # bytes that are read or written once: more than the cache has
+AROUND = 1 << 20  # bytes of matrices that every tile reads or adds to: beside a tile, in the cache
 
 
 Axis = tuple[Node, int]
@@ -128,6 +129,10 @@ class Cutter:
             if not isinstance(step.type, TupleType):
                 self.results[step][0] = step
         self.options = {s: tilings(s) for s in self.steps}
+        self.cut()
+
+    def cut(self) -> None:
+        """Choose a loop for each step."""
         self.classes = self.find_classes()
         self.chosen = self.choose()
         self.stage = self.find_stages()
@@ -234,23 +239,44 @@ class Cutter:
                 found.append((value, None))
         return found
 
-    def groups(self) -> list[Group]:
-        """The strips: at least two steps, and enough data between them."""
+    def together(self) -> list[Group]:
+        """The steps of one stage with the same loop."""
         found: dict[tuple[Loop, int], Group] = {}
         for step in self.steps:
             if step in self.chosen:
                 key = (self.chosen[step][0], self.stage[step])
                 found.setdefault(key, Group()).steps.append(step)
-        for group in found.values():
+        return list(found.values())
+
+    def groups(self) -> list[Group]:
+        """The strips: at least two steps, and enough data between them. Products of large matrices
+        take no part: these would come from memory for each tile.
+        """
+        found = self.together()
+        while heavy := [s for group in found for s in self.heavy(group)]:
+            self.options |= {step: [] for step in heavy}
+            self.cut()
+            found = self.together()
+        for group in found:
             members = set(group.steps)
             for step in group.steps:
                 uses = [(v, r) for v, r in self.all_readers(step) if r is not None]
                 inside = {v for v, r in uses if r in members and self.linked(v, r)}
                 group.saved += sum(v.type.nbytes for v in inside)
             group.saved += self.shared(group) + sum(map(carried_bytes, group.steps))
-        made = [g for g in found.values() if self.pays(g)]
+        made = [g for g in found if self.pays(g)]
         taken = {step for group in made for step in group.steps}
         return made + [Group([s]) for s in self.steps if s not in taken and self.is_stream(s)]
+
+    def heavy(self, group: Group) -> list[Node]:
+        """The products of a group, if the matrices around its tiles are too much for the cache."""
+        calls = [s for s in group.steps if s.op.kind == "call"]
+        around: dict[Node, None] = {}
+        for step in calls:
+            tiling = self.chosen[step][1]
+            around |= {v: None for v, a in zip(step.inputs, tiling.operands, strict=True) if a < 0}
+            around |= {r: None for r, a in zip(results(step), tiling.results, strict=True) if a < 0}
+        return calls if sum(v.type.nbytes for v in around) > AROUND else []
 
     def is_stream(self, step: Node) -> bool:
         """Whether a step by itself is cut, along what it sums: the columns of a large array. Slices

@@ -173,7 +173,9 @@ def _result_axes(body: Body, loop: int) -> tuple[int, ...] | None:
 
 
 def _product_tilings(node: Node) -> list[Tiling]:
-    """Products over slices of rows, or sums of products over slices of the summed axis."""
+    """Products over slices of rows, or sums of products over slices of the summed axis, where every
+    tile would not move more of the sums than of what they are made of.
+    """
     if not node.dtype.is_float:
         return []
     last = node.ndim - 1
@@ -183,7 +185,8 @@ def _product_tilings(node: Node) -> list[Tiling]:
     made = []
     if a(0) == 0:
         made.append(Tiling(0, (0, WHOLE), (0,)))
-    if a(last) == 0 and b(0) == 0:
+    (m, n), k = node.shape, node.inputs[0].shape[-1]
+    if a(last) == 0 and b(0) == 0 and m * n <= k * (m + n):
         made.append(Tiling(2, (last, 0), (SUMMED,)))
     return made
 

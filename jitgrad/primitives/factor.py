@@ -119,13 +119,13 @@ class lu:
         inner = inner + upper(matmul(upper(g), turned(upper(packed))))
         left = triangular_solve(packed, inner, **_turned(UNIT))
         whole = _from_right(packed, left, _turned(UPPER))
-        return (matmul(turned(_exchange(node)), whole),)
+        return (matmul(turned(exchange(node)), whole),)
 
     def jvp(node: Node, tangents):
         if tangents[0] is None:
             return None
         packed = _square_lu(node)
-        moved = matmul(_exchange(node), tangents[0])
+        moved = matmul(exchange(node), tangents[0])
         inner = _from_right(packed, triangular_solve(packed, moved, **UNIT), UPPER)
         first = matmul(_unit_lower(packed), lower(inner, -1))
         return first + matmul(upper(inner), upper(packed)), None, None
@@ -142,11 +142,12 @@ def _square_lu(node: Node) -> Node:
 
 
 def _unit_lower(packed: Node) -> Node:
+    """The first factor, with the ones on its diagonal."""
     unit = spread_matrix(np.eye(packed.shape[-1], dtype=packed.dtype.numpy), packed)
     return lower(packed, -1) + unit
 
 
-def _exchange(node: Node) -> Node:
+def exchange(node: Node) -> Node:
     """The matrix that puts the rows in their order."""
     order = project(node, 2)
     n = order.shape[-1]

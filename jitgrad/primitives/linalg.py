@@ -11,7 +11,7 @@ from jitgrad.ir.node import Node
 from jitgrad.ir.op import Sample
 from jitgrad.ir.types import DType, Type
 from jitgrad.primitives.declare import NUMBER, add_all, structural, tensor_type
-from jitgrad.primitives.shape import lead, transpose_last
+from jitgrad.primitives.shape import lead, reshape, transpose_last
 
 
 @structural("call")
@@ -53,6 +53,14 @@ class matmul:
         return add_all(terms)
 
     def batch(node: Node, inputs, batched, size: int):
+        """A matrix that all examples share meets their rows in one large product."""
+        a, b = inputs
+        if not batched[1] and b.ndim == 2:
+            rows = reshape(a, shape=(size * a.shape[1], a.shape[2]))
+            return reshape(matmul(rows, b), shape=(size, a.shape[1], b.shape[1]))
+        if not batched[0] and a.ndim == 2 and b.shape[2] == 1:  # columns, which are rows in memory
+            rows = reshape(b, shape=(size, b.shape[1]))
+            return reshape(matmul(rows, transpose_last(a)), shape=(size, a.shape[0], 1))
         a, b = (x if is_in else lead(x, size) for x, is_in in zip(inputs, batched, strict=True))
         return matmul(a, b)
 

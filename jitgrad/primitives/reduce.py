@@ -53,7 +53,7 @@ def _declare(name: str, policy: str, numpy: Callable, vjp: Callable, jvp: Callab
 
 
 def _sum_numpy(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    return np.sum(x, axes, dtype=x.dtype)
+    return np.add.reduce(x, axes, x.dtype)
 
 
 def _sum_vjp(node: Node, g: Node) -> tuple[Node]:
@@ -88,11 +88,11 @@ def _extreme_jvp(node: Node, tangents) -> Node | None:
 
 
 def _max_numpy(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    return np.max(x, axes)
+    return np.maximum.reduce(x, axes)
 
 
 def _min_numpy(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    return np.min(x, axes)
+    return np.minimum.reduce(x, axes)
 
 
 reduce_max = _declare(
@@ -114,7 +114,7 @@ reduce_min = _declare(
 
 
 def _prod_numpy(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    return np.prod(x, axes, dtype=x.dtype)
+    return np.multiply.reduce(x, axes, x.dtype)
 
 
 def _others(node: Node) -> Node:

@@ -10,20 +10,17 @@ import numpy as np
 from jitgrad.errors import DTypeError, ShapeError, fail
 from jitgrad.ir.node import Node
 from jitgrad.ir.op import Sample
-from jitgrad.ir.types import DType, TensorType, TupleType, Type, float32, float64
+from jitgrad.ir.types import DType, TensorType, Type, float32, float64
 from jitgrad.primitives.declare import add_all, structural, zeros
 from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.matrix import (
     broken,
     chain,
     checked,
-    identity,
     lower,
     matrices,
-    over_matrix,
     upper,
 )
-from jitgrad.primitives.reduce import reduce_sum
 from jitgrad.primitives.shape import concat, lead, slice_, transpose_last
 
 
@@ -146,67 +143,6 @@ def _triangle(x: Node, attrs) -> Node:
     return lower(x, -offset) if attrs["lower"] else upper(x, offset)
 
 
-# --- determinants -------------------------------------------------------------------------------
-
-
-def _inverse_transpose(a: Node) -> Node:
-    return solve(a, identity(a), transpose=True)
-
-
-def _squares(dtype: DType) -> Iterable[Sample]:
-    for a in drawn(dtype, (3, 3), (2, 4, 4), (1, 1), (0, 3, 3), (0, 0)) or ():
-        yield Sample((a,), {})
-
-
-def _pairing(a: Node, g: Node) -> Node:
-    """The sum over each matrix of the products of elements."""
-    return reduce_sum(a * g, axes=(a.ndim - 2, a.ndim - 1))
-
-
-@structural("call")
-class det:
-    """The determinant of square matrices. Its derivative needs the inverse."""
-
-    batch, samples = each, _squares
-
-    def infer(types, attrs) -> Type:
-        a = matrices("det", types[0])
-        return a.with_shape(a.shape[:-2])
-
-    def numpy(a):
-        return np.linalg.det(a)
-
-    def vjp(node: Node, g: Node):
-        (a,) = node.inputs
-        return (over_matrix(g * node, a) * _inverse_transpose(a),)
-
-    def jvp(node: Node, tangents):
-        (a,), (ta,) = node.inputs, tangents
-        return None if ta is None else node * _pairing(_inverse_transpose(a), ta)
-
-
-@structural("call")
-class slogdet:
-    """The sign of the determinant of square matrices and the logarithm of its magnitude."""
-
-    batch, samples = each, _squares
-
-    def infer(types, attrs) -> Type:
-        a = matrices("slogdet", types[0])
-        return TupleType((a.with_shape(a.shape[:-2]),) * 2)
-
-    def numpy(a):
-        return tuple(np.linalg.slogdet(a))
-
-    def vjp(node: Node, cotangents):
-        (a,) = node.inputs
-        return (over_matrix(cotangents[1], a) * _inverse_transpose(a),)
-
-    def jvp(node: Node, tangents):
-        (a,), (ta,) = node.inputs, tangents
-        return None if ta is None else (None, _pairing(_inverse_transpose(a), ta))
-
-
 # --- functions of matrices ----------------------------------------------------------------------
 
 
@@ -298,6 +234,4 @@ class pinv:
             yield Sample((a, limits.copy()), {})
 
 
-__all__ = [
-    "det", "drawn", "each", "expm", "pinv", "slogdet", "solve", "triangular_solve",
-]  # fmt: skip
+__all__ = ["drawn", "each", "expm", "pinv", "solve", "triangular_solve"]

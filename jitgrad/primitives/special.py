@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 
 import numpy as np
 
-from jitgrad.errors import TapeError, fail
 from jitgrad.ir.node import Node, full
 from jitgrad.ir.op import Op
-from jitgrad.ir.types import Type
 from jitgrad.primitives.declare import (
     FLOAT,
     INTEGER,
     Domain,
     elementwise,
     reals,
-    structural,
-    tensor_type,
     zeros,
 )
-from jitgrad.primitives.elementwise import abs_, digamma, exp, lgamma, log, log1p, select, sign
+from jitgrad.primitives.elementwise import abs_, digamma, exp, log, select, sign
 from jitgrad.primitives.logic import equal
 
 
@@ -189,61 +184,6 @@ def betaln(a, b):
     return digamma(a) - both, digamma(b) - both
 
 
-def _missing(what: str) -> Callable[[Node], Node]:
-    """The partial derivative of an operand that has none here."""
-    return functools.partial(no_derivative, what=what)
-
-
-@library("gammainc", reals(0.3, 4), reals(0.3, 4))
-def igamma(a, x):
-    """Regularized lower incomplete gamma function P(a, x). Differentiable in x."""
-    slope = exp((a - 1) * log(x) - x - lgamma(a))
-    return _missing("igamma in its first operand"), slope
-
-
-@library("gammaincc", reals(0.3, 4), reals(0.3, 4))
-def igammac(a, x):
-    """Regularized upper incomplete gamma function Q(a, x). Differentiable in x."""
-    slope = exp((a - 1) * log(x) - x - lgamma(a))
-    return _missing("igammac in its first operand"), -slope
-
-
-@library("betainc", reals(0.3, 4), reals(0.3, 4), reals(0.1, 0.9))
-def betainc(a, b, x):
-    """Regularized incomplete beta function. Differentiable in x."""
-    slope = exp((a - 1) * log(x) + (b - 1) * log1p(-x) - betaln(a, b))
-    return (
-        _missing("betainc in its first operand"),
-        _missing("betainc in its second operand"),
-        slope,
-    )
-
-
-@structural("call")
-class no_derivative:
-    """In the place of a derivative that there is not: to need it is an error."""
-
-    vjp = None
-
-    def infer(types, attrs) -> Type:
-        return tensor_type("no_derivative", types[0], FLOAT)
-
-    def numpy(g, what):
-        raise undefined(what)
-
-    def batch(node: Node, inputs, batched, size: int):
-        return no_derivative(inputs[0], **node.attrs)
-
-
-def undefined(what: str) -> Exception:
-    """The error for a derivative that there is not."""
-    return fail(
-        TapeError,
-        f"there is no derivative of {what}",
-        instead="ops.stop_gradient of that operand",
-    )
-
-
 # --- numbers ------------------------------------------------------------------------------------
 
 
@@ -269,7 +209,6 @@ def gcd(x, y):
 
 __all__ = [
     "bessel_i0", "bessel_i0e", "bessel_i1", "bessel_i1e", "bessel_j0", "bessel_j1", "bessel_k0",
-    "bessel_k0e", "bessel_k1", "bessel_k1e", "bessel_y0", "bessel_y1", "betainc", "betaln",
-    "dawsn", "erfcx", "exp1", "expi", "gcd", "igamma", "igammac", "log_ndtr", "ndtri", "nextafter",
-    "no_derivative", "spence", "undefined",
+    "bessel_k0e", "bessel_k1", "bessel_k1e", "bessel_y0", "bessel_y1", "betaln", "dawsn", "erfcx",
+    "exp1", "expi", "gcd", "library", "log_ndtr", "ndtri", "nextafter", "spence",
 ]  # fmt: skip

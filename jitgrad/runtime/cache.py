@@ -1,10 +1,10 @@
-"""Object code by content: in memory, and on disk across processes.
+"""Object code and plans by what they are made of: in memory, and on disk across processes.
 
-A file's name is the hash of everything that decides its content: the kernel's source, the
-versions of Numba, LLVM and this package, and the CPU. A file holds a header with the hash of its
-name and the code, so that a truncated, foreign or renamed file is found out; files appear by an
-atomic rename, so that a reader sees a whole file or none. What cannot be read or written costs a
-warning and a compilation, never more.
+A file's name is the hash of everything that decides its content: the kernel's source or the
+graph, the versions of Numba, LLVM and this package, and the CPU. A file holds a header with the
+hash of its name and the content, so that a truncated, foreign or renamed file is found out; files
+appear by an atomic rename, so that a reader sees a whole file or none. What cannot be read or
+written costs a warning and a compilation, never more.
 
 Machine code is only taken from a folder that the user alone can write. The folder is opened, the
 open folder is checked, and files are found through it: who replaces it afterwards gains nothing.
@@ -30,7 +30,7 @@ UNFINISHED = ".new-"  # how the names of files begin while they are written
 STALE = 3600  # seconds after which such a file must be of a process that was killed
 KEEP = 0.75  # of the allowed size, when there is more
 CHECKED = 64  # one store of as many looks at the size of the whole, whatever the process
-_memory: dict[str, tuple[str, bytes]] = {}
+_memory: dict[str, bytes] = {}
 _warned: set[str] = set()
 _lock = threading.Lock()
 POSIX = os.name == "posix"
@@ -62,7 +62,7 @@ def environment() -> bytes:
     import llvmlite.binding as llvm
 
     cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    return "|".join([_numba_version(), llvmlite.__version__, _own_version(), *cpu]).encode()
+    return "|".join([_numba_version(), llvmlite.__version__, own_version("codegen"), *cpu]).encode()
 
 
 def _numba_version() -> str:
@@ -78,11 +78,11 @@ def _numba_version() -> str:
     return importlib.metadata.version("numba")
 
 
-@functools.cache
-def _own_version() -> str:
-    """A hash of the code generator's own text: a change of ours makes other code."""
-    folder = Path(__file__).resolve().parent.parent / "codegen"
-    return _sha256(*[path.read_bytes() for path in sorted(folder.rglob("*.py"))]).hex()
+def own_version(*folders: str) -> str:
+    """A hash of the text of parts of this package: a change of ours makes other code."""
+    root = Path(__file__).resolve().parent.parent
+    paths = [path for folder in folders for path in sorted((root / folder).rglob("*.py"))]
+    return _sha256(*[path.read_bytes() for path in paths]).hex()
 
 
 def _sha256(*parts: bytes) -> bytes:
@@ -93,7 +93,12 @@ def _sha256(*parts: bytes) -> bytes:
 
 def key_of(source: str) -> str:
     """The name under which a source's object code is kept."""
-    return _sha256(MAGIC, environment(), _frontend(), source.encode()).hex()[:40]
+    return name_of(source.encode())
+
+
+def name_of(*content: bytes) -> str:
+    """The name of what is made of `content` in this environment."""
+    return _sha256(MAGIC, environment(), _frontend(), *content).hex()[:40]
 
 
 def _frontend() -> bytes:
@@ -186,7 +191,20 @@ def _distrust(status: os.stat_result) -> str:
 
 def load(source: str) -> tuple[str, bytes] | None:
     """Symbol and object code of a source, or None."""
-    key = key_of(source)
+    return load_object(key_of(source))
+
+
+def load_object(key: str) -> tuple[str, bytes] | None:
+    """Symbol and object code of that name, or None."""
+    body = fetch(key)
+    if body is None:
+        return None
+    symbol, _, code = body.partition(b"\n")
+    return symbol.decode(), code
+
+
+def fetch(key: str) -> bytes | None:
+    """What is kept under a name, or None."""
     with _lock:
         if key in _memory:
             return _memory[key]
@@ -198,7 +216,7 @@ def load(source: str) -> tuple[str, bytes] | None:
     return found
 
 
-def _read(folder: Folder, key: str) -> tuple[str, bytes] | None:
+def _read(folder: Folder, key: str) -> bytes | None:
     try:
         file = folder.open(key + SUFFIX, READ)
     except FileNotFoundError:
@@ -240,13 +258,17 @@ def _mark_used(file: int, status: os.stat_result) -> None:
 
 def store(source: str, symbol: str, code: bytes) -> None:
     """Keep object code; a disk that is full or read-only only costs a warning."""
-    key = key_of(source)
+    keep(key_of(source), symbol.encode() + b"\n" + code)
+
+
+def keep(key: str, body: bytes) -> None:
+    """Keep something under its name, as `store` does."""
     with _lock:
-        _memory[key] = (symbol, code)
+        _memory[key] = body
     with _folder(create=True) as folder:
         if folder is None:
             return
-        _write(folder, key, _encode(key, symbol, code))
+        _write(folder, key, MAGIC + _digest(key, body) + body)
         if int(key[:8], 16) % CHECKED == 0:
             evict(folder)
 
@@ -287,18 +309,12 @@ def _digest(key: str, body: bytes) -> bytes:
     return _sha256(key.encode(), b"\n", body)
 
 
-def _encode(key: str, symbol: str, code: bytes) -> bytes:
-    body = symbol.encode() + b"\n" + code
-    return MAGIC + _digest(key, body) + body
-
-
-def _decode(key: str, content: bytes) -> tuple[str, bytes] | None:
+def _decode(key: str, content: bytes) -> bytes | None:
     head = len(MAGIC) + 32
     body = content[head:]
     if not content.startswith(MAGIC) or _digest(key, body) != content[len(MAGIC) : head]:
         return None
-    symbol, _, code = body.partition(b"\n")
-    return symbol.decode(), code
+    return body
 
 
 # --- for people -----------------------------------------------------------------------------------

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from jitgrad.codegen.launch import Launch, Status
+from jitgrad.codegen.launch import Entry, Launch, Pointer, Status
 from jitgrad.ir.node import Graph
 from jitgrad.ir.types import TensorType
 from jitgrad.runtime import capi, executor, loader, pool
+from jitgrad.runtime.links import ABSOLUTE, ARENA, SPECIAL, STATUS, address
 from jitgrad.runtime.program import Program
-from jitgrad.runtime.table import ABSOLUTE, ARENA, SPECIAL, STATUS, Table, cost
+from jitgrad.runtime.table import cost
 
 WORD, BYTE = ir.IntType(64), ir.IntType(8)
 LINKED = 1 << 13  # cost up to which kernels are linked: what comes above has no use for inlining
@@ -76,7 +77,7 @@ class Embedded:
         if self.linked:
             launches = self._launches()
             self.kernels = {n.source: loader.bitcode(n.source) for n in launches}
-            self.places = [[self.program.locate(p) for p in n.pointers] for n in launches]
+            self.places = [[self._where(p) for p in n.pointers] for n in launches]
         else:
             self.perform, self.words = loader.routine(executor.PERFORM_ALL), self._table()
 
@@ -93,12 +94,21 @@ class Embedded:
     def _launches(self) -> list[Launch]:
         return [launch for _, launch in self.program.flattened]
 
+    def _where(self, pointer: Pointer) -> tuple[int, int]:
+        """Base and offset of a pointer; the offset from `ABSOLUTE` is an address."""
+        if isinstance(pointer, Entry):
+            loader.address(pointer.source)
+        place = self.program.locate(pointer)
+        if place.symbol is None:
+            return place.base, place.offset
+        return place.base, place.offset + address(place.symbol, self.program.plan.constants)
+
     def _table(self) -> np.ndarray:
         program = self.program
         inputs = [(x.shape, np.dtype(x.dtype.numpy)) for x in program.graph.inputs]
         self.arrays = inputs, [(shape, np.dtype(dtype)) for shape, dtype in program.outputs]
-        room = program.plan.arena, program.local
-        words = executor.table(Table(program.launches, program.locate), room, *self.arrays)
+        self.table = program.unlinked(program.launches)  # its constants are kept alive
+        words = executor.table(self.table, *self.arrays)
         words[executor.HEAVY] = 0  # Python's lock is not ours to give back
         return words
 

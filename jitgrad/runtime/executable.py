@@ -4,31 +4,47 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jitgrad import config
-from jitgrad.codegen.launch import Part, Pointer
-from jitgrad.errors import IRError
+from jitgrad.errors import BoundsError, IRError, fail
 from jitgrad.ir.node import Graph
-from jitgrad.passes.plan import Buffer
-from jitgrad.runtime import executor, memory, plain
-from jitgrad.runtime.program import Program
-from jitgrad.runtime.table import Entries, Table
+from jitgrad.runtime import executor, memory, plans
+from jitgrad.runtime.links import Unlinked
+
+if TYPE_CHECKING:
+    from jitgrad.runtime.program import Program
+    from jitgrad.runtime.table import Entries
 
 
-class Executable(Program):
+class Executable:
     """A compiled graph: arrays in, arrays out, some inputs overwritten in place.
 
-    Call it with one contiguous array per input, of the input's dtype and shape.
+    Call it with one contiguous array per input, of the input's dtype and shape. With a `table`
+    from the disk the graph is lowered only for those who look at its `program`.
     """
 
-    def __init__(self, graph: Graph, updates: Mapping[int, int]):
-        super().__init__(graph, updates)
-        self.large = any(buffer.nbytes >= memory.LARGE for buffer in self.plan.outputs)
+    def __init__(self, graph: Graph, updates: Mapping[int, int], table: Unlinked | None = None):
+        self.graph, self.updates = graph, dict(updates)
+        outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
+        self.outputs = [(o.shape, np.dtype(o.dtype.numpy)) for o in outputs]
+        self.sizes = [o.type.nbytes for o in outputs]
+        self.large = any(nbytes >= memory.LARGE for nbytes in self.sizes)
         self.native = config.get("jit")
-        self.run = self.function(self.launches) if self.native else self._run_plain
+        if table is None:
+            launches = self.program.launches
+            table = self.program.unlinked(launches) if self.native else Unlinked()
+        self.table = table
+        self.run = self._function(table) if self.native else self._run_plain
+
+    @functools.cached_property
+    def program(self) -> Program:
+        """The graph as launches over planned memory, with all that led to them."""
+        from jitgrad.runtime.program import Program
+
+        return Program(self.graph, self.updates)
 
     def __call__(self, *arrays: np.ndarray) -> Sequence[np.ndarray]:
         if self.large or not self.native:
@@ -41,10 +57,9 @@ class Executable(Program):
         return results
 
     def _results(self) -> list[np.ndarray]:
-        sizes = [buffer.nbytes for buffer in self.plan.outputs]
         return [
             memory.result(*output, nbytes) if nbytes >= memory.LARGE else np.empty(*output)
-            for output, nbytes in zip(self.outputs, sizes, strict=True)
+            for output, nbytes in zip(self.outputs, self.sizes, strict=True)
         ]
 
     def caller(self, likes: Sequence[Any], array: np.ndarray) -> Callable[..., Any] | None:
@@ -55,7 +70,7 @@ class Executable(Program):
         """
         if self.large or not self.native:
             return None
-        return self.function(self.launches, executor.Around(likes, array) if likes else None)
+        return self._function(self.table, executor.Around(likes, array) if likes else None)
 
     def _again(self, outcome: Any, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Raise what the outcome of a call means; or call once more with arrays of the same values
@@ -75,48 +90,48 @@ class Executable(Program):
         return self(*mended)
 
     def explain(self, outcome: Any) -> None:
-        """Raise BoundsError if that is what the outcome of a run means."""
-        if isinstance(outcome, bytes):
-            raise self.error(*np.frombuffer(outcome, np.int64).tolist())
+        """Raise the error that the outcome of a run means, if it means one."""
+        if not isinstance(outcome, bytes):
+            return
+        number, value = np.frombuffer(outcome, np.int64).tolist()
+        launches = self.program.launches
+        if self.native and not self.table.same(self.program.unlinked(launches)):
+            raise fail(  # a plan from the disk that this process would make in another way
+                BoundsError,
+                f"@{self.graph.name}: an index is out of bounds",
+                instead="run it without jit to see the index and what it indexes",
+            )
+        raise self.program.error(number, value)
 
     def _run_plain(self, *arrays: np.ndarray) -> Any:
         """The plan as plain Python, over the arrays of inputs and outputs."""
-        arena = np.empty(self.plan.arena + self.local, np.uint8)
-        return plain.run(self.plan, self.launches, self.finder(arrays, arena)) or ()
+        from jitgrad.runtime import plain
 
-    def finder(self, arrays: Sequence[np.ndarray], arena: np.ndarray) -> plain.Memory:
-        """The bytes from a pointer on, in arrays of inputs and outputs and an arena."""
-        bases = [*arrays, arena[self.plan.arena :], arena]
-        flat = [array.reshape(-1).view(np.uint8) for array in bases]
-        constants = [array.flatten().view(np.uint8) for array in self.plan.constants]
-
-        def find(pointer: Pointer) -> np.ndarray:
-            whole = pointer.buffer if isinstance(pointer, Part) else pointer
-            if isinstance(whole, Buffer) and whole.home == "constant":
-                return constants[whole.at][pointer.offset if isinstance(pointer, Part) else 0 :]
-            base, offset = self.locate(pointer)
-            return flat[base][offset:]
-
-        return find
+        return plain.call(self.program, arrays) or ()
 
     # --- the executor's table ---
 
-    def function(self, entries: Entries, around: executor.Around | None = None) -> Any:
+    def function(self, entries: Entries) -> Any:
         """A native function that runs entries of this plan."""
+        return self._function(self.program.unlinked(entries))
+
+    def _function(self, table: Unlinked, around: executor.Around | None = None) -> Any:
         inputs = [(x.shape, np.dtype(x.dtype.numpy)) for x in self.graph.inputs]
-        outputs = [(shape, np.dtype(dtype)) for shape, dtype in self.outputs]
+        outputs = self.outputs
         if self.large:
             inputs, outputs = inputs + outputs, []
-        room = self.plan.arena, self.local
-        words = executor.table(Table(entries, self.locate), room, inputs, outputs, around)
-        return executor.native_function(words, (self.plan.constants, inputs, outputs, around))
+        words = executor.table(table, inputs, outputs, around)
+        return executor.native_function(words, (table.constants, inputs, outputs, around))
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(
-    graph: Graph, updates: tuple[tuple[int, int], ...], code: tuple[bool, str]
-) -> Executable:
-    return Executable(graph, dict(updates))
+def _compiled(graph: Graph, updates: tuple[tuple[int, int], ...], code: object) -> Executable:
+    key = plans.key_of(graph, updates)
+    found = plans.load(key) if key else None
+    made = Executable(graph, dict(updates), found)
+    if key and found is None:
+        plans.keep(key, made.table)
+    return made
 
 
 def compile_graph(graph: Graph, updates: Mapping[int, int] | None = None) -> Executable:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.runtime import capi, loader, memory, pool
-from jitgrad.runtime.table import ENTRY, LAUNCH, POINTER, SPECIAL, Table
+from jitgrad.runtime.links import ENTRY, HEADER, LAUNCH, POINTER, SPECIAL, Unlinked, linked
 
 Array = tuple[tuple[int, ...], np.dtype]  # shape and dtype of an array that goes in or out
 
@@ -28,7 +28,6 @@ Array = tuple[tuple[int, ...], np.dtype]  # shape and dtype of an array that goe
 # the arena before "local" memory and of "local" memory for each thread, whether to let other Python
 # threads run, how many arrays come in and go out; where what is known of these begins; what to put
 # results into: size and the place of the array in it; then addresses.
-HEADER = 16
 ENTRIES, MOST, ARENA, LOCAL, HEAVY, INPUTS, OUTPUTS, SPECS = range(8)
 WRAPPED, ARRAY_AT, API, POOL, MEMORY, PERFORM, RUNNER, SHARER = range(8, HEADER)
 # What is known of an array: its dtype, dimensions, what to put it into (or 0), then extents.
@@ -232,21 +231,20 @@ def _addresses() -> list[int]:
 
 
 def table(
-    entries: Table,
-    room: tuple[int, int],
+    plan: Unlinked,
     inputs: Sequence[Array],
     outputs: Sequence[Array],
     around: Around | None = None,
 ) -> np.ndarray:
-    """All words of a plan. `room`: bytes of arena that it needs once, and for each thread."""
-    words = entries.complete(HEADER)
+    """All words of a plan, whose kernels must have been loaded or compiled."""
+    words = linked(plan)
     specs = [_spec(array, 0) for array in inputs]
     likes = around.likes if around is not None else [None] * len(outputs)
     specs += [_spec(a, 0 if like is None else id(like)) for a, like in zip(outputs, likes)]
     header = [
-        entries.count, entries.most, *room, int(entries.heavy), len(inputs), len(outputs),
+        plan.count, plan.most, *plan.room, int(plan.heavy), len(inputs), len(outputs),
         HEADER + len(words), *((around.size, around.place) if around is not None else (0, 0)),
-        *_addresses(), pool.sharer(_addresses()[-1]) if entries.shared else 0,
+        *_addresses(), pool.sharer(_addresses()[-1]) if plan.shared else 0,
     ]  # fmt: skip
     return np.array([*header, *words, *itertools.chain(*specs)], np.int64)
 

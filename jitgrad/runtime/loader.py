@@ -19,7 +19,7 @@ if hasattr(os, "register_at_fork"):  # a child of a process that is compiling ca
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
     )
 BITCODE = "# LLVM\n"  # before a source whose LLVM code is meant, not its object code
-_addresses: dict[str, int] = {}
+_addresses: dict[str, int] = {}  # by the names of their code
 compiled = 0  # kernels compiled by this process
 fetched = 0  # kernels that it found in the disk cache
 seconds = 0.0  # that both took it
@@ -46,6 +46,13 @@ def address(source: str) -> int:
     return _address(source, compile_source)
 
 
+def kept(key: str) -> int:
+    """The address of the kernel whose code has a name; KeyError if there is no such code."""
+    with _lock:
+        known = _addresses.get(key)
+        return known if known is not None else _timed(key, lambda: _fetched(key))
+
+
 def bitcode(source: str) -> tuple[str, bytes]:
     """The symbol and the optimized LLVM code of the kernel of a source, for other modules."""
     from jitgrad.codegen.compile import compile_bitcode
@@ -66,27 +73,35 @@ def routine(source: str) -> int:
 
 
 def _address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
+    key = cache.key_of(source)
     with _lock:
-        known = _addresses.get(source)
-        if known is not None:
-            return known
-        return _new_address(source, compiler)
+        known = _addresses.get(key)
+        return known if known is not None else _timed(key, lambda: _found(source, compiler))
 
 
-def _new_address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
+def _timed(key: str, code: Callable[[], tuple[str, bytes]]) -> int:
+    """The address of new code."""
     global seconds
     start = time.perf_counter()
-    _addresses[source] = _link(*_found(source, compiler))
+    _addresses[key] = _link(*code())
     seconds += time.perf_counter() - start
-    return _addresses[source]
+    return _addresses[key]
 
 
 def _found(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> tuple[str, bytes]:
     """Symbol and code, from the cache or compiled."""
-    global fetched
-    found = cache.load(source)
-    if found is None:
+    try:
+        return _fetched(cache.key_of(source))
+    except KeyError:
         return _compile(source, compiler)
+
+
+def _fetched(key: str) -> tuple[str, bytes]:
+    """Symbol and code from the cache; KeyError if it has none."""
+    global fetched
+    found = cache.load_object(key)
+    if found is None:
+        raise KeyError(key)
     fetched += 1
     return found
 

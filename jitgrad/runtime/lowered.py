@@ -65,18 +65,19 @@ class Lowered:
         optimize(graph, watch=self._watch)
         self.executable: Executable = compile_graph(graph, updates)
         self.compile_seconds = time.perf_counter() - start
-        self.stages.append(("fuse", self.executable.fused))
-        self.plan = self.executable.plan
+        program = self.program = self.executable.program
+        self.stages.append(("fuse", program.fused))
+        self.plan = program.plan
         of_strips = [
             (entry.note,) if isinstance(entry, Strip) else ()
-            for _, entry in self.executable.launches
+            for _, entry in program.launches
             for _ in parts(entry)
         ]
-        beside = zip(of_strips, self.executable.on_device(), strict=True)
+        beside = zip(of_strips, program.on_device(), strict=True)
         self.kernels = [
             self._report(number, position, launch, notes, on_device)
             for number, ((position, launch), (notes, on_device)) in enumerate(
-                zip(self.executable.flattened, beside, strict=True)
+                zip(program.flattened, beside, strict=True)
             )
         ]
 
@@ -93,7 +94,7 @@ class Lowered:
         on_device: str,
     ) -> KernelReport:
         node = self.plan.steps[position].node
-        fused = self.executable.fused
+        fused = self.program.fused
         body = node.attrs["body"].nodes if node is not None and "body" in node.attrs else ()
         named = [n for n in body if n.op.kind not in ("leaf", "view")]
         ops = tuple(n.op.name for n in named) or (node.op.name if node is not None else "copy",)
@@ -138,7 +139,7 @@ class Lowered:
         if executable.large:
             given += [np.empty(shape, dtype) for shape, dtype in executable.outputs]
         times: list[float] = []
-        for position, entry in executable.launches:
+        for position, entry in self.program.launches:
             for part in parts(entry):
                 run = executable.function([(position, part)])
                 best = float("inf")

@@ -22,7 +22,7 @@ from collections import deque
 import numpy as np
 
 from jitgrad import config
-from jitgrad.passes.plan import ALIGNMENT
+from jitgrad.ir.types import ALIGNMENT
 
 LARGE = 1 << 18  # bytes of a result from which its memory is kept
 TRIES = 4  # blocks of a size that are looked at: the oldest are the likeliest to be free

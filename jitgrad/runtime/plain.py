@@ -14,6 +14,7 @@ from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 from jitgrad.ir.interp import evaluate
 from jitgrad.ir.types import TupleType
 from jitgrad.passes.plan import Plan, Step
+from jitgrad.runtime.program import Program
 from jitgrad.runtime.table import Entries, flattened, unrolled
 
 Memory = Callable[[Pointer], np.ndarray]
@@ -37,6 +38,26 @@ def _typed(dtype: str, ptrs: Sequence[np.ndarray], k: int) -> np.ndarray:
 @functools.lru_cache(maxsize=1024)
 def _kernel(source: str) -> Callable[..., None]:
     return function(source, _names())
+
+
+def call(program: Program, arrays: Sequence[np.ndarray]) -> bytes:
+    """A whole program, over the arrays of inputs and outputs."""
+    arena = np.empty(program.plan.arena + program.local, np.uint8)
+    return run(program.plan, program.launches, memory_of(program, arrays, arena))
+
+
+def memory_of(program: Program, arrays: Sequence[np.ndarray], arena: np.ndarray) -> Memory:
+    """The bytes from a pointer on, in arrays of inputs and outputs and an arena."""
+    bases = [*arrays, arena[program.plan.arena :], arena]
+    flat = [array.reshape(-1).view(np.uint8) for array in bases]
+    constants = [array.flatten().view(np.uint8) for array in program.plan.constants]
+
+    def find(pointer: Pointer) -> np.ndarray:
+        place = program.locate(pointer)
+        whole = constants[int(place.symbol.name)] if place.symbol else flat[place.base]
+        return whole[place.offset :]
+
+    return find
 
 
 def run(plan: Plan, entries: Entries, memory: Memory) -> bytes:

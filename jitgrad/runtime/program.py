@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from jitgrad import config
 from jitgrad.codegen.calls import launches, scratch
@@ -15,8 +18,9 @@ from jitgrad.ir.node import Graph
 from jitgrad.passes.kernels import into_kernels
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import Buffer, Plan, plan
-from jitgrad.runtime import blas, faults, loader
-from jitgrad.runtime.table import ABSOLUTE, ARENA, LOCAL, STATUS, flattened, room
+from jitgrad.runtime import faults, loader
+from jitgrad.runtime.links import ABSOLUTE, ARENA, LOCAL, STATUS, Place, Symbol, Unlinked
+from jitgrad.runtime.table import Entries, flattened, kernel, room, sources, unlinked
 
 
 class Program:
@@ -84,22 +88,29 @@ class Program:
             where=where,
         )
 
-    def locate(self, pointer: Pointer) -> tuple[int, int]:
-        """(base, byte offset) of a pointer: bases are inputs, outputs, and those that
-        `jitgrad.runtime.table` names.
+    def unlinked(self, entries: Entries) -> Unlinked:
+        """The table of some of its entries, whose kernels are compiled."""
+        for source in sources(entries):
+            loader.address(source)
+        constants = [array.reshape(-1).view(np.uint8) for array in self.plan.constants]
+        return unlinked(entries, self.locate, (self.plan.arena, self.local), constants)
+
+    def locate(self, pointer: Pointer) -> Place:
+        """Where a pointer points: bases are inputs, outputs, and those that
+        `jitgrad.runtime.links` names.
         """
         if isinstance(pointer, Library):
-            return ABSOLUTE, blas.address(pointer.name)
+            return Place(ABSOLUTE, 0, Symbol("library", pointer.name))
         if isinstance(pointer, Entry):
-            return ABSOLUTE, loader.address(pointer.source)
+            return Place(ABSOLUTE, 0, kernel(pointer.source))
         if isinstance(pointer, Status):
-            return STATUS, 0
+            return Place(STATUS, 0)
         if isinstance(pointer, Part):
-            base, offset = self.locate(pointer.buffer)
-            return base, offset + pointer.offset
+            whole = self.locate(pointer.buffer)
+            return replace(whole, offset=whole.offset + pointer.offset)
         assert isinstance(pointer, Buffer)  # Moving pointers are moved first
         if pointer.home == "constant":
-            return ABSOLUTE, self.plan.constants[pointer.at].ctypes.data
+            return Place(ABSOLUTE, 0, Symbol("constant", str(pointer.at)))
         if pointer.home in ("arena", "local"):
-            return ARENA if pointer.home == "arena" else LOCAL, pointer.at
-        return pointer.at + (len(self.plan.inputs) if pointer.home == "output" else 0), 0
+            return Place(ARENA if pointer.home == "arena" else LOCAL, pointer.at)
+        return Place(pointer.at + (len(self.plan.inputs) if pointer.home == "output" else 0), 0)

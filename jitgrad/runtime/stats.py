@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jitgrad.runtime import executor, memory
-from jitgrad.runtime.table import Table
+from jitgrad.runtime.links import Unlinked
 
 
 def memory_stats() -> dict[str, int]:
@@ -34,5 +34,5 @@ def empty_cache() -> None:
     (0, 0)
     """
     if memory.words()[memory.TOTAL] > 0:  # a plan without entries keeps no arena
-        executor.native_function(executor.table(Table([]), (1, 0), [], []))()
+        executor.native_function(executor.table(Unlinked(room=(1, 0)), [], []))()
     memory.forget()

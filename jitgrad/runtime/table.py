@@ -1,6 +1,6 @@
 """A plan as a table of int64 words, which native code runs.
 
-    the header:      see `jitgrad.runtime.executor`
+    the header:      `HEADER` words, see `jitgrad.runtime.executor`
     for each entry:  its words, chunks, tiles, launches of start, body and tail, where body and
                      tail begin in it, bytes of "local" memory, whether threads share it, the
                      range of a tile
@@ -20,16 +20,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from jitgrad.codegen.launch import Launch, Library, Moving, Part, Pointer, Strip
-from jitgrad.codegen.loops import Blocks, For, Let, Statement
-from jitgrad.errors import IRError
-from jitgrad.passes.plan import ALIGNMENT
-from jitgrad.runtime import loader
+import numpy as np
 
-ENTRY, LAUNCH, POINTER = 11, 5, 4  # words of each before what it contains
-# What bases stand for: inputs and outputs from 0 on, and before them
-STATUS, ABSOLUTE, LOCAL, ARENA = -4, -3, -2, -1
-SPECIAL = 4
+from jitgrad.codegen.launch import Entry, Launch, Library, Moving, Part, Pointer, Strip
+from jitgrad.codegen.loops import Blocks, For, Let, Statement
+from jitgrad.ir.types import ALIGNMENT
+from jitgrad.runtime import cache
+from jitgrad.runtime.links import ENTRY, HEADER, SPECIAL, Place, Symbol, Unlinked
 
 # Measured on two cores: a kernel that only moves data which the caller's core has in its cache
 # gains from 2**18 elements on, one that computes tanh from 2**12 on.
@@ -42,7 +39,7 @@ CHEAP = re.compile(r"^(to|fma|abs|copysign|maximum|minimum|select|sqrt|\w+_reass
 PARTS = 64  # of a range, at most: enough to share evenly among threads that are not alike
 LINE = 64  # elements: whole vectors, and no cache line in two parts
 
-Locate = Callable[[Pointer], tuple[int, int]]
+Locate = Callable[[Pointer], Place]
 Entries = Sequence[tuple[int, Launch | Strip]]
 
 
@@ -144,32 +141,47 @@ def standing(launch: Launch, tile: int, chunk: int) -> Launch:
     return replace(launch, pointers=tuple(place(p) for p in launch.pointers))
 
 
-def _nowhere(pointer: Pointer) -> tuple[int, int]:
-    raise IRError(f"{pointer} is nowhere")
+def sources(entries: Entries) -> list[str]:
+    """The texts of all kernels."""
+    found: dict[str, None] = {}
+    for _, launch in flattened(entries):
+        called = [p.source for p in launch.pointers if isinstance(p, Entry)]
+        found.update(dict.fromkeys([*called, launch.source]))
+    return list(found)
+
+
+def unlinked(
+    entries: Entries,
+    locate: Locate,
+    room: tuple[int, int],
+    constants: Sequence[np.ndarray],
+) -> Unlinked:
+    """The table of entries. `locate` says where a pointer points; for `room` see `Unlinked`."""
+    table = Table(entries, locate)
+    heavy = sum(cost(entry) for _, entry in entries) >= HEAVY
+    return Unlinked(
+        table.words + table.dims, table.symbols, len(entries), table.most, room, heavy,
+        table.shared, constants,
+    )  # fmt: skip
 
 
 class Table:
-    """The words of entries. `locate` gives base and offset of a pointer."""
+    """The words of entries."""
 
-    def __init__(self, entries: Entries, locate: Locate = _nowhere):
+    def __init__(self, entries: Entries, locate: Locate):
         self.locate = locate
-        self.count = len(entries)
-        self.heavy = sum(cost(entry) for _, entry in entries) >= HEAVY
         self.dims: list[int] = []
         self.words: list[int] = []
+        self.symbols: list[tuple[int, Symbol]] = []
         self.fixes: list[int] = []  # words that hold a position among the dims
         self.most = 1
-        self.shared = False  # whether there is an entry for several threads
+        self.shared = False
         number = 0
         for _, entry in entries:
             self.words += self._entry(entry, number, len(self.words))
             number += len(_all(entry))
-
-    def complete(self, start: int) -> list[int]:
-        """Entries and dims, as they are `start` words from the beginning."""
-        for place in self.fixes:
-            self.words[place] += start + len(self.words)
-        return self.words + self.dims
+        for at in self.fixes:
+            self.words[at] += HEADER + len(self.words)
 
     def _entry(self, entry: Launch | Strip, number: int, at: int) -> list[int]:
         shared = cost(entry) >= PARALLEL
@@ -195,16 +207,21 @@ class Table:
         return words
 
     def _launch(self, launch: Launch, number: int, at: int) -> list[int]:
+        self.symbols.append((at, kernel(launch.source)))
         self.fixes.append(at + 2)
-        words = [
-            loader.address(launch.source), number, len(self.dims),
-            launch.extent, len(launch.pointers),
-        ]  # fmt: skip
+        words = [0, number, len(self.dims), launch.extent, len(launch.pointers)]
         self.dims += launch.dims
         self.most = max(self.most, len(launch.pointers))
         for pointer in launch.pointers:
             moving = pointer if isinstance(pointer, Moving) else None
-            base, offset = self.locate(moving.pointer if moving else pointer)
-            words += [base + SPECIAL, offset]
+            place = self.locate(moving.pointer if moving else pointer)
+            if place.symbol is not None:
+                self.symbols.append((at + len(words) + 1, place.symbol))
+            words += [place.base + SPECIAL, place.offset]
             words += [moving.tile, moving.chunk] if moving else [0, 0]
         return words
+
+
+def kernel(source: str) -> Symbol:
+    """The kernel of a text."""
+    return Symbol("kernel", cache.key_of(source))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 import os
 from pathlib import Path
 
@@ -75,9 +76,10 @@ def cores() -> int:
 
 def _libraries() -> list[Path]:
     """The OpenBLAS copies that SciPy's wheels carry; none where SciPy uses another BLAS."""
-    import scipy
-
-    root = Path(scipy.__file__).parent
+    found = importlib.util.find_spec("scipy")  # importing it would take longer than all the rest
+    if found is None or found.origin is None:
+        return []
+    root = Path(found.origin).parent
     folders = (root.parent / "scipy.libs", root / ".dylibs")
     return [path for folder in folders if folder.is_dir() for path in folder.glob("*openblas*")]
 

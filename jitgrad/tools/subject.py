@@ -21,8 +21,8 @@ from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend.guards import is_cell
 from jitgrad.frontend.tape import no_grad
 from jitgrad.runtime import executor, loader
+from jitgrad.runtime.links import Unlinked
 from jitgrad.runtime.lowered import Lowered
-from jitgrad.runtime.table import Table
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.tools.target import as_tensors
 
@@ -69,7 +69,7 @@ class Subject:
     def __init__(self, name: str, eager: Callable[..., Any], args: tuple[Any, ...], tracked: bool):
         self.name, self.eager, self.args, self.tracked = name, eager, args, tracked
         self.compiled: Compiled = jit(eager)
-        executor.table(Table([]), (0, 0), [], [])  # what all programs share
+        executor.table(Unlinked(), [], [])  # what all programs share
         before, start = loader.compiled, time.perf_counter()
         self.entry: Entry = self.compiled.entry(args, {})[0]
         self.compile_seconds = time.perf_counter() - start

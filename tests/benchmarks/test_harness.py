@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main, parser, resolve
-from benchmarks.harness import drive, report, workload
+from benchmarks.harness import drive, eager, gradients, report, workload
 
 
 @pytest.mark.parametrize("name", workload.names())
@@ -90,3 +90,31 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "x * x * y, scalars" in printed
     assert (tmp_path / "benchmarks.json").exists()
     assert parser().parse_args([]).workloads == []
+
+
+# --- gradients and small calls ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["rosenbrock", "mlp_step", "k_means"])
+def test_gradients_that_workloads_ask_for(name: str) -> None:
+    asked = gradients.asked(name)
+    assert callable(asked.function)
+    assert asked.arguments
+
+
+def test_cost_of_a_gradient() -> None:
+    found = gradients.cost("scalars", 0.001)
+    assert found.loss > 0
+    assert found.both > 0
+    assert "above 5" in gradients.Cost(1.0, 6.0).line("name")
+    assert "above" not in gradients.Cost(1.0, 2.5).line("name")
+
+
+def test_small_programs_run() -> None:
+    for run in eager.of_jitgrad().values():
+        run()
+
+
+def test_transforms_and_batches_by_hand_agree() -> None:
+    for transform, hand in eager.batches().values():
+        np.testing.assert_allclose(transform().asnumpy(), hand().asnumpy(), rtol=1e-9, atol=1e-12)

@@ -53,16 +53,16 @@ def by_launch(
     with config.override(jit=False):
         executable = Executable(graph, {})
     results = [np.empty(shape, dtype) for shape, dtype in executable.outputs]
-    arena = np.empty(executable.plan.arena + executable.local, np.uint8)
-    finder = executable.finder([*arrays, *results], arena)
-    for position, step in enumerate(executable.plan.steps):
-        entries = [(at, entry) for at, entry in executable.launches if at == position]
+    arena = np.empty(executable.program.plan.arena + executable.program.local, np.uint8)
+    finder = plain.memory_of(executable.program, [*arrays, *results], arena)
+    for position, step in enumerate(executable.program.plan.steps):
+        entries = [(at, entry) for at, entry in executable.program.launches if at == position]
         if step.node is not None and step.node.op.kind == "region":
             for _, entry in entries:
                 for _, launch in unrolled(entry):
                     region(launch, finder)
         else:
-            assert not plain.run(executable.plan, entries, finder)
+            assert not plain.run(executable.program.plan, entries, finder)
     return results
 
 

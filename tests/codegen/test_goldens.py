@@ -64,7 +64,9 @@ def modules(program, types: str) -> list[str]:
     """The optimized LLVM text of a program's region kernels."""
     with config.override(jit=False):
         executable = Executable(graph_of(program, types), {})
-    sources = [launch.source for _, launch in executable.launches if launch.kernel is not None]
+    sources = [
+        launch.source for _, launch in executable.program.launches if launch.kernel is not None
+    ]
     return [str(optimized_module(source)) for source in sources]
 
 
@@ -146,7 +148,7 @@ def test_updates_in_place_are_vectorized(updates: dict[int, int]) -> None:
     """A result written over an operand is no reason to fear that they clash."""
     with config.override(jit=False):
         executable = Executable(graph_of(momentum_step, "f32[1000] f32[1000] f32[1000]"), updates)
-    ((_, launch),) = executable.launches
+    ((_, launch),) = executable.program.launches
     assert re.search(f"store {FLOATS}", str(optimized_module(launch.source)))
 
 

@@ -162,7 +162,7 @@ def test_extents_are_arguments_of_the_kernel(program: str) -> None:
     def sources(types: str) -> list[str]:
         with config.override(jit=False):
             executable = Executable(graph_of(PROGRAMS[program], types), {})
-        return [launch.source for _, launch in executable.launches]
+        return [launch.source for _, launch in executable.program.launches]
 
     assert sources("f32[13,21]") == sources("f32[2,17]") == sources("f32[19,670]")
 
@@ -173,7 +173,7 @@ def test_text_does_not_depend_on_accidents() -> None:
     def sources(types: str) -> list[str]:
         graph = graph_of(lambda x, y: x * transpose(y, perm=(1, 0)) + x, types)
         with config.override(jit=False):
-            return [launch.source for _, launch in Executable(graph, {}).launches]
+            return [launch.source for _, launch in Executable(graph, {}).program.launches]
 
     assert sources("f32[40,40] f32[40,40]") == sources("f32[30,50] f32[50,30]")
 

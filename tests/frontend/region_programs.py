@@ -217,6 +217,30 @@ def checkpointed_count(x, v):
     return r
 
 
+def revolved_back(x, v):
+    (c,), (y,) = regions.scan(
+        lambda c, e: ([ops.sin(c * e) + x], [c * e]), [x], [v], 7, reverse=True,
+        checkpoint="binomial",
+    )  # fmt: skip
+    return c + (y * v).sum()
+
+
+def revolved_count(x, v):
+    """More steps than there are slots."""
+    n = ops.cast(v.sum() * 20.5, int64)
+
+    def body(i, c, w):
+        return [ops.sin(c) * x + 0.01 * ops.cast(i, float64) * w[1], w * 0.9 + v[2] * 0.1]
+
+    return regions.fori(0, n, 1, body, [x, v[:2]], checkpoint="binomial")[0]
+
+
+def revolved_while(x):
+    return regions.while_loop(
+        lambda y: y < 2.0, lambda y: [y * 1.02 + 0.01 * ops.sin(x)], [x], checkpoint="binomial"
+    )[0]
+
+
 def integers(x, v):
     """Integers and bools are carried beside floats."""
 
@@ -229,12 +253,13 @@ def integers(x, v):
 
 ONE = {
     newton: 2.0, powers: 1.1, long_while: 0.3, never: 0.6, empty: 0.7, checkpointed_while: 0.4,
+    revolved_while: 0.4,
 }  # fmt: skip
 TWO = (
     branch_on_arrays, strided, counted, scanned, scanned_back, while_in_scan, while_in_while,
     branch_in_loop, loop_in_branch, swapped, small_arrays, in_place, in_place_grid,
     old_value_read_later, accumulated, checkpointed, checkpointed_back, checkpointed_count,
-    integers,
+    integers, revolved_back, revolved_count,
 )  # fmt: skip
 # Of these also second derivatives and batches are compiled.
 COMPILED_TWICE = (

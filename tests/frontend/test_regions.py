@@ -303,6 +303,27 @@ def test_recompute():
     assert_close(found, ms.grad(plain, (0, 1))(*given))
 
 
+@pytest.mark.parametrize("checkpoint", ["sqrt", "binomial"])
+def test_memory_of_a_long_loop(checkpoint):
+    """Ten million steps of three float64: 240 MB if all of them were recorded."""
+
+    def step(i, state):
+        x, y, z = state
+        return y * 0.5 + 1e-7, z * x, x + y * 1e-7
+
+    def f(x, y, z):
+        return sum(ops.fori_loop(0, 10_000_000, step, (x, y, z), checkpoint=checkpoint))
+
+    plan = ms.jit(ms.grad(f, (0, 1, 2))).lower(*tensors([0.1, 0.2, 0.3])).plan
+    assert plan.arena < 2**20
+
+
+def test_checkpoints_that_do_not_exist():
+    f = ms.grad(lambda x: ops.fori_loop(0, 9, lambda i, v: v * x, x, checkpoint="cube"))
+    with pytest.raises(ValueError, match="it is a number of iterations, 'sqrt' or 'binomial'"):
+        ms.jit(f)(Tensor(1.0))
+
+
 def test_recompute_keeps_nothing():
     def loss(x):
         return (ms.recompute(lambda x: ops.sin(ops.exp(x)))(x) * x).sum()

@@ -66,7 +66,7 @@ def test_refused_data(data) -> None:
 
 
 def test_ragged_lists_are_a_value_error() -> None:
-    with pytest.raises(ValueError, match="lists of different lengths"):
+    with pytest.raises(TypeError, match="lists of different lengths"):
         Tensor([[1], [2, 3]])
 
 

@@ -26,7 +26,6 @@ WITHOUT_SAMPLES = {
     "project": "takes results of other ops, and is in every test of an op with several",
     "fused": "made by the fuse pass, of any body; tests/passes has its laws",
     "gathered": "made by the gather pass, of any body; tests/passes has its laws",
-    "no_derivative": "has no value; tests/ops/test_special.py",
     "strip": "made by the strips pass, of any steps; tests/codegen/test_cut.py has its laws",
 }
 # The derivative that is stated is not that of the values, on purpose.
@@ -35,9 +34,6 @@ STATED = {
     "value_of": "has none: who asks for it is told so",
     "custom": "has the derivative that the user gives",
     "nextafter": "differs from its operand by rounding only, and has its derivative",
-    **dict.fromkeys(
-        ("igamma", "igammac", "betainc"), "has none in its parameters: tests/ops/test_special.py"
-    ),
 }
 
 NAMES = sorted(OPS.keys() - WITHOUT_SAMPLES.keys())

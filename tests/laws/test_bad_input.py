@@ -120,7 +120,7 @@ WRONG = [
           "mse_loss got f32[2,3] and f32[4,5]"),
     wrong(lambda x, y: ops.cross_entropy(x, y), "f32[3,3] i32[2]", ValueError,
           "cross_entropy got f32[3,3] and i32[2]", "without axis 1"),
-    wrong(lambda x: Tensor([[1, 2], [3]]), "f32[2]", ValueError, "lists of different lengths"),
+    wrong(lambda x: Tensor([[1, 2], [3]]), "f32[2]", TypeError, "lists of different lengths"),
     wrong(lambda x: Tensor(["a"]), "f32[2]", TypeError, "Tensor got data of dtype <U1"),
     wrong(lambda x: Tensor(1j), "f32[2]", TypeError, "Tensor got a complex"),
     wrong(lambda x: ops.linspace(0, 1, -2), "f32[2]", ValueError, "linspace got -2 steps"),

@@ -42,7 +42,7 @@ SPECIAL: list[Row] = [
         UNIT,
         name="betainc",
     ),
-    row(ops.igamma, sp.gammainc, POS, OTHER, grad=False),
+    row(ops.igamma, sp.gammainc, POS, OTHER, name="igamma of both"),
     row(ops.spherical_bessel_j0, lambda x: np.sin(x) / x, A),
     row(ops.nextafter, lambda x, y: x, A, OTHER, name="nextafter"),
 ]

@@ -10,7 +10,7 @@ import scipy.linalg as sl
 
 import jitgrad.mint.nn.functional as F
 import jitgrad.numpy as mnp
-from jitgrad import Tensor, mint, ops
+from jitgrad import DType, Tensor, mint, ops
 from jitgrad.scipy import linalg as scipy_linalg
 
 X = np.array([[0.5, -1.25, 2.0], [3.5, 0.25, -0.75]], np.float32)
@@ -152,4 +152,4 @@ def test_all_names() -> None:
         for name in module.__all__:
             found = getattr(module, name)
             known = callable(found) or isinstance(found, ModuleType)
-            assert known or hasattr(found, "__getitem__"), name
+            assert known or isinstance(found, DType) or hasattr(found, "__getitem__"), name

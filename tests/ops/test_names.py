@@ -115,7 +115,7 @@ def test_classes(primitive, inputs, wanted) -> None:
 def test_classes_with_several_results() -> None:
     index, value = ops.ArgMaxWithValue(axis=1)(Tensor(X))
     assert index.tolist() == [2, 0]
-    assert index.dtype is ms.int32
+    assert index.dtype is ms.int64
     assert value.tolist() == [2.0, 3.5]
     assert [p.tolist() for p in ops.Split(1, 3)(Tensor(X))] == [
         X[:, i : i + 1].tolist() for i in range(3)

@@ -319,7 +319,7 @@ def test_shapes_that_do_not_fit(a, b, remedy) -> None:
     x, y = ops.ones(a), ops.ones(b)
     with pytest.raises(ShapeError) as caught:
         ops.add(x, y)
-    lines = str(caught.value).splitlines()
+    lines = [line for line in str(caught.value).splitlines() if line.strip(" ^")]
     assert lines[0].startswith("test_promote.py:")
     assert lines[0].endswith(f"add got {x._type} and {y._type}")
     assert lines[1].strip() == "ops.add(x, y)"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jitgrad.ir.node import Graph, Node, constant, full, input_op, project_op
-from jitgrad.ir.types import TensorType, float32, int32
+from jitgrad.ir.types import ALIGNMENT, TensorType, float32, int32
 from jitgrad.ir.verify import verify
 from jitgrad.passes import fuse as fusion
 from jitgrad.passes.access import keeps_order
@@ -23,7 +23,7 @@ from jitgrad.passes.fuse import (
     fuse,
 )
 from jitgrad.passes.pipeline import optimize
-from jitgrad.passes.plan import ALIGNMENT, plan
+from jitgrad.passes.plan import plan
 from jitgrad.passes.regions import CHEAP_LOADS
 from jitgrad.passes.schedule import LONGEST_ROW, schedule
 from jitgrad.primitives.elementwise import cos, exp, relu, select, sin, sqrt, tanh

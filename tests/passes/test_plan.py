@@ -13,9 +13,10 @@ from jitgrad import config
 from jitgrad.codegen.calls import scratch
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, Node, constant, full, project_op
+from jitgrad.ir.types import ALIGNMENT
 from jitgrad.passes.access import Affine
 from jitgrad.passes.fuse import fuse
-from jitgrad.passes.plan import ALIGNMENT, Arena, Buffer, Plan, plan
+from jitgrad.passes.plan import Arena, Buffer, Plan, plan
 from jitgrad.primitives.elementwise import exp, relu, sin, tanh
 from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.reduce import reduce_sum
@@ -179,9 +180,11 @@ def test_parts_of_a_join_are_written_where_they_belong() -> None:
     arrays = [rng.integers(-9, 9, 200).astype(np.float32) for _ in range(2)]
     for program, copies in ((columns, 1), (rows, 1)):
         executable = assert_runs(graph_of(program, "f32[200] f32[200]"), {}, arrays)
-        nodes = [step.node for step in executable.plan.steps]
+        nodes = [step.node for step in executable.program.plan.steps]
         joined = [
-            n for at, _ in executable.launches if (n := nodes[at]) is not None and n.op is concat
+            n
+            for at, _ in executable.program.launches
+            if (n := nodes[at]) is not None and n.op is concat
         ]
         assert len(joined) == copies
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import jitgrad as ms
+from jitgrad import ops
 from jitgrad.errors import DTypeError, LinAlgError, ShapeError, TapeError
 from jitgrad.ir.node import constant, input_node, project
 from jitgrad.ir.op import OPS
 from jitgrad.ir.types import DTYPES, TensorType, float16, float64
-from jitgrad.primitives import factor, solve
+from jitgrad.primitives import determinant, factor, solve
 from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.matrix import rows_of
 from jitgrad.primitives.shape import transpose_last
@@ -89,7 +91,7 @@ def test_bad_types(laws):
         factor.cholesky(half)
     flat = input_node("x", TensorType(float64, (2, 3)))
     with pytest.raises(ShapeError, match="square matrices"):
-        solve.det(flat)
+        determinant.det(flat)
     matrix = input_node("a", TensorType(float64, (2, 2)))
     with pytest.raises(ShapeError, match="as many rows"):
         solve.solve(matrix, transpose_last(flat), transpose=False)
@@ -102,3 +104,27 @@ def test_no_derivative(name, laws):
     vjp, arguments = laws.gradients(lambda x: project(OPS[name](x, **how), 0), [x])
     with pytest.raises(TapeError, match=f"derivative of {name} of 3x2"):
         laws.run(vjp, *arguments)
+
+
+SINGULAR = {
+    "rank 1 of 2": [[1, 2], [2, 4]],
+    "rank 2 of 3": [[1, 2, 3], [2, 4, 6], [1, 0, 1]],
+    "a column of zeros": [[0, 1, 2], [0, 3, 1], [0, 1, 4]],
+    "rank 1 of 3": [[1, 2, 3], [2, 4, 6], [3, 6, 9]],
+    "zeros": [[0, 0], [0, 0]],
+    "a zero": [[0]],
+    "rank 3 of 4, twice": [np.diag([1, 2, 0, 3]), np.diag([0, 5, 1, 2])],
+}
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+def test_determinants_of_singular_matrices(name):
+    """Their derivatives are the cofactors."""
+    a = np.array(SINGULAR[name], np.float64)
+    n = a.shape[-1]
+    cofactors = np.empty_like(a)
+    for i, j in np.ndindex(n, n):
+        minor = np.delete(np.delete(a, i, -2), j, -1)
+        cofactors[..., i, j] = (-1) ** (i + j) * np.linalg.det(minor)
+    for gradient in (ms.grad(ops.det), ms.jit(ms.grad(ops.det))):
+        np.testing.assert_allclose(gradient(a), cofactors, rtol=1e-12, atol=1e-12)

@@ -50,7 +50,7 @@ def turning(x: Node, times: int = 20) -> Node:
 def test_forty_kernels_in_one_native_call() -> None:
     graph = graph_of(turning, "f32[7,5]")
     executable = Executable(graph, {})
-    assert len(executable.launches) >= 40
+    assert len(executable.program.launches) >= 40
     native, calls = executable.run, []
 
     def counting(*arrays: np.ndarray) -> int:
@@ -90,7 +90,7 @@ def test_the_arena_is_kept() -> None:
     executable = Executable(graph_of(turning, "f32[7,5]"), {})
     for _ in range(3):
         executable(normal(7, 5))
-    need = executable.plan.arena + executable.local * get_num_threads()
+    need = executable.program.plan.arena + executable.program.local * get_num_threads()
     assert stats.memory_stats()["arena"] == need > 0
 
 
@@ -164,7 +164,7 @@ def heavy(x: Node) -> Node:
 def test_threads_share_an_executable() -> None:
     graph = graph_of(heavy, "f32[64,64]")
     executable = Executable(graph, {})
-    assert sum(cost(launch) for _, launch in executable.flattened) >= HEAVY
+    assert sum(cost(launch) for _, launch in executable.program.flattened) >= HEAVY
     arrays = [normal(64, 64, seed=i) for i in range(8)]
     expected = [executable(x)[0] for x in arrays]
     start = threading.Barrier(8)
@@ -176,7 +176,7 @@ def test_threads_share_an_executable() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(8)))
-    need = executable.plan.arena + executable.local * get_num_threads()
+    need = executable.program.plan.arena + executable.program.local * get_num_threads()
     assert stats.memory_stats()["arena"] == need  # one of them is kept
 
 

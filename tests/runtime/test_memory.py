@@ -16,7 +16,7 @@ import pytest
 import jitgrad as ms
 from jitgrad import config
 from jitgrad.errors import IRError
-from jitgrad.passes.plan import ALIGNMENT
+from jitgrad.ir.types import ALIGNMENT
 from jitgrad.primitives.elementwise import exp, sin
 from jitgrad.primitives.index import take
 from jitgrad.primitives.linalg import matmul
@@ -118,7 +118,7 @@ def hungry(rows: int) -> Executable:
 
 
 def need(executable: Executable) -> int:
-    return executable.plan.arena + executable.local * ms.get_num_threads()
+    return executable.program.plan.arena + executable.program.local * ms.get_num_threads()
 
 
 def test_one_arena_serves_all_plans() -> None:

@@ -115,10 +115,15 @@ def test_an_index_out_of_bounds_in_a_strip(made) -> None:
 
 def test_launches_are_numbered_across_entries(made) -> None:
     executable = made(7, 3, 5)
-    (_, entry) = executable.launches[0]
+    (_, entry) = executable.program.launches[0]
     numbers = [number for number, _ in unrolled(entry)]
     assert numbers == [0, *[1, 2, 3] * 2, 0, *[1, 2, 3] * 2, 0, *[1, 2, 3] * 3]
-    assert [launch.source for _, launch in executable.flattened] == [CLEAR, TWICE, SUM, CHECK]
+    assert [launch.source for _, launch in executable.program.flattened] == [
+        CLEAR,
+        TWICE,
+        SUM,
+        CHECK,
+    ]
 
 
 def test_a_strip_is_lowered_and_profiled(made, monkeypatch) -> None:

@@ -206,7 +206,7 @@ def test_chunks_of_a_strip_have_memory_of_their_own(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "launches", lambda step: [strips.pop()] if strips else [])
     graph = graph_of(lambda x, z: (x * 2.0, z * 2.0), f"f32[{count}] f32[{chunks}]")
     executable = Executable(graph, {})
-    assert executable.local == 4 * tile
+    assert executable.program.local == 4 * tile
     values = array(f"f32[{count}]")
     ms.set_num_threads(1)
     expected = [r.copy() for r in executable(values, np.zeros(chunks, np.float32))]

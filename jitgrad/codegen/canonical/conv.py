@@ -56,21 +56,17 @@ TAPS = """def kernel(ptrs, dims, lo, hi):
     w = {T}_ptr(ptrs, 1)
     sums = {T}_ptr(ptrs, 2)
     images, outer, inner, last, w_last = dims[0], dims[1], dims[2], dims[3], dims[17]
-    channels, part, adds = dims[18], dims[19], dims[20]
     for at in range(lo, hi):
         group, i = at // outer, at % outer
-        for c in range(0, channels, part):
-            some = minimum_i64(part, channels - c)
-            for image in range(images):
-                for k in range(inner):
-                    w_row = i * dims[4] + k * dims[5]
-                    row, w_row = minimum_i64(w_row, last), minimum_i64(w_row, w_last)
-                    block = i * dims[6] + k * dims[7]
-                    x_at = image * dims[8] + group * dims[9] + block * dims[10] + c * dims[22]
-                    w_at = group * dims[11] + w_row * dims[12] + c * dims[23]
-                    to = image * dims[13] + group * dims[14] + row * dims[15] + block * dims[16]
-                    more = maximum_i64(adds, c)
-                    taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, some, more, dims, 21)
+        for image in range(images):
+            for k in range(inner):
+                w_row = i * dims[4] + k * dims[5]
+                row, w_row = minimum_i64(w_row, last), minimum_i64(w_row, w_last)
+                block = i * dims[6] + k * dims[7]
+                x_at = image * dims[8] + group * dims[9] + block * dims[10]
+                w_at = group * dims[11] + w_row * dims[12]
+                to = image * dims[13] + group * dims[14] + row * dims[15] + block * dims[16]
+                taps_{T}({vectors}, {rows}, x, x_at, w, w_at, sums, to, dims, 18)
 """
 
 UNPACK = """def kernel(ptrs, dims, lo, hi):
@@ -227,8 +223,7 @@ def taps(dtype: str, vectors: int, rows: int) -> str:
            begins (it may overlap the one before); rows, then blocks of places, from one round to
            the next of the outer and of the inner loop; then the steps of images, groups and blocks
            of places in x, of groups and rows in w, of images, groups, rows and blocks in sums; the
-           row of w at which the last block begins; channels, at a time, and whether sums are added
-           to what is there; then those of `registers.taps`
+           row of w at which the last block begins; then those of `registers.taps`
     range  groups times outer blocks
     """
     return fill(TAPS, dtype, vectors=str(vectors), rows=str(rows))

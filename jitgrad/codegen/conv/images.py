@@ -179,7 +179,7 @@ class Images:
     def panels(self) -> Sequence[int]:
         """Bytes of w with the rows of a block side by side, where they do not lie in its order."""
         g, taps = self.geometry, self.sweeps(self.tile)[0].taps
-        return [taps.w.group * g.groups * g.dtype.size] if taps.panels else []
+        return [taps.w.group * g.groups * g.dtype.size] if taps.turned else []
 
     @property
     def tiles(self) -> int:
@@ -212,7 +212,7 @@ class Images:
         blocks = rounds(g.channels, high)
         dims = blocks, g.channels - high, g.filters, g.area, g.channels
         text, work = conv.panels(g.dtype.code, high), self.node.inputs[1].type.size
-        return Launch(text, (w, panels), dims, g.groups * blocks, work)
+        return Launch(text, (w, panels), dims, g.groups * blocks, work, once=True)
 
     def launches(
         self, count: int, x: Pointer, w: Pointer, y: Pointer, local: Sequence[Pointer]

@@ -1,7 +1,7 @@
-"""conv2d_input from few places: all products of g with w, and each added up where it belongs.
+"""conv2d_input from few places: a product of g and w, of which each element is added to its place.
 
 The sums over packed images (`images`) want w turned round. Where there are fewer places than
-filters, that takes longer than anything else; here w is read once, in its order.
+filters, that takes longer than anything else; here w is read in its order.
 """
 
 from __future__ import annotations
@@ -9,33 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jitgrad.codegen import registers
 from jitgrad.codegen.canonical import conv
 from jitgrad.codegen.conv.geometry import Geometry
-from jitgrad.codegen.conv.packing import Packed
+from jitgrad.codegen.conv.packing import Packed, whole
 from jitgrad.codegen.launch import Launch, Pointer
-from jitgrad.codegen.sums import Block, Operand, Taps, blocks, rounds, time
+from jitgrad.codegen.panels import Panels, panels_of
+from jitgrad.codegen.sums import rounds, time
 from jitgrad.passes.plan import Step
 
-ADD = 8  # half cycles to add a product
+COPY, ADD = 2, 8  # half cycles to copy an element of w, and to add one of the product
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The sizes of all products."""
+    """g[places, filters] times w[filters, channels and taps], as panels."""
 
     at: Geometry
-    block: Block
+    w: Panels
 
     @property
     def places(self) -> int:
         """Of all images."""
         return self.at.images * self.at.rows.out * self.at.columns.out
-
-    @property
-    def row(self) -> int:
-        """Products of a place, summed over the filters."""
-        return self.at.channels * self.at.area
 
     @property
     def packed(self) -> Packed:
@@ -47,49 +42,43 @@ class Spread:
     @property
     def time(self) -> float:
         """Half cycles for all images."""
-        g, (vectors, high) = self.at, self.block
-        sums = rounds(self.places, high) * time(vectors, high) * g.filters
-        blocks = self.row // (vectors * registers.lanes(g.dtype.code))
-        return (
-            sums * blocks + self.places * self.row * ADD + g.images * g.filters * self.packed.time
-        )
+        g, (vectors, high), row = self.at, self.w.block, self.w.n
+        blocks = rounds(self.places, high) * rounds(row, whole(1, g.dtype) * vectors)
+        sums = blocks * g.filters * time(vectors, high)
+        packing = g.images * g.filters * self.packed.time + g.filters * row * COPY
+        return sums + packing + self.places * row * ADD
 
     def scratch(self) -> Sequence[int]:
-        """Bytes of g and of the products."""
-        return [self.places * n * self.at.dtype.size for n in (self.at.filters, self.row)]
+        """Bytes of g, of w and of the product."""
+        size = self.at.dtype.size
+        return self.places * self.at.filters * size, self.w.nbytes, self.places * self.w.n * size
 
     def entries(self, step: Step) -> list[Launch]:
         """The launches for all images."""
         (g, w), x = step.reads, step.writes[0]
-        packed, products = step.scratch
+        packed, panels, product = step.scratch
         return [
             self.packed.launch(self.at.dtype, g, packed, self.at.images, self.at.filters),
-            self._products(packed, w, products),
-            self._added(products, x),
+            *self.w.pack(w, panels),
+            *self.w.product((packed, panels, product), self.places, True),
+            self._added(product, x),
         ]
 
-    def _products(self, packed: Pointer, w: Pointer, products: Pointer) -> Launch:
-        g, step = self.at, self.block[0] * registers.lanes(self.at.dtype.code)
-        in_w, in_g = Operand(0, step, self.row), Operand(0, 1, self.places)
-        block, row = self.block, self.row
-        taps = Taps(g.dtype, 1, self.places, g.filters, in_w, in_g, block, row, ((0, 0),))
-        return taps.launch(1, w, packed, products)
-
-    def _added(self, products: Pointer, x: Pointer) -> Launch:
+    def _added(self, product: Pointer, x: Pointer) -> Launch:
         g, r, c = self.at, self.at.rows, self.at.columns
         dims = (
             g.channels, r.size, c.size, r.out, c.out, r.stride, c.stride, r.dilation, c.dilation,
             r.before, c.before,
         )  # fmt: skip
-        text, work = conv.spread(g.dtype.code, r.kernel, c.kernel), self.places * self.row
-        return Launch(text, (products, x), dims, g.images * g.channels, work)
+        text, work = conv.spread(g.dtype.code, r.kernel, c.kernel), self.places * self.w.n
+        return Launch(text, (product, x), dims, g.images * g.channels, work)
 
 
 def spread(g: Geometry) -> Spread | None:
-    """None for groups, if a filter is no whole vectors, or if the products are more than w is."""
-    lanes, row = registers.lanes(g.dtype.code), g.channels * g.area
+    """None for groups, for many places, and if the elements of a filter are no vectors."""
     places = g.images * g.rows.out * g.columns.out
-    fitting = [b for b in blocks(places) if row % (b[0] * lanes) == 0]
-    if not fitting or g.groups > 1 or places > g.filters:
+    if g.groups > 1 or places > g.filters:
         return None
-    return Spread(g, min(fitting, key=lambda b: rounds(places, b[1]) * time(*b) / b[0]))
+    row = g.channels * g.area
+    w = panels_of(g.dtype, (places, places), g.filters, row, False, packed=True)
+    return None if w is None else Spread(g, w)

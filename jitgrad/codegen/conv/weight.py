@@ -15,7 +15,7 @@ from jitgrad.codegen import registers
 from jitgrad.codegen.canonical import conv
 from jitgrad.codegen.conv.geometry import Geometry, geometry_of, is_empty, local_buffers
 from jitgrad.codegen.conv.packing import Packed, Shifts, image_pitch, places_of, shifted
-from jitgrad.codegen.launch import Launch, Moving, Part, Pointer, Strip, add_up, zero
+from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, add_up, ahead, zero
 from jitgrad.codegen.sums import PRODUCT, Block, Operand, Taps, blocks, cut, rounds, time
 from jitgrad.ir.node import Node
 from jitgrad.ir.op import op
@@ -204,12 +204,17 @@ class Rows:
         packed = Launch(text, (x, rows), dims, images * r.out, work)
         image, step = self.places * width, self.block[0] * registers.lanes(at.dtype.code)
         shifts = tuple((p * width, p) for p in range(self.places))
-        taps = Taps(
-            at.dtype, panels, at.filters, images, Operand(images * image, step, image),
-            Operand(0, self.places, at.filters * self.places), self.block, width,
-            shifts, adds=True, to=(width, panels * width),
-        )  # fmt: skip
-        return [packed, taps.launch(1, rows, g, sums)]
+        in_rows = Operand(images * image, step, image)
+        in_g = Operand(0, self.places, at.filters * self.places)
+        made, long = [packed], panels * width
+        for first, count, high in cut(at.filters, self.block[1]):  # no row is added to twice
+            taps = Taps(
+                at.dtype, panels, count * high, images, in_rows, in_g, (self.block[0], high),
+                width, shifts, adds=True, to=(width, long),
+            )  # fmt: skip
+            here = ahead(g, first * self.places * at.dtype.size)
+            made.append(taps.launch(1, rows, here, ahead(sums, first * long * at.dtype.size)))
+        return made
 
     def mended(self, x: Pointer, g: Pointer, out: Pointer) -> list[Launch]:
         """Nothing: sums are made of just what belongs to them."""
@@ -274,7 +279,7 @@ class Weight:
         made = [zero(out, self.node.type.nbytes)]
         for first in range(0, self.images, self.tile):
             count = min(self.tile, self.images - first)
-            here = [Part(b, b.nbytes // self.images * first) for b in (x, g)]
+            here = [ahead(b, b.nbytes // self.images * first) for b in (x, g)]
             made += self.way.launches(*here, out, local, count)
         return made
 

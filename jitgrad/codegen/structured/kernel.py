@@ -70,7 +70,7 @@ def lowered(node: Node, rows: tuple[int, ...] = ()) -> Structured:
     w, head = Writer(), []
     names = [f"a{i}" for i in range(len(graph.inputs))]
     names += [f"r{i}" for i in range(len(graph.outputs))]
-    w.counts["r"] = len(graph.outputs)
+    w.counts["r"], w.given = len(graph.outputs), names[: len(graph.inputs)]
     every = zip(names, (*graph.inputs, *graph.outputs), strict=True)
     w.passed = [name for name, x in every if isinstance(x.type, TapeType)]
     for i, (name, x) in enumerate(zip(names, (*graph.inputs, *graph.outputs), strict=True)):
@@ -151,7 +151,7 @@ def _source(head: list[str], count: int, w: Writer, fresh: list[str]) -> str:
     count += len(w.scratch_names)
     lines.append(f"status = i64_ptr(ptrs, {count})")
     lines += [f"{name} = ptrs[{count + 1 + i}]" for i, name in enumerate(w.others.values())]
-    text = "\n".join(w.lines)
+    text = "\n".join([*w.first, *w.lines])
     used = set(re.findall(r"\w+", text))
     lines = [line for line in lines if line.split(" ")[0] in used]
     lines += [f"{p} = dims[{i}]" for i, p in enumerate(w.parameters.names) if p in used]

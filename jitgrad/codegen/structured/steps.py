@@ -103,7 +103,9 @@ def write_step(
     for entry in launches(Step(node, read, written, working, alias)):
         if not isinstance(entry, Launch):
             raise Unsupported("a strip inside of a loop")
-        _call(w, entry, memory, where)
+        own = {p.buffer if isinstance(p, Part) else p for p in entry.pointers} - {*working}
+        with w.before_all(entry.once and all(w.is_given(memory[p]) for p in own)):  # type: ignore[index]
+            _call(w, entry, memory, where)
     return list(results)
 
 

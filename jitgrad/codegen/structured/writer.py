@@ -81,6 +81,8 @@ class Writer:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.first: list[str] = []  # before all others
+        self.given: Sequence[str] = ()  # the operands
         self.indent = INDENT
         self.parameters = Parameters()
         self.faults: list[Fault] = []
@@ -111,6 +113,19 @@ class Writer:
         if len(self.lines) == start:
             self.line("pass")
         self.indent = before
+
+    @contextlib.contextmanager
+    def before_all(self, early: bool) -> Iterator[None]:
+        """Lines that are written once, before all loops, if they can be."""
+        place = self.lines, self.indent
+        if early:
+            self.lines, self.indent = self.first, INDENT
+        yield
+        self.lines, self.indent = place
+
+    def is_given(self, memory: Memory) -> bool:
+        """Whether an array is an operand, and all of it: then it is the same in every iteration."""
+        return memory.base in self.given and not (memory.private or memory.offset or memory.row)
 
     def let(self, text: str, stem: str = "v") -> str:
         """A new variable."""

@@ -104,14 +104,12 @@ def const(x: Any, literal: float) -> Any:
 
 
 def select(c: Any, a: Any, b: Any) -> Any:
-    """a where c else b; at most one of a, b is a Python literal."""
+    """a where c else b. A literal takes the type of the other, unless that is a plain int."""
     v = _traced(c, a, b)
     if v is not None:
         return v.apply("select", c, a, b)
-    if _literal(a):
-        a = const(b, a)
-    if _literal(b):
-        b = const(a, b)
+    if _literal(a) is not _literal(b):
+        a, b = (const(b, a), b) if _literal(a) else (a, const(a, b))
     if np.ndim(c) == 0:
         return a if c else b
     return np.where(c, a, b)

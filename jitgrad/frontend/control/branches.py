@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.frontend.aliases import link
+from jitgrad.frontend.aliases import alive, inherit, link_choice
 from jitgrad.frontend.control import paths, region
 from jitgrad.frontend.control.attempt import (
     Outcome,
@@ -22,7 +22,6 @@ from jitgrad.frontend.control.faults import faulted
 from jitgrad.frontend.control.merge import Disagreement, Join, described, filled, zeros_like
 from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.signals import RETURNED, Mixed, Return, alone, code_of, kinds_of
-from jitgrad.frontend.number import Number
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -74,7 +73,9 @@ class Merged:
             self.signal: Any = self.join.values(then.signal, orelse.signal, "the value")
         else:
             self.signal = self.signals(then.signal, orelse.signal)
-        both = zip(variables.names, variables.live, then.values, orelse.values)
+        sides = then.values, orelse.values
+        self.dead = [x for v in sides for live, x in zip(variables.live, v) if not live]
+        both = zip(variables.names, variables.live, *sides)
         gone = [not is_value and kinds_of(s.signal) == {RETURNED} for s in (then, orelse)]
         self.values = [self.variable(n, live, a, b, gone) for n, live, a, b in both]
         self.places: list[tuple[Place, Any]] = []
@@ -115,11 +116,11 @@ class Merged:
     def apply(self, pred: Tensor, results: list[Tensor], variables: Variables) -> Any:
         """Bind and write everything; the signal."""
         trace = state.trace
-        trace.links += self.links
+        trace.links = alive([*trace.links, *self.links])
         for result, origins in zip(results, self.join.origins, strict=True):
             for origin, held in zip(origins, (True, False)):
-                if isinstance(origin, Tensor) and not isinstance(origin, Number):
-                    link(trace, result, origin, pred, held)
+                link_choice(trace, result, origin, pred, held)
+            inherit(trace, result, origins, pred, self.dead)
         variables.put(tuple([filled(v, results, trace.mixed) for v in self.values]))
         write_places(self.places, results)
         if self.is_value:

@@ -13,14 +13,20 @@ import types
 import weakref
 from typing import Any
 
+from jitgrad.errors import TraceError, UnsupportedError
 from jitgrad.frontend.control.convert import Converter
 from jitgrad.frontend.control.expressions import RUN, Expressions, placed
-from jitgrad.frontend.control.source import Definition, NoSource, definition
+from jitgrad.frontend.control.source import Definition, NoSource, Unsupported, definition
 from jitgrad.frontend.guards import is_library
 from jitgrad.locate import BETWEEN, PACKAGE
 
 FACTORY, DEFINED = "jg_factory", "jg_function"  # the latter: its own name would hide a global
-made: dict[types.CodeType, types.CodeType | str] = {}  # the new code, or why there is none
+PLAIN = (
+    TraceError,
+    "it has no value while the function is being compiled",
+    "keep to Tensor operations (ops.where for a choice), or do it outside of jit",
+)
+made: dict[types.CodeType, types.CodeType | NoSource] = {}  # the new code, or why there is none
 ours: set[types.CodeType] = set()  # code that was converted
 twins: weakref.WeakKeyDictionary[types.FunctionType, Any] = weakref.WeakKeyDictionary()
 
@@ -35,7 +41,7 @@ def twin(function: types.FunctionType) -> types.FunctionType:
         new = found[1]
     else:
         converted = code_of(function)
-        if isinstance(converted, str):
+        if isinstance(converted, NoSource):
             return function
         new = _like(function, converted)
         twins[function] = code, new
@@ -43,32 +49,32 @@ def twin(function: types.FunctionType) -> types.FunctionType:
     return new
 
 
-def unread() -> tuple[str, str]:
-    """Why the user's function that runs now was not converted, and the remedy; "" if it was."""
+def unread() -> tuple[type[TraceError], str, str]:
+    """What a traced value says that is asked for its truth by the user's function that runs now:
+    the class of the error, the reason and the remedy.
+    """
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith((PACKAGE, *BETWEEN)):
         frame = frame.f_back
-    if frame is None or frame.f_code in ours:
-        return "", ""
-    code = frame.f_code
+    code = frame.f_code if frame is not None else None
+    if code is None or code in ours:
+        return PLAIN
     if is_library(code.co_filename):
         return (
+            UnsupportedError,
             f"{code.co_name} belongs to an installed package, whose functions run as they are",
             "call it outside of the compiled function, or write this part with Tensors",
         )
-    reason = why_not(code)
-    if not reason:
-        return "", ""
-    return f"{code.co_name} cannot be read: {reason}", "define it in a file"
+    if _is_class(code):
+        why = f"the body of the class {code.co_name} runs as it is"
+        return UnsupportedError, why, "compute it before the class"
+    reason = made.get(code)
+    if not isinstance(reason, NoSource):
+        return PLAIN
+    return reason.kind, f"{code.co_name} cannot be read: {reason}", reason.remedy
 
 
-def why_not(code: types.CodeType) -> str:
-    """Why a function was not converted; empty if it was, or nobody tried."""
-    found = made.get(code, "")
-    return found if isinstance(found, str) else ""
-
-
-def code_of(function: types.FunctionType) -> types.CodeType | str:
+def code_of(function: types.FunctionType) -> types.CodeType | NoSource:
     """The converted code of a function, or the reason why there is none."""
     code = function.__code__
     found = made.get(code)
@@ -76,9 +82,9 @@ def code_of(function: types.FunctionType) -> types.CodeType | str:
         try:
             found = _converted(function, definition(function))
         except NoSource as reason:
-            found = str(reason)
+            found = reason.with_traceback(None)
         except RecursionError:
-            found = "it is nested too deeply to be read"
+            found = Unsupported("it is nested too deeply", "make functions of its parts")
         made[code] = found
     return found
 

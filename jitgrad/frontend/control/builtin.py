@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from jitgrad import tree
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend.control.text import Text, traced_print
@@ -134,6 +136,12 @@ def _late(name: str) -> Callable:
     return call
 
 
+def _setattr(thing: Any, name: str, value: Any) -> None:
+    from jitgrad.frontend.control.run import touch
+
+    setattr(touch(thing, name), name, value)
+
+
 def _isinstance(value: Any, kinds: Any) -> bool:
     return isinstance(_like(value) if isinstance(value, Number) else value, kinds)
 
@@ -172,8 +180,11 @@ TABLE: dict[Any, Callable] = {
     print: traced_print,
     int: _of_traced(int, _int),
     float: _of_traced(float, _float),
+    np.float64: _of_traced(np.float64, _float),
+    np.int64: _of_traced(np.int64, _int),
     bool: _of_traced(bool, _bool),
     isinstance: _isinstance,
+    setattr: _setattr,
     type: _type,
     range: _of_traced(range, TracedRange.of),
     enumerate: enumerated,

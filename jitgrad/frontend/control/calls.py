@@ -18,6 +18,7 @@ import numpy as np
 
 from jitgrad.frontend.aliases import check_mixed
 from jitgrad.frontend.control import builtin
+from jitgrad.frontend.control.arrays import is_maker, making
 from jitgrad.frontend.control.attempt import ArrayPlace, DictPlace, ListPlace, Place, attempt
 from jitgrad.frontend.control.build import twin
 from jitgrad.frontend.control.paths import Blocked
@@ -56,6 +57,8 @@ def callee(function: Any) -> Any:
     function = python_of(function)
     if trace is None:
         return function
+    if is_maker(function):
+        return making(function, sys._getframe(1))
     kind = type(function)
     if kind is types.FunctionType:
         return _user(function)

@@ -24,7 +24,7 @@ from jitgrad.frontend.control import scope
 from jitgrad.frontend.control.expressions import Expressions, call, name, placed, thunk
 from jitgrad.frontend.control.normal import normalized
 from jitgrad.frontend.control.scope import LOOPS, TRY_STAR, Assignment, Exits, Liveness
-from jitgrad.frontend.control.source import NoSource, parameters
+from jitgrad.frontend.control.source import Unsupported, parameters
 
 NO_ARGUMENTS = ast.arguments([], [], None, [], [], None, [])
 COMPOUND = (ast.If, *LOOPS, ast.With, ast.Try, *TRY_STAR, ast.Match)
@@ -80,7 +80,8 @@ class Converter:
             out.insert(0, placed(ast.If(ast.Constant(False), [binding], []), out[0]))
         if self.outer and out and not self.keeps:
             cells = [thunk(name(n)) for n in sorted(self.outer)]
-            out.insert(0, placed(ast.Expr(call("rebinds", *cells)), out[0]))
+            at = next(n for n in scope.walk_scope(self.body) if isinstance(n, ast.Nonlocal))
+            out.insert(0, placed(ast.Expr(call("rebinds", *cells)), at))
         return [*docstring, *out]
 
     # --- blocks ---------------------------------------------------------------------------------
@@ -196,6 +197,8 @@ class Converter:
                 setattr(s, field, self.expression(value))
         for item in getattr(s, "items", ()):
             self.expressions.visit(item)
+        if isinstance(s, (ast.If, ast.While)):  # of a generator
+            s.test = placed(call("holds", s.test), s.test)
         self.guards(s)
         out = self.with_hoisted([])
         for part in (s, *getattr(s, "handlers", ()), *getattr(s, "cases", ())):
@@ -254,7 +257,7 @@ class Converter:
         then = self.fresh("then")
         out += [*defined, self.function(then, s.body, s.body[0])]
         parts = [test, name(then), self.other(s.orelse, out), variables]
-        return out, placed(call("branch", *parts), s)
+        return out, placed(call("branch", *parts), s.test)
 
     def other(self, body: list[ast.stmt], out: list[ast.stmt]) -> ast.expr:
         if not body:
@@ -272,7 +275,7 @@ class Converter:
         out.append(self.function(body, s.body, s.body[0]))
         parts = [name(test), name(body), self.other(s.orelse, out), variables]
         parts.append(self.else_variables(s, out))
-        return out, placed(call("while_loop", *parts), s)
+        return out, placed(call("while_loop", *parts), s.test)
 
     def else_variables(self, s: ast.While | ast.For, out: list[ast.stmt]) -> ast.expr:
         if not s.orelse:
@@ -296,7 +299,7 @@ class Converter:
         target = s.target.id if isinstance(s.target, ast.Name) else ""
         parts = [over, name(body), self.other(s.orelse, out), variables]
         parts += [self.else_variables(s, out), ast.Constant(target)]
-        return out, placed(call("for_loop", *parts), s)
+        return out, placed(call("for_loop", *parts), s.iter)
 
     def guarded(self, s: ast.stmt) -> tuple[list[ast.stmt], ast.expr]:
         """`with`, `try` or `match` with blocks that jump: each block's signal is kept."""
@@ -309,7 +312,7 @@ class Converter:
             self.after_try(s, kept, out)
         if getattr(s, "finalbody", None):
             if scope.jumps(s.finalbody):  # type: ignore[attr-defined]
-                raise NoSource("it jumps out of a `finally`")
+                raise Unsupported("it jumps out of a `finally`", "jump after the `finally`")
             s.finalbody = self.block(s.finalbody)  # type: ignore[attr-defined]
         for item in getattr(s, "items", ()):
             self.expressions.visit(item)

@@ -90,7 +90,7 @@ class Expressions(ast.NodeTransformer):
         parts = self.later(node.body), self.later(node.orelse)
         if None in parts:
             return placed(ast.IfExp(test, self.visit(node.body), self.visit(node.orelse)), node)
-        return placed(call("choose", test, *parts), node)  # type: ignore[arg-type]
+        return placed(call("choose", test, *parts), node.test)  # type: ignore[arg-type]
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         rest = [self.later(v) for v in node.values[1:]]
@@ -149,8 +149,8 @@ class Expressions(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         self.generic_visit(node)
-        if not isinstance(node.ctx, ast.Load):
-            node.value = placed(call("touch", node.value), node.value)
+        how = "look" if isinstance(node.ctx, ast.Load) else "touch"
+        node.value = placed(call(how, node.value), node.value)
         return node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:

@@ -103,7 +103,11 @@ class _While:
 
     def decided(self, pred: Tensor) -> bool:
         self.turns += 1
-        return paths.decide(self.trace, pred, self.refused or Blocked("the loop is no region"))
+        held = paths.decide(self.trace, pred, self.refused or Blocked("the loop is no region"))
+        error = getattr(self.refused, "error", None)
+        if held and isinstance(error, LimitError):  # it is endless, and begins
+            raise error
+        return held
 
     def roll(self, some: bool) -> Any:
         """The rest of the loop as a region; NOT_YET if it cannot be one."""
@@ -301,19 +305,20 @@ class _For:
 
     def traced_range(self, items: TracedRange) -> Any:
         """A range whose bounds only the running program knows."""
-        turns, first = Turns(item=items.item, count=items.count()), self.refused
-        for _ in range(PEELED + 1):
-            try:
-                found = Roll(self.trace, self.variables, turns, self.body).run()
-                note("loop", "one loop, over a range that depends on data")
-                return found
-            except (Disagreement, Blocked) as reason:
-                first = loop_reason(reason)
-            if not paths.decide(self.trace, turns.count > 0, first):
+        for turn in itertools.count():
+            turns = Turns(item=items.item, count=items.count())
+            if turn <= PEELED:
+                try:
+                    found = Roll(self.trace, self.variables, turns, self.body).run()
+                    note("loop", "one loop, over a range that depends on data")
+                    return found
+                except (Disagreement, Blocked) as reason:
+                    self.refused = loop_reason(reason)
+            if not paths.decide(self.trace, turns.count > 0, self.refused):
                 return None
-            ended, signal = over(settle(self.trace, self.body(items.item(wide(0, int64))), first))
+            signal = settle(self.trace, self.body(items.item(wide(0, int64))), self.refused)
+            ended, signal = over(signal)
             if ended:
                 return signal
             items = items.rest()
-            turns = Turns(item=items.item, count=items.count())
-        raise paths.as_error(first)
+        raise AssertionError("a count has no end")

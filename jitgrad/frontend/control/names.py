@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jitgrad.frontend.aliases import is_known, link
+from jitgrad.frontend.aliases import is_known, is_view, link, reaches, tear
 from jitgrad.frontend.control.attempt import Outcome
 from jitgrad.frontend.control.paths import Blocked
 from jitgrad.ir.node import input_op
@@ -43,6 +43,8 @@ def check(trace: Any, carried: Sequence[Carried], outcome: Outcome, start: int) 
     for i, c in enumerate(carried):
         changed = id(c.stand_in) in written
         ours = sum(e is c.entry for e in entries) - 1
+        if is_view(c.entry, c.after) and (changed or reaches(written, c.entry, c.after)):
+            raise Blocked(f"'{c.name}' is a view, and it or what it shows is written in place")
         if id(c.entry) in written or (
             changed and is_known(trace, c.entry, c.own + ours, [x.entry for x in carried], entries)
         ):
@@ -108,6 +110,7 @@ def bind(
             if ran is not None or is_older(trace, c.after, outcome, start, 1):
                 trace.mixed.append((result, c.entry, c.after))
             continue
+        tear(trace, result, (c.entry, c.after))
         if ran is not None:
             link(trace, result, c.entry, ran, False)
         mine = family(c.after, outcome.links)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitgrad.autodiff.branch import cond as cond_op
-from jitgrad.codegen.structured.kernel import fits
 from jitgrad.frontend import regions
 from jitgrad.frontend.closing import closed, frontier_of_branch
 from jitgrad.frontend.trace import Trace
-from jitgrad.ir.node import Node, builder, fresh_input, project
+from jitgrad.ir.node import Node, builder, fresh_input, project, topological
 from jitgrad.primitives.flow import COUNT
 from jitgrad.tensor import Tensor
 
@@ -45,6 +44,8 @@ def choice(
 
 def check_size(trace: Trace, node: Node) -> None:
     """TooLarge if a region is no single kernel, and there is another way to compile it."""
+    from jitgrad.codegen.structured.kernel import fits
+
     if not trace.trials and not fits(node):
         raise TooLarge("it is too large for one kernel")
 
@@ -69,6 +70,11 @@ class Loop:
 
     def stand_in(self, position: int) -> Tensor:
         return Tensor._of_node(self.made.stand_ins[position])
+
+    def changes(self, value: Tensor) -> bool:
+        """Whether a value may be another in the next turn."""
+        varies = {self.made.number, *self.made.stand_ins}
+        return any(n in varies for n in topological([value._node]))  # type: ignore[list-item]
 
     def finish(
         self, trace: Trace, test: Tensor | None, new: Sequence[Tensor], start: int, **options: Any

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jitgrad import config, tree
+from jitgrad.errors import LimitError, fail
 from jitgrad.frontend.control import names, region
 from jitgrad.frontend.control.attempt import (
     UNBOUND,
@@ -317,6 +318,8 @@ class Roll:
         ]
         new = new + ([code_of(signal)] if self.has_code else [])
         test, options = self.ending(asked)
+        if test is not None and not self.loop.changes(test):
+            raise Blocked(endless())
         try:
             results = self.loop.finish(self.trace, test, new, self.start, **options)
         except region.TooLarge as error:
@@ -406,6 +409,18 @@ class Roll:
                     found[position] = self.turns.last
             index += len(carried)
         return found
+
+
+def endless() -> LimitError:
+    """The error for a loop that never ends once it has begun."""
+    error = fail(
+        LimitError,
+        "a loop that begins here never ends",
+        why="nothing that its condition reads changes in it",
+        instead="change it in the loop, or break out of it",
+    )
+    assert isinstance(error, LimitError)
+    return error
 
 
 def _tensors(slot: Slot, value: Any, outcome: Outcome) -> list[Tensor]:

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from jitgrad.errors import UndefinedError, fail
 from jitgrad.frontend.aliases import check_mixed
+from jitgrad.frontend.control.arrays import Read, Written
 from jitgrad.frontend.control.attempt import (
     NO_VARIABLES,
     AttributePlace,
@@ -114,7 +117,7 @@ def negate(found: Any) -> Any:
 
 
 def holds(test: Any) -> Any:
-    """A condition of a comprehension: where it depends on data, that of this path."""
+    """A condition of a comprehension or generator: where it depends on data, that of this path."""
     if is_undecided(test):
         return decide(state.trace, test, Blocked("how many items there are depends on data"))
     return test
@@ -178,6 +181,11 @@ def augmented(getter: Thunk, name: str) -> None:
     touch(bound(getter, name))
 
 
+def look(thing: Any) -> Any:
+    """The thing itself, which is about to be indexed."""
+    return Read(thing) if type(thing) is np.ndarray and state.trace is not None else thing
+
+
 def touch(thing: Any, attribute: str | None = None) -> Any:
     """The thing itself, which is about to be changed in place."""
     trace = state.trace
@@ -187,23 +195,29 @@ def touch(thing: Any, attribute: str | None = None) -> Any:
     if trace.mixed:
         check_mixed(trace, thing)
     log = trace.log
-    if log is None:
-        return thing
-    if attribute is None:
+    if attribute is None and log is not None:
         place = place_of(thing)
         if place is not None:
             log.touch(place)
-    elif not isinstance(getattr(thing, attribute, None), Parameter):
+    if isinstance(thing, np.ndarray) and attribute is None:
+        return Written(thing)
+    if log is None or attribute is None:
+        return thing
+    if not isinstance(getattr(thing, attribute, None), Parameter):
         log.touch(AttributePlace(thing, attribute))
     return thing
 
 
 def rebinds(*getters: Thunk) -> None:
     """The function that begins binds variables of the functions around it."""
-    log = state.trace.log if state.trace is not None else None
-    if log is not None:
-        for getter in getters:
-            log.touch(CellPlace(getter.__closure__[0]))  # type: ignore[attr-defined,index]
+    trace = state.trace
+    if trace is None:
+        return
+    for getter in getters:
+        (cell,) = getter.__closure__  # type: ignore[attr-defined]
+        trace.store(cell, getter.__code__.co_freevars[0])  # type: ignore[attr-defined]
+        if trace.log is not None:
+            trace.log.touch(CellPlace(cell))
 
 
 def outward(*names: str) -> None:
@@ -229,6 +243,7 @@ __all__ = [
     "every",
     "for_loop",
     "holds",
+    "look",
     "message",
     "negate",
     "outward",

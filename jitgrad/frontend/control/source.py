@@ -15,11 +15,29 @@ import textwrap
 import types
 from collections.abc import Iterator
 
+from jitgrad.errors import SourceError, TraceError, UnsupportedError
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class NoSource(Exception):
-    """A function whose source cannot be had; the text says why."""
+    """A function that cannot be converted; the text says why.
+
+    kind    the class of the error, if that matters.
+    remedy  what to write instead.
+    """
+
+    kind: type[TraceError] = SourceError
+
+    def __init__(self, why: str, remedy: str = "define it in a file"):
+        super().__init__(why)
+        self.remedy = remedy
+
+
+class Unsupported(NoSource):
+    """A function with a statement that cannot be converted."""
+
+    kind = UnsupportedError
 
 
 def definition(function: types.FunctionType) -> Definition:
@@ -32,10 +50,14 @@ def definition(function: types.FunctionType) -> Definition:
     if not found:
         raise NoSource(
             f"{code.co_filename} no longer has {code.co_name} at line {code.co_firstlineno}:"
-            " it has changed since it was imported"
+            " it has changed since it was imported",
+            "import it again",
         )
     if len({ast.dump(n) for n in found}) > 1:
-        raise NoSource(f"line {code.co_firstlineno} has several lambdas that look alike")
+        raise NoSource(
+            f"line {code.co_firstlineno} has several lambdas that look alike",
+            "give each a line of its own",
+        )
     return copy.deepcopy(found[0])
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad import ops
-from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
+from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.ir.types import float32
 from jitgrad.nn.layers import windows
 from jitgrad.nn.layers.conv import _Conv, transposed
+from jitgrad.ops.conv3d import planes_of, planes_summed
 from jitgrad.tensor import Tensor
 
 Ends = tuple[int, int]  # before and behind the planes
@@ -55,19 +56,6 @@ class _Volumes(_Conv):
         self.kernel_size, self.stride, self.dilation, self.padding = sizes, steps, spread, padding
         self._ends: Ends = ends[:2]
 
-    def _joined(self, parts: list[Tensor], depth: int) -> Tensor:
-        """The sum of (n * depth, c, h, w), as (n, c, depth, h, w), with the bias."""
-        y = parts[0]
-        for part in parts[1:]:
-            y = y + part
-        y = ops.transpose(ops.reshape(y, (-1, depth, *y.shape[1:])), (0, 2, 1, 3, 4))
-        return y if self.bias is None else ops.bias_add(y, self.bias)
-
-
-def planes_of(x: Tensor) -> Tensor:
-    """Volumes (n, c, d, h, w) as images (n * d, c, h, w)."""
-    return ops.reshape(ops.transpose(x, (0, 2, 1, 3, 4)), (-1, x.shape[1], *x.shape[3:]))
-
 
 class Conv3d(_Volumes):
     """Convolution of volumes: (n, in_channels, d, h, w) to (n, out_channels, d', h', w').
@@ -99,29 +87,10 @@ class Conv3d(_Volumes):
         )
 
     def construct(self, x: Tensor) -> Tensor:
-        x = self._image(x, 5)
-        (planes, *_), (step, *_), (spread, *_) = self.kernel_size, self.stride, self.dilation
-        first, last = self._ends if self.pad_mode == "pad" else (0, 0)
-        if self.pad_mode == "same":
-            reach, count = spread * (planes - 1) + 1, -(-x.shape[2] // step)
-            total = max((count - 1) * step + reach - x.shape[2], 0)
-            first, last = total // 2, total - total // 2
-        x = ops.pad(x, (0, 0, 0, 0, first, last)) if first or last else x
-        depth = (x.shape[2] - spread * (planes - 1) - 1) // step + 1
-        if depth < 1:
-            raise fail(ShapeError, f"{self.cls_name}: {planes} planes do not fit {list(x.shape)}")
-        parts = []
-        for k in range(planes):
-            start = k * spread
-            parts.append(self._plane(x[:, :, start : start + (depth - 1) * step + 1 : step], k))
-        return self._joined(parts, depth)
-
-    def _plane(self, x: Tensor, k: int) -> Tensor:
-        """One plane of the kernel on every plane of x (n, c, d, h, w): (n * d, …)."""
-        padding = self._pads if self.pad_mode == "pad" else 0
-        return ops.conv2d(
-            *(planes_of(x), self.weight[:, :, k], None, self._stride, self.pad_mode, padding),
-            *(self._dilation, self.group),
+        padding = (*self._ends, *self._pads) if self.pad_mode == "pad" else 0
+        return ops.conv3d(
+            *(self._image(x, 5), self.weight, self.bias, self.stride, self.pad_mode, padding),
+            *(self.dilation, self.group),
         )
 
 
@@ -171,7 +140,7 @@ class Conv3dTranspose(_Volumes):
         for k in range(planes):
             y = transposed(self, images, self.weight[:, :, k], size, pad)
             parts.append(self._spread(y, count, step, depth, k * spread - ends[0]))
-        return self._joined(parts, depth)
+        return planes_summed(parts, depth, self.bias)
 
     @staticmethod
     def _spread(y: Tensor, count: int, step: int, depth: int, first: int) -> Tensor:

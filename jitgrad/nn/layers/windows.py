@@ -58,6 +58,13 @@ def four(owner: str, padding: Any) -> Pads:
     return values
 
 
+def six(owner: str, padding: Any) -> tuple[int, ...]:
+    """Padding before and behind each of three axes from an int, three of them or six."""
+    if not isinstance(padding, (tuple, list)) or len(padding) != 6:
+        return tuple(n for n in triple(owner, "padding", padding, 0) for _ in range(2))
+    return tuple(single(owner, "padding", n, 0) for n in padding)
+
+
 def mode(owner: str, pad_mode: Any, padding: Any) -> str:
     """The padding mode, checked against the padding, which only "pad" takes."""
     if not isinstance(pad_mode, str) or pad_mode.lower() not in MODES:

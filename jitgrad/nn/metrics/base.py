@@ -61,10 +61,10 @@ def rearrange_inputs(update: Callable) -> Callable:
     """A decorator for `update`: the inputs that `set_indexes` chose."""
 
     @functools.wraps(update)
-    def chosen(self: Metric, *inputs: Any) -> None:
+    def chosen(self: Metric, *inputs: Any) -> Any:
         if self.indexes is not None:
             inputs = tuple(inputs[i] for i in self.indexes)
-        update(self, *inputs)
+        return update(self, *inputs)
 
     return chosen
 

@@ -10,9 +10,9 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.api.torch_programs import backward, custom, functional, modes, ops
+from tests.api.torch_programs import backward, custom, functional, modes, ops, tutorials
 
-MODULES = (backward, modes, custom, functional, ops)
+MODULES = (backward, modes, custom, functional, ops, tutorials)
 HELPERS = ("leaf", "plain", "pulled")
 
 

@@ -224,7 +224,29 @@ def read_after_continue(x):
     return c
 
 
+def in_nested_branches(x):
+    y = x * 1.0
+    z = x * 0.5
+    if x > 0:
+        if x > 1:
+            z = y
+    y *= 0.9
+    return y * z
+
+
+def in_nested_branches_of_an_inner_loop(x):
+    y, z = x * 1.0, x * 0.5
+    for i in range(2):
+        for j in range(2):
+            if x > 0:
+                if x > i:
+                    z = y
+        y += j
+    return y * z
+
+
 PROGRAMS = [
+    in_nested_branches, in_nested_branches_of_an_inner_loop,
     in_a_long_loop, rebound_after_writing, rebound_before_writing, named_in_the_loop,
     named_after_the_loop, in_a_list, in_a_branch, counted_conditionally,
     rebound_and_written_in_a_branch, rebound_and_written_in_a_loop, chosen_and_written,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -12,10 +13,13 @@ from jitgrad import Tensor, config, ops
 from jitgrad.errors import (
     BranchError,
     CarryError,
+    ConditionError,
     LeakError,
     LimitError,
+    SourceError,
     TraceError,
     UndefinedError,
+    UnsupportedError,
 )
 
 x = Tensor(2.0)
@@ -32,6 +36,12 @@ def raised(kind: type[Exception], function: Callable, *args: Tensor) -> list[str
     return [text, *rest]
 
 
+def marked(source: str, part: str) -> list[str]:
+    """A line of the program in an error, and the carets below a part of it (Python 3.11 on)."""
+    caret = f"    {' ' * source.index(part)}{'^' * len(part)}"
+    return [f"    {source}", *([caret] if sys.version_info >= (3, 11) else [])]
+
+
 def test_branches_of_different_shapes_in_a_loop() -> None:
     def f(v):
         while v.sum() < 100.0:
@@ -44,7 +54,7 @@ def test_branches_of_different_shapes_in_a_loop() -> None:
 
     assert raised(BranchError, ms.vmap(f), ops.stack([v, v])) == [
         "'y' is f32[2] where the condition holds and f32[3] where it does not",
-        "    if v[0] > 0:",
+        *marked("if v[0] > 0:", "v[0] > 0"),
         "  because inside of a compiled loop or vmap both branches must give one type",
         "  instead: cast or reshape one of them",
     ]
@@ -58,9 +68,12 @@ def test_branches_of_different_dtypes_in_a_loop() -> None:
         return y
 
     batch = ops.stack([x, x])
-    assert raised(BranchError, ms.vmap(f), batch)[0] == (
-        "the value is f64[] where the condition holds and f32[] where it does not"
-    )
+    assert raised(BranchError, ms.vmap(f), batch) == [
+        "the value is f64[] where the condition holds and f32[] where it does not",
+        *marked("y = y.astype(ms.float64) if x > 0 else y", "x > 0"),
+        "  because inside of a compiled loop or vmap both branches must give one type",
+        "  instead: cast or reshape one of them",
+    ]
 
 
 def test_a_carry_that_changes_its_type() -> None:
@@ -72,7 +85,7 @@ def test_a_carry_that_changes_its_type() -> None:
 
     assert raised(CarryError, ms.vmap(f), ops.stack([v, v])) == [
         "'y' is f32[3] before an iteration of a loop and f32[6] after it",
-        "    while y.sum() < 10.0:",
+        *marked("while y.sum() < 10.0:", "y.sum() < 10.0"),
         "  because what a loop carries keeps its type",
         "  instead: give it that type before the loop, or cast it in the loop",
     ]
@@ -89,7 +102,7 @@ def test_a_variable_that_may_be_unbound_and_is_used() -> None:
 
     assert raised(UndefinedError, ms.vmap(f), v) == [
         "'z' may be used before it is bound",
-        "    if x > 0:",
+        *marked("if x > 0:", "x > 0"),
         "  because only one branch of a condition that depends on data binds it",
         "  instead: bind 'z' before the condition",
     ]
@@ -106,7 +119,16 @@ def test_a_condition_of_many_elements() -> None:
             v = v - 1.0
         return v
 
-    assert raised(ValueError, f, v)[0] == "the truth value of a Tensor of shape [3] is ambiguous"
+    assert raised(ConditionError, f, v) == [
+        "the truth value of a Tensor of shape [3] is ambiguous",
+        *marked("while v > 0:", "v > 0"),
+        "  instead: t.any() or t.all()",
+    ]
+
+    def g(v):
+        return v if v > 0 else -v
+
+    assert raised(ConditionError, g, v)[1:-1] == marked("return v if v > 0 else -v", "v > 0")
 
 
 def test_a_loop_without_end() -> None:
@@ -115,8 +137,26 @@ def test_a_loop_without_end() -> None:
             x = x + 1.0
         return x
 
-    with config.override(loop_limit=1000), pytest.raises(LimitError):
-        ms.jit(f)(x)
+    with config.override(loop_limit=1000):
+        assert raised(LimitError, f, x) == [
+            "a loop has run 1000 times and goes on",
+            *marked("while x > 0:", "x > 0"),
+            "  because its condition never became false",
+            "  instead: pass a higher limit, or JITGRAD_LOOP_LIMIT=0 for none",
+        ]
+
+    def still(x):
+        while x > 0:
+            pass
+        return x
+
+    assert raised(LimitError, still, x) == [
+        "a loop that begins here never ends",
+        *marked("while x > 0:", "x > 0"),
+        "  because nothing that its condition reads changes in it",
+        "  instead: change it in the loop, or break out of it",
+    ]
+    assert ms.jit(still)(-x).item() == -2.0
 
     def g(x):
         n = 0
@@ -139,9 +179,9 @@ def test_too_many_decisions() -> None:
 
     assert len(ms.jit(f)(Tensor(5.0))) == 5
     with config.override(path_limit=10):
-        assert raised(LimitError, f, Tensor(50.0))[:3] == [
+        assert raised(LimitError, f, Tensor(50.0))[:-1] == [
             "one call decides more than 10 conditions by their values",
-            "    while x > 0:",
+            *marked("while x > 0:", "x > 0"),
             "  because its branches cannot be one compiled region: a list is [f32[], f32[]] before"
             " an iteration of a loop and [f32[], f32[], f32[]] after it",
         ]
@@ -155,7 +195,7 @@ def test_an_exception_in_a_branch_of_a_loop() -> None:
 
     assert raised(TraceError, ms.vmap(f), v) == [
         "a branch that depends on data cannot be compiled here: ValueError: too large",
-        "    if x > 10:",
+        *marked("if x > 10:", "x > 10"),
         "  because inside of a compiled loop or vmap both branches must be compiled",
         "  instead: compute a flag in the loop, and raise, print or append after it",
     ]
@@ -184,16 +224,34 @@ def test_leaks() -> None:
         held = x
         return x
 
+    last = None
+
+    def variable(x):
+        nonlocal last
+        last = x * 2.0
+        return x
+
+    def by_name(x):
+        setattr(holder, "value", x * 2.0)  # noqa: B010  as programs do in loops over names
+        return x
+
     def argument(values, x):
         values.append(x)
         return x
 
     assert raised(LeakError, attribute, x) == [
         "a traced Tensor of type f32[] is stored in the attribute 'value' of a Holder",
-        "    holder.value = x * 2.0",
+        *marked("holder.value = x * 2.0", "holder"),
         "  because it has no value there: only what a compiled function returns has one",
         "  instead: return it, or keep it in a Parameter",
     ]
+    assert raised(LeakError, variable, x)[:-2] == [
+        "a traced Tensor of type f32[] is stored in the variable 'last' of an outer function",
+        *marked("nonlocal last", "nonlocal last"),
+    ]
+    assert raised(LeakError, by_name, x)[0] == (
+        "a traced Tensor of type f32[] is stored in the attribute 'value' of a Holder"
+    )
     assert raised(LeakError, container, x)[0] == (
         "a traced Tensor of type f32[] is stored in a list that outlives the call"
     )
@@ -221,11 +279,76 @@ def test_what_does_not_outlive_the_call_is_no_leak() -> None:
 
     assert ms.jit(f)(x).item() == 6.0
 
+    def g(x):
+        total = x * 0.0
+
+        def more(y):
+            nonlocal total
+            total = total + y
+
+        for i in range(20):
+            more(x * i)
+        return total
+
+    assert ms.jit(g)(x).item() == 380.0
+
+
+def test_statements_that_stay_as_they_are() -> None:
+    def f(x):
+        try:
+            y = x * 2.0
+        finally:
+            if x > 0:
+                return x  # noqa: B012
+        return y
+
+    assert raised(UnsupportedError, f, x) == [
+        "a traced Tensor of type bool[] was asked whether it is true",
+        *marked("if x > 0:", "x > 0"),
+        "  because f cannot be read: it jumps out of a `finally`",
+        "  instead: jump after the `finally`",
+    ]
+
+    def g(x):
+        class Settings:
+            scale = 2.0 if x > 0 else 1.0
+
+        return x * Settings.scale
+
+    assert raised(UnsupportedError, g, x) == [
+        "a traced Tensor of type bool[] was asked whether it is true",
+        *marked("scale = 2.0 if x > 0 else 1.0", "x > 0"),
+        "  because the body of the class Settings runs as it is",
+        "  instead: compute it before the class",
+    ]
+
+
+def test_generators_follow_the_path() -> None:
+    def items(x):
+        for i in range(4):
+            if x * i < 5.0:
+                yield x * i
+            else:
+                return
+
+    def f(x):
+        total = x * 0.0
+        for y in items(x):
+            total = total + y
+        return total
+
+    for value in (1.0, 2.0, 4.0):
+        assert ms.jit(f)(Tensor(value)).item() == f(Tensor(value)).item()
+    assert raised(TraceError, ms.vmap(f), v)[0] == (
+        "a branch that depends on data cannot be compiled here: how many items there are depends"
+        " on data"
+    )
+
 
 def test_source_that_cannot_be_read() -> None:
     made: dict = {}
     exec("def f(x):\n    if x > 0:\n        return x\n    return -x\n", made)
-    with pytest.raises(TraceError) as error:
+    with pytest.raises(SourceError) as error:
         ms.jit(made["f"])(x)
     assert str(error.value).split("\n") == [
         "<string>:2: a traced Tensor of type bool[] was asked whether it is true",
