@@ -27,6 +27,8 @@ from jitgrad.ir.node import Node
 from jitgrad.passes.plan import Step
 from jitgrad.passes.tiles import MOST_CHUNKS
 
+Pointers = tuple[Pointer, Pointer, Pointer]  # what is read, w, what is made
+
 TILE = 1 << 19  # bytes of a tile's packed images and sums: a part of the L2 cache
 TURN = 9  # half cycles for an element of w that is turned round
 
@@ -59,25 +61,19 @@ class Sweep:
         return taps.time + many * (packing + placing)
 
     def launches(
-        self,
-        count: int,
-        x: Pointer,
-        w: Pointer,
-        y: Pointer,
-        local: Sequence[Pointer],
-        already: Packed | None,
+        self, count: int, pointers: Pointers, local: Sequence[Pointer], already: Packed | None
     ) -> list[Launch]:
-        """The launches for some images, of which `already` is packed."""  # fmt: skip
-        taps, packed, made = self.taps, self.packed, []
+        """The launches for some images, of which `already` is packed."""
+        (x, w, y), taps, packed, made = pointers, self.taps, self.packed, []
         planes, sums = x if packed.is_source else local[0], y if self.is_target else local[1]
         if not packed.is_source and packed != already:
             channels = taps.groups * taps.channels
             made.append(packed.launch(taps.dtype, x, planes, count, channels))
         made.append(taps.launch(1 if packed.beside else count, planes, w, sums))
         if not self.is_target:
-            planes = count, taps.groups * taps.rows
+            rows = count, taps.groups * taps.rows
             image = packed.rows * packed.pitch if packed.beside else 0
-            made.append(self.placed.launch(taps.dtype, sums, y, planes, taps.row, image))
+            made.append(self.placed.launch(taps.dtype, sums, y, rows, taps.row, image))
         return made
 
 
@@ -185,9 +181,17 @@ class Images:
     def tiles(self) -> int:
         return rounds(self.count, self.tile)
 
+    @property
+    def local(self) -> list[int]:
+        """Bytes of working memory for a tile: none for what is read, or made, where it is."""
+        sweeps = self.sweeps(self.tile)
+        packed, sums = self.sizes(self.tile)
+        in_place = all(s.packed.is_source for s in sweeps), all(s.is_target for s in sweeps)
+        return [0 if there else n for there, n in zip(in_place, (packed, sums))]
+
     def scratch(self) -> Sequence[int]:
         """Bytes of working memory, of which a strip has some of its own."""
-        return [*self.panels, *(self.sizes(self.tile) if self.tiles == 1 else ())]
+        return [*self.panels, *(self.local if self.tiles == 1 else ())]
 
     def entries(self, step: Step) -> list[Launch | Strip]:
         """The launches for all images."""
@@ -199,11 +203,11 @@ class Images:
             w, local = local[0], local[1:]
         tile, tiles = self.tile, self.tiles
         if tiles == 1:
-            return made + self.launches(tile, source, w, target, local)
-        room, buffers = local_buffers(self.sizes(self.tile))
-        moved = [Moving(b, tile=b.nbytes // self.count * tile) for b in (source, target)]
+            return made + self.launches(tile, (source, w, target), local)
+        room, buffers = local_buffers(self.local)
+        x, y = (Moving(b, tile=b.nbytes // self.count * tile) for b in (source, target))
         sizes = tile, self.count - (tiles - 1) * tile
-        body, tail = (tuple(self.launches(n, moved[0], w, moved[1], buffers)) for n in sizes)
+        body, tail = (tuple(self.launches(n, (x, w, y), buffers)) for n in sizes)
         return [*made, Strip((), body, tail, tiles, min(tiles, MOST_CHUNKS), room)]
 
     def turned(self, w: Pointer, panels: Pointer) -> Launch:
@@ -214,13 +218,12 @@ class Images:
         text, work = conv.panels(g.dtype.code, high), self.node.inputs[1].type.size
         return Launch(text, (w, panels), dims, g.groups * blocks, work, once=True)
 
-    def launches(
-        self, count: int, x: Pointer, w: Pointer, y: Pointer, local: Sequence[Pointer]
-    ) -> list[Launch]:
+    def launches(self, count: int, pointers: Pointers, local: Sequence[Pointer]) -> list[Launch]:
+        """The launches for some images."""
         made: list[Launch] = []
         packed = None
         for sweep in self.sweeps(count):
-            made += sweep.launches(count, x, w, y, local, packed)
+            made += sweep.launches(count, pointers, local, packed)
             packed = sweep.packed
         return made
 

@@ -62,10 +62,11 @@ class Pairs:
         return g.groups * packing + self.blocks * sums
 
     def sizes(self, images: int) -> list[int]:
-        """Bytes of working memory."""
+        """Bytes of working memory: none for what is read where it is."""
         g = self.at
         planes = g.channels * self.x.plane, g.filters * self.g.size
-        return [images * g.groups * n * g.dtype.size for n in planes]
+        needed = not self.x.is_source, not self.g.is_source
+        return [images * g.groups * n * g.dtype.size * need for n, need in zip(planes, needed)]
 
     def launches(
         self, x: Pointer, g: Pointer, sums: Pointer, local: Sequence[Pointer], images: int
