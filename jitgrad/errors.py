@@ -92,6 +92,10 @@ class DeviceError(JitgradError, RuntimeError):
     """A device is not there, or cannot do what is asked of it."""
 
 
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device has no room left. What was there before is as it was."""
+
+
 class LinAlgError(JitgradError, np.linalg.LinAlgError):
     """A matrix that has no inverse, no Cholesky factor, or no eigenvalues that could be found."""
 

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import TapeError, fail
+from jitgrad.frontend import remote
 from jitgrad.frontend.pull import Call, Pull
 from jitgrad.frontend.straight import straight
 from jitgrad.ir.types import TensorType
+from jitgrad.runtime.cuda.array import IN_USE, any_there
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
 
@@ -134,7 +136,8 @@ class TapeNode:
             arrays = [s.now(self) for s in self.saved]
             arrays += [g._data for g in filled]
             nodes = pull.graph.outputs
-            found = straight(pull.graph)(*arrays)
+            run = remote.run if IN_USE and any_there(arrays) else straight
+            found = run(pull.graph)(*arrays)
             results = [Tensor._wrap(array, y.type) for array, y in zip(found, nodes)]
         return placed(results, pull.targets, len(self.edges))
 
