@@ -78,11 +78,14 @@ def bound_in(*parts: Callable[[], Any] | None) -> Variables:
         for v, end in zip(found, ends, strict=True):
             v.put(values[end - len(v.names) : end])
 
-    columns = [
-        tuple(itertools.chain.from_iterable(column))
-        for column in zip(*[(v.names, v.live, v.head, v.getters) for v in found], strict=True)
-    ]
-    return Variables(*columns, put)
+    chain = itertools.chain.from_iterable
+    return Variables(
+        tuple(chain(v.names for v in found)),
+        tuple(chain(v.live for v in found)),
+        tuple(chain(v.head for v in found)),
+        tuple(chain(v.getters for v in found)),
+        put,
+    )
 
 
 def load(getter: Callable[[], Any]) -> Any:
