@@ -75,6 +75,9 @@ SETTINGS: dict[str, Setting] = {
         "driver",
         "emulate runs programs for GPUs as plain Python, every access watched",
     ),
+    "cuda_sync": Setting(
+        "JITGRAD_CUDA_SYNC", _flag, False, "wait after each launch on a GPU, and say which failed"
+    ),
     "device": Setting(
         "JITGRAD_DEVICE", _one_of("CPU", "GPU"), "CPU", "CPU or GPU: where compiled functions run"
     ),

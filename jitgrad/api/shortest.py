@@ -70,7 +70,7 @@ class Writer:
 
     def wrapped(self, *arrays: np.ndarray) -> tuple[Tensor, ...]:
         """The same by way of Python, for arrays that are known to fit."""
-        results = self.entry.execute(*arrays)
+        results = self.entry.executing(arrays)(*arrays)
         return tuple([Tensor._wrap(a, t) for a, t in zip(results, self.entry.types)])
 
     def name(self, stem: str, value: Any) -> str:
