@@ -41,6 +41,14 @@ TABLES: dict[str, str | dict[str, str]] = {
     "codegen/cuda/grids.py": {
         "RULES": "op -> its launches on a device",
         "SCRATCH": "ops whose launches need scratch memory",
+        "WRITTEN": "special functions that are kernels by hand",
+        "OWN_SCRATCH": "op -> bytes of scratch memory that only launches on a device need",
+    },
+    "codegen/cuda/matrices.py": {
+        "TEXTS": "op -> the kernel that computes it",
+        "_dims": NO_OP,
+        "RULES": "op -> its launches on a device",
+        "SCRATCH": "op -> bytes of scratch memory of such a launch",
     },
     "codegen/cuda/names.py": SCALARS,
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
@@ -68,7 +76,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "WRITES": "op -> the lines that overwrite it there",
         "ROWS": "those of them whose index must exist",
     },
-    "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
+    "codegen/structured/kernel.py": {"alone": "tries how a region would be lowered"},
     "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
     "codegen/vecmath/": SCALARS,
     "codegen/specials.py": {"RULES": "op -> SciPy's routine, or the kernel that computes it"},

@@ -146,6 +146,9 @@ def test_infinities() -> None:
         False,
     ]
     assert ops.xlogy(Tensor(0.0), Tensor(0.0)).item() == 0.0
+    y = Tensor([0.0, -1.0, float("inf"), 2.0])
+    slope = ms.grad(lambda x: ops.xlogy(x, y))(Tensor([0.0] * 4))
+    np.testing.assert_allclose(slope.asnumpy(), [0, 0, 0, np.log(2)], rtol=1e-6)
     assert ops.nan_to_num(Tensor([NAN, INF, -INF]), 1.0, 2.0, 3.0).tolist() == [1.0, 2.0, 3.0]
     assert ops.signbit(Tensor([-0.0, 0.0, -1.0])).tolist() == [True, False, True]
     assert ops.fmax(Tensor([NAN, 1.0]), Tensor([2.0, NAN])).tolist() == [2.0, 1.0]
