@@ -38,17 +38,10 @@ def sooner(graph: Graph) -> Graph:
     spread = _spread(graph)
     found: dict[Node, list[Term]] = {}
     for node in graph.nodes:
-        if (
-            node.op is reduce_sum
-            and node.dtype.is_float
-            and spread[node] >= node.inputs[0].type.size
-        ):  # type: ignore[union-attr]
-            terms = _Split(phases, node).terms(node.inputs[0])
-            if (
-                terms is not None
-                and 0 < len(terms) <= MOST
-                and all(t.early is not None for t in terms)
-            ):
+        if node.op is reduce_sum and node.dtype.is_float:
+            (x,) = node.inputs
+            terms = _Split(phases, node).terms(x) if spread[node] >= x.type.size else None  # type: ignore[union-attr]
+            if terms and all(t.early is not None for t in terms):
                 found[node] = terms
     if not found:
         return graph
@@ -87,17 +80,28 @@ class _Split:
     def __init__(self, phases: dict[Node, int], total: Node):
         self.phases, self.axes = phases, set(total.attrs["axes"])
         self.late = phases[total.inputs[0]]
+        self.known: dict[Node, Terms] = {}
 
     def terms(self, node: Node, depth: int = 0) -> Terms:
         """The terms of a value; None if one of them has to wait, too."""
+        if node not in self.known:
+            self.known[node] = self.find(node, depth)
+        return self.known[node]
+
+    def find(self, node: Node, depth: int) -> Terms:
+        """`terms`, so many operations from what is summed."""
         if self.phases[node] < self.late:
             return [Term(node)]
         if node.op is broadcast and not self.axes & set(node.attrs["dims"]):
             return [Term(None, (node,))]
         rule = RULES.get(node.op.name) if depth < DEEP else None
-        parts = [self.terms(i, depth + 1) for i in node.inputs] if rule is not None else []
-        known = [p for p in parts if p is not None]
-        return rule(known) if rule is not None and len(known) == len(parts) else None
+        parts: list[list[Term]] = []
+        for operand in node.inputs if rule is not None else ():
+            part = self.terms(operand, depth + 1)
+            if part is None:
+                return None
+            parts.append(part)
+        return rule(parts) if rule is not None else None
 
 
 def _negated(terms: list[Term]) -> list[Term]:
