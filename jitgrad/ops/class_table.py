@@ -34,7 +34,7 @@ from jitgrad.ops import (
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.promote import axis_of, tensor
+from jitgrad.ops.promote import axis_of, static, tensor
 
 # --- classes without options --------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ def _pad(paddings):
 
 def _mirror_pad(mode="REFLECT"):
     def call(x, paddings):
-        pairs = [tuple(pair) for pair in paddings]
+        pairs = [tuple(map(int, pair)) for pair in static("MirrorPad", "paddings", paddings)]
         return splitting.padded(tensor("MirrorPad", x), pairs, mode.lower())
 
     return call

@@ -300,3 +300,16 @@ def test_parameters_are_operands() -> None:
     p = Parameter(A, name="p")
     assert type(p + 1) is Tensor
     assert (p * p).shape == (2, 3)
+
+
+def test_amounts_of_padding_held_by_a_cell() -> None:
+    class Net(ms.nn.Cell):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pad, self.amounts = ops.MirrorPad(mode="SYMMETRIC"), Tensor([[1, 1], [2, 2]])
+
+        def construct(self, x):
+            return self.pad(x, self.amounts)
+
+    wanted = np.pad(X, ((1, 1), (2, 2)), "symmetric")
+    np.testing.assert_array_equal(ms.jit(Net())(Tensor(X)).asnumpy(), wanted)
