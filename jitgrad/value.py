@@ -240,8 +240,7 @@ class Tensor:
         """Hold another array, which this Tensor then owns."""
         if type is not self._type:
             bump()
-        if state.written is not None:
-            state.written.setdefault(id(self), (self, self._data, self._type))
+        state.note(self)
         self._data, self._type, self._node = array, type, None
         self._version += 1
 

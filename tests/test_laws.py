@@ -116,6 +116,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "READS_TRANSPOSED": "library calls with a flag for transposed operands",
         "Regions": "makes the region that fusion is about",
     },
+    "passes/sooner.py": REWRITES,
     "passes/squeeze.py": REWRITES,
     "passes/stabilize.py": REWRITES,
     "passes/strips.py": {"_emit_group": "makes the region that strips are about"},

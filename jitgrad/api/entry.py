@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,14 +48,17 @@ class Entry:
         self.exclusive = frozenset([id(t) for t in traced.captures] if traced.writes else [])
         self.taped: dict[Any, graphcall.Taped] = {}  # by which inputs are followed, and where
         guards.watch_types(traced.captures)
-        self.executes: dict[tuple[bool, graphcall.Maker], graphcall.Execute] = {}
+        self._execute: graphcall.Execute | None = None
+        self.executes: dict[tuple[bool, graphcall.Maker], graphcall.Execute] = {}  # elsewhere
         self.calls = 0
         self.fast: Callable[[tuple, dict], Any] | None = None
 
-    @functools.cached_property
+    @property
     def execute(self) -> graphcall.Execute:
         """The function where the tape does not follow it."""
-        return self.make(self.traced.graph, dict(self.traced.writes))
+        if self._execute is None:
+            self._execute = self.make(self.traced.graph, dict(self.traced.writes))
+        return self._execute
 
     def valid(self) -> bool:
         """Whether the trace would still go the same way."""

@@ -10,6 +10,8 @@ from jitgrad.codegen.launch import Launch, Pointer
 from jitgrad.codegen.native import vector_bits
 from jitgrad.ir.types import DType
 
+Block = tuple[int, int]  # vectors and rows of a block of sums
+
 
 @dataclass(frozen=True, slots=True)
 class Operand:
@@ -20,6 +22,10 @@ class Operand:
     group: int
     row: int
     channel: int
+
+    def size(self, channels: int) -> int:
+        """About how many elements all sums of a group read."""
+        return max(self.group, channels * self.channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +38,19 @@ class Taps:
     channels: int
     x: Operand
     w: Operand
-    block: tuple[int, int]  # vectors and rows of a block of sums
+    block: Block
     row: int  # places, of whole blocks
     shifts: tuple[tuple[int, int], ...]  # of each tap, in x and in w
+    turned: bool = False  # whether the rows of a block lie side by side in w
     adds: bool = False  # whether sums are added to what is there
     to: tuple[int, int] = (0, 0)  # steps of groups and of rows there, unless sums lie side by side
+
+    @property
+    def time(self) -> int:
+        """Half cycles for one image."""
+        vectors = self.row // registers.lanes(self.dtype.code) // self.block[0]
+        blocks = self.groups * rounds(self.rows, self.block[1]) * vectors
+        return blocks * self.channels * len(self.shifts) * time(*self.block)
 
     def launch(self, images: int, x: Pointer, w: Pointer, sums: Pointer) -> Launch:
         """The sums of some images."""
@@ -44,14 +58,16 @@ class Taps:
         step = vectors * registers.lanes(self.dtype.code)
         loops, rows, places = (rounds(self.rows, high), row // step), (high, 0), (0, 1)
         # What the outer loop goes through is read once, the other once for each of its blocks.
-        if images == 1 and self.x.group > self.w.group:
+        if images == 1 and self.x.size(self.channels) > self.w.size(self.channels):
             loops, rows, places = loops[::-1], rows[::-1], places[::-1]
+        last = self.rows - high
+        beside, w_last = (1, high * loops[0] * loops[1]) if self.turned else (self.w.row, last)
         to_group, to_row = self.to if self.to[1] else (self.rows * row, row)
         dims = (
-            images, *loops, self.rows - high, *rows, *places,
+            images, *loops, last, *rows, *places,
             self.groups * self.x.group, self.x.group, self.x.row, self.w.group, self.w.row,
-            self.groups * to_group, to_group, to_row, step,
-            self.channels, len(self.shifts), self.x.channel, self.w.channel, self.w.row, to_row,
+            self.groups * to_group, to_group, to_row, step, w_last,
+            self.channels, len(self.shifts), self.x.channel, self.w.channel, beside, to_row,
             int(self.adds), *(s for shift in self.shifts for s in shift),
         )  # fmt: skip
         work = images * self.groups * self.rows * row * self.channels * len(self.shifts)
@@ -79,21 +95,30 @@ def _registers() -> int:
     return 32 if vector_bits() == 512 else vector_bits() // 32
 
 
-def blocks(rows: int) -> list[tuple[int, int]]:
+def blocks(rows: int) -> list[Block]:
     """Blocks (vectors, rows) whose sums stay in registers, beside what is read."""
     free, most = _registers() - 1, min(rows, 8)
     return [(v, r) for r in range(1, most + 1) for v in range(1, 16) if v * r + v <= free]
 
 
-def block_of(places: int, rows: int, dtype: DType) -> tuple[tuple[int, int], int]:
-    """The block (vectors, rows) with the least time for all sums, and their places in such."""
+def block_of(places: int, rows: int, dtype: DType, block: Block | None = None) -> tuple[Block, int]:
+    """The block (vectors, rows) with the least time for all sums, unless it is given, and their
+    places in such. A little more time is fine for fewer places: sums of none beside the outputs
+    need not be moved.
+    """
     lanes = registers.lanes(dtype.code)
 
-    def whole_time(block: tuple[int, int]) -> int:
-        return rounds(places, block[0] * lanes) * rounds(rows, block[1]) * time(*block)
+    def places_in(block: Block) -> int:
+        return rounds(places, block[0] * lanes) * block[0] * lanes
 
-    block = min(blocks(rows), key=whole_time)
-    return block, rounds(places, block[0] * lanes) * block[0] * lanes
+    def whole_time(block: Block) -> int:
+        return places_in(block) // block[0] * rounds(rows, block[1]) * time(*block)
+
+    if block is None:
+        times = {b: whole_time(b) for b in blocks(rows)}
+        enough = min(times.values()) * 33 // 32
+        block = min((places_in(b), t, b) for b, t in times.items() if t <= enough)[2]
+    return block, places_in(block)
 
 
 def time(vectors: int, rows: int) -> int:

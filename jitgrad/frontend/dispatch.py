@@ -132,10 +132,13 @@ def fill(number: Any, type: TensorType) -> Tensor:
     """One number repeated over a type."""
     if state.trace is not None:
         return splat(number, type)
+    array = np.empty(type.shape, type.dtype.numpy)
     if number == 0 or number == 1:
-        return _anywhere(Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type))
-    with np.errstate(over="ignore"):
-        return _anywhere(Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type))
+        array.fill(number)
+    else:
+        with np.errstate(over="ignore"):
+            array.fill(number)
+    return _anywhere(Tensor._wrap(array, type))
 
 
 def _anywhere(made: Tensor) -> Tensor:

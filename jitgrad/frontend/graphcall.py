@@ -131,10 +131,13 @@ class Taped:
         places = {k: i for i, k in enumerate(self.pull.uses)}
         self.places = [places[k] for k in self.halves.uses]
         self.forward = Runner(self.halves.forward, dict(self.halves.updates), make)
+        self._backward: Runner | None = None
 
-    @functools.cached_property
+    @property
     def backward(self) -> Runner:
-        return Runner(self.halves.backward, {}, self.make)
+        if self._backward is None:
+            self._backward = Runner(self.halves.backward, {}, self.make)
+        return self._backward
 
     def __call__(self, values: Sequence[Tensor], edges: Sequence[tape.Edge]) -> list[Tensor]:
         """The results, with one node behind them."""

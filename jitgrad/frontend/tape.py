@@ -44,7 +44,9 @@ class Saved:
 
     def __init__(self, tensor: Tensor, edge: Edge | int, held: Any):
         self.tensor = held  # the Tensor, or a weak reference to it
-        self.array, self.type, self.version = tensor._data, tensor._type, tensor._version
+        self.array = tensor._data
+        self.type = tensor._type
+        self.version = tensor._version
         self.edge = edge
         self.strict = state.grad == ON
 

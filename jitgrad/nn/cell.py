@@ -232,6 +232,9 @@ class Cell(walk.Collection):
             parameter.requires_grad = not frozen
         return self
 
+    def set_jit_config(self, jit_config: Any) -> None:
+        """Without effect: nothing needs these options."""
+
     def to(self, device: str) -> Cell:
         """Move all Parameters, in place, to a device: "GPU" or "CPU". DeviceError."""
         place = placement.place_named(device)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from jitgrad import config
+from jitgrad.codegen.conv.images import Images, way_of
+from jitgrad.codegen.conv.spread import Spread
+from jitgrad.codegen.conv.weight import Pairs, Rows, Weight
 from jitgrad.ir.node import Graph, input_node
 from jitgrad.ir.op import OPS
-from jitgrad.ir.types import of_array
+from jitgrad.ir.types import TensorType, float32, of_array
 from jitgrad.primitives.conv import spans
 from jitgrad.runtime.executable import Executable
 
@@ -36,6 +39,12 @@ CASES = {
     "more zeros than image": ((2, 2, 2, 1), (3, 2, 4, 3), {"pad": (4, 3, 5, 6)}),
     "zeros beyond the kernel": ((1, 1, 3, 3), (1, 1, 2, 2), {"pad": (3, 3, 3, 3)}),
     "many filters": ((2, 16, 16, 16), (40, 16, 3, 3), SAME),
+    "small images": ((5, 16, 4, 4), (24, 16, 3, 3), SAME),
+    "small images, strided": ((7, 32, 5, 4), (16, 32, 3, 3), {"stride": (2, 2), **SAME}),
+    "images of few places": ((9, 48, 2, 2), (40, 48, 3, 3), SAME),
+    "small images of groups": ((6, 32, 3, 3), (32, 16, 2, 2), {"groups": 2, **SAME}),
+    "as they are": ((3, 20, 8, 8), (18, 20, 1, 1), {}),
+    "points of small images": ((4, 64, 7, 7), (48, 64, 1, 1), {}),
     "large kernel": ((1, 2, 23, 40), (3, 2, 11, 11), {"pad": (5, 5, 5, 5)}),
 }
 
@@ -86,17 +95,51 @@ def test_dtypes(case, dtype):
         agrees(got, name, arrays, attrs)
 
 
-@pytest.mark.parametrize("case", ["strided", "one image", "dilated and strided", "groups"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "strided",
+        "one image",
+        "dilated and strided",
+        "groups",
+        "small images",
+        "images of few places",
+    ],
+)
 def test_plain_python(case):
     with config.override(jit=False):
         for name, arrays, attrs in operands(case, np.float32):
             agrees(compiled(name, arrays, attrs), name, arrays, attrs)
 
 
-def test_zeros_around_and_infinities_inside():
-    """What an infinity does not reach stays finite."""
-    image, kernel, attrs = CASES["plain"]
-    x, w = np.ones(image, np.float32), np.ones(kernel, np.float32)
-    x[0, 0, 0, -1] = np.inf
-    got = compiled("conv2d", (x, w), {**PLAIN, **attrs})
-    np.testing.assert_array_equal(got, OPS["conv2d"].numpy(x, w, **{**PLAIN, **attrs}))
+@pytest.mark.parametrize("case", ["plain", "strided", "small images", "groups", "points"])
+def test_infinities(case):
+    """What an infinity in an image does not reach stays finite."""
+    for name, arrays, attrs in operands(case, np.float32):
+        for k in range(2 if name == "conv2d_weight" else 1):
+            given = [np.ones_like(a) for a in arrays]
+            given[k][-1, 0, 0, -1] = np.inf
+            with np.errstate(invalid="ignore"):
+                want = OPS[name].numpy(*given, **attrs)
+            np.testing.assert_array_equal(compiled(name, given, attrs), want)
+
+
+def test_each_way_is_taken():
+    """The cases above go through all ways of packing images and of adding up their products."""
+    found = set()
+    for case in CASES:
+        image, kernel, attrs = CASES[case]
+        out = spans("conv2d", image[2:], kernel[2:], {**PLAIN, **attrs})
+        x, y = (
+            input_node("x", TensorType(float32, s)) for s in (image, (image[0], kernel[0], *out))
+        )
+        w = input_node("w", TensorType(float32, kernel))
+        attrs = {**PLAIN, **attrs}
+        for name, inputs, more in (
+            ("conv2d", (x, w), {}),
+            ("conv2d_input", (y, w), {"size": image[2:]}),
+        ):
+            way = way_of(OPS[name](*inputs, **attrs, **more))
+            found.add(way.beside if isinstance(way, Images) else Spread)
+        found.add(type(Weight(OPS["conv2d_weight"](x, y, **attrs, kernel=kernel[2:])).way))
+    assert found == {False, True, Spread, Pairs, Rows}

@@ -1,4 +1,4 @@
-"""Launches of convolutions: images packed one after the other, and sums over them in registers.
+"""Launches of convolutions: packed images, and blocks of sums over them in registers.
 
 All three ops are sums over packed images (see `canonical.conv`):
 
@@ -7,5 +7,7 @@ All three ops are sums over packed images (see `canonical.conv`):
                     of the kernel reach
     conv2d_weight   for each filter, channel and tap, a sum over the places of g and x
 
-A strip goes through the images, so that what is packed stays in the cache.
+A strip goes through the images, so that what is packed stays in the cache. Each op has two ways or
+more, of which it takes the one with the least time: `packing` tells of images as shifts and as
+patches, `spread` of conv2d_input from few places, `weight` of pairs and rows.
 """

@@ -1,110 +1,292 @@
-"""conv2d_weight: sums over all images."""
+"""conv2d_weight: sums over all images.
+
+Two ways again. *Pairs*: planes of g and of x, shifted, are multiplied and added up. *Rows*: all
+that one place of g meets is a row, and the sums are a product of matrices. Rows take more memory,
+and more time to pack; but in pairs, every vector of sums has to be added up in the end, which for
+small images takes as long as all the rest.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from jitgrad.codegen import registers
 from jitgrad.codegen.canonical import conv
-from jitgrad.codegen.conv.geometry import (
-    Packed,
-    geometry_of,
-    image_pitch,
-    is_empty,
-    local_buffers,
-    packed_image,
-    places_of,
-)
-from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, add_up, zero
-from jitgrad.codegen.sums import PRODUCT, blocks, cut, rounds, time
+from jitgrad.codegen.conv.geometry import Geometry, geometry_of, is_empty, local_buffers
+from jitgrad.codegen.conv.packing import Packed, Shifts, image_pitch, places_of, shifted
+from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, add_up, ahead, zero
+from jitgrad.codegen.sums import PRODUCT, Block, Operand, Taps, blocks, cut, rounds, time
 from jitgrad.ir.node import Node
 from jitgrad.ir.op import op
 from jitgrad.passes.plan import Step
 
 CHUNKS = 8  # of the images: so many threads can share them
+LARGE = 1 << 18  # bytes of sums of which not every chunk has its own
 SLICES = 40 << 10  # bytes of g's planes that a block reads: most of the L1 cache
+ROWS = 1 << 19  # bytes of rows: a part of the L2 cache
+TOTAL, COPY, ADD = 12, 4, 12  # half cycles: to add up a vector, to copy an element, to add a vector
 
 
-class Weight:
-    """conv2d_weight: sums over a tile of images, added up over the tiles of a chunk."""
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Sums of products of planes; x and g are packed unless they lie like that."""
 
-    def __init__(self, node: Node):
-        self.node = node
-        x, cotangent = node.inputs
-        g = self.geometry = geometry_of(node, x.shape, node.shape, cotangent.shape)
-        pitch = image_pitch(g)
-        self.places = places_of(g, pitch)
-        self.x, shifts = packed_image(g, self.places, pitch)
-        out = g.rows.out, g.columns.out
-        self.g = Packed(out, g.rows.out, pitch, self.places)
-        self.shifts = [s for shift in shifts for s in shift]
-        self.block = min(blocks(g.filters), key=self.time)
-        self.tile = max(1, SLICES // (self.block[1] * self.places * g.dtype.size))
-        self.tile = min(self.tile, g.images)
-        self.tiles = rounds(g.images, self.tile)
-        self.chunks = min(self.tiles, CHUNKS)
-        x_plane, g_plane = g.channels * self.x.plane, g.filters * self.places
-        self.local = [g.groups * n * self.tile * g.dtype.size for n in (x_plane, g_plane)]
+    at: Geometry
+    x: Packed
+    g: Packed
+    shifts: Shifts
+    block: Block  # columns and rows
+    together: int  # channels of a block's columns
 
-    def time(self, block: tuple[int, int]) -> int:
-        """What all sums take with a block of so many columns and rows."""
-        g = self.geometry
-        return rounds(g.area, block[0]) * rounds(g.filters, block[1]) * time(*block)
+    @property
+    def blocks(self) -> int:
+        """Blocks of sums."""
+        g, (wide, high) = self.at, self.block
+        return g.groups * _columns(g, wide) * rounds(g.filters, high)
+
+    @property
+    def tile(self) -> int:
+        """Images of which one block of sums is made at once."""
+        most = SLICES // (self.block[1] * self.g.size * self.at.dtype.size)
+        return max(1, min(most, self.at.images))
+
+    @property
+    def time(self) -> float:
+        """Half cycles for an image."""
+        g, (wide, high) = self.at, self.block
+        packing = 0 if self.x.is_source else g.channels * self.x.time
+        packing += 0 if self.g.is_source else g.filters * self.g.time
+        vectors = self.g.size // registers.lanes(g.dtype.code)
+        sums = vectors * time(wide, high) + wide * high * TOTAL / self.tile
+        return g.groups * packing + self.blocks * sums
+
+    def sizes(self, images: int) -> list[int]:
+        """Bytes of working memory: none for what is read where it is."""
+        g = self.at
+        planes = g.channels * self.x.plane, g.filters * self.g.size
+        needed = not self.x.is_source, not self.g.is_source
+        return [images * g.groups * n * g.dtype.size * need for n, need in zip(planes, needed)]
 
     def launches(
         self, x: Pointer, g: Pointer, sums: Pointer, local: Sequence[Pointer], images: int
     ) -> list[Launch]:
         """The sums of some images, added to what is in `sums`."""
-        at = self.geometry
-        made = [
-            self.x.launch(at.dtype, x, local[0], images * at.groups * at.channels),
-            self.g.launch(at.dtype, g, local[1], images * at.groups * at.filters),
-        ]
+        at, made, found = self.at, [], []
+        channels = at.groups * at.channels, at.groups * at.filters
+        for source, target, packed, many in zip((x, g), local, (self.x, self.g), channels):
+            found.append(source if packed.is_source else target)
+            if not packed.is_source:
+                made.append(packed.launch(at.dtype, source, target, images, many))
         for rows in cut(at.filters, self.block[1]):
-            for columns in cut(at.area, self.block[0]):
-                made.append(self._pairs((*local, sums), images, rows, columns))
+            for together in cut(at.channels, self.together):
+                for columns in cut(at.area * together[2], self.block[0]):
+                    blocks = rows, together, columns
+                    made.append(self._sums((*found, sums), images, *blocks))
         return made
 
-    def _pairs(
+    def _sums(
         self,
         pointers: tuple[Pointer, ...],
         images: int,
         rows: tuple[int, int, int],
+        channels: tuple[int, int, int],
         columns: tuple[int, int, int],
     ) -> Launch:
-        g, (first, blocks, high), (column, column_blocks, wide) = self.geometry, rows, columns
-        plane, places, filter = self.x.plane, self.places, g.channels * g.area
+        g, plane, places = self.at, self.x.plane, self.g.size
+        (first, blocks, high), (channel, channel_blocks, together) = rows, channels
+        column, column_blocks, wide = columns
+        filter = g.channels * g.area
+        shifts = [
+            (c * plane + shift, c * g.area + tap)
+            for c in range(channel, channel + together)
+            for shift, tap in self.shifts
+        ]
         dims = (
-            blocks, g.channels, column_blocks,
+            blocks, channel_blocks, column_blocks,
             first * places, g.filters * places, high * places,
-            g.channels * plane, plane,
-            first * filter, g.filters * filter, high * filter, g.area,
+            g.channels * plane, together * plane,
+            first * filter, g.filters * filter, high * filter, together * g.area,
             images, g.groups * g.channels * plane, g.groups * g.filters * places, places, places,
-            filter, *self.shifts[2 * column :],
+            filter, *(s for shift in shifts[column:] for s in shift),
         )  # fmt: skip
         text = conv.pairs(g.dtype.code, wide, high)
-        work = images * places * g.groups * blocks * high * g.channels * column_blocks * wide
+        work = images * places * g.groups * blocks * high * channel_blocks * column_blocks * wide
         return Launch(text, pointers, dims, g.groups * blocks, work // PRODUCT)
 
+    def mended(self, x: Pointer, g: Pointer, out: Pointer) -> list[Launch]:
+        """Between the rows of planes, zeros of g meet elements of x that they have nothing to do
+        with. If one is infinite, what becomes nan is computed again.
+        """
+        at, r, c = self.at, self.at.rows, self.at.columns
+        apart = r.out > 1 and self.g.pitch != c.out
+        if not apart or not at.dtype.is_float:
+            return []
+        dims = (
+            at.images, at.channels, at.filters, at.groups, r.size, c.size, r.out, c.out, r.kernel,
+            c.kernel, r.stride, c.stride, r.dilation, c.dilation, r.before, c.before,
+        )  # fmt: skip
+        size = at.groups * at.filters * at.channels * at.area
+        return [Launch(conv.mend(at.dtype.code), (x, g, out), dims, size, size)]
+
+
+def _columns(g: Geometry, wide: int) -> int:
+    """Blocks of columns of all channels."""
+    return rounds(g.area, wide) * rounds(g.channels, max(wide // g.area, 1))
+
+
+def pairs(g: Geometry) -> Pairs:
+    """A block has some elements of the kernel of one channel, or all of some channels."""
+    pitch = image_pitch(g)
+    places = places_of(g, pitch)
+    x, shifts = shifted(g, places, pitch)
+    out = g.rows.out, g.columns.out
+    y = Packed(out, (1, 1), ((0, 0),), out[0], pitch, places)
+    most = g.area * g.channels
+    found = [b for b in blocks(g.filters) if b[0] <= g.area or (most >= b[0] and not b[0] % g.area)]
+
+    def whole_time(block: Block) -> int:
+        return _columns(g, block[0]) * rounds(g.filters, block[1]) * time(*block)
+
+    block = min(found, key=whole_time)
+    return Pairs(g, x, y, shifts, block, max(block[0] // g.area, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Sums of rows of x's elements times g's. The rows of some channels are a panel."""
+
+    at: Geometry
+    together: int  # channels of a panel
+    block: Block
+
+    @property
+    def width(self) -> int:
+        """Elements of a row of a panel."""
+        return self.together * self.at.area
+
+    @property
+    def places(self) -> int:
+        return self.at.rows.out * self.at.columns.out
+
+    @property
+    def tile(self) -> int:
+        """Images of which rows are packed at once: as much as there are sums to go through."""
+        g = self.at
+        room = max(ROWS, g.filters * g.channels * g.area * g.dtype.size)
+        return max(1, min(room // self.sizes(1)[0], g.images))
+
+    @property
+    def time(self) -> float:
+        """Half cycles for an image."""
+        g, (vectors, high) = self.at, self.block
+        count = g.channels * g.area // registers.lanes(g.dtype.code)
+        sums = rounds(g.filters, high) * (count // vectors) * time(vectors, high) * self.places
+        adding = g.filters * count * ADD / self.tile
+        return sums + adding + g.channels * g.area * self.places * COPY
+
+    def sizes(self, images: int) -> list[int]:
+        """Bytes of working memory."""
+        g = self.at
+        return [images * g.channels * g.area * self.places * g.dtype.size]
+
+    def launches(
+        self, x: Pointer, g: Pointer, sums: Pointer, local: Sequence[Pointer], images: int
+    ) -> list[Launch]:
+        """The sums of some images, added to what is in `sums`."""
+        at, (rows,), width = self.at, local, self.width
+        r, c, panels = at.rows, at.columns, at.channels // self.together
+        dims = (
+            panels, self.together, r.size, c.size, r.out, c.out, r.stride, c.stride, r.dilation,
+            c.dilation, r.before, c.before, images * r.out,
+        )  # fmt: skip
+        work = images * self.places * panels * width
+        text = conv.rows(at.dtype.code, r.kernel, c.kernel)
+        packed = Launch(text, (x, rows), dims, images * r.out, work)
+        image, step = self.places * width, self.block[0] * registers.lanes(at.dtype.code)
+        shifts = tuple((p * width, p) for p in range(self.places))
+        in_rows = Operand(images * image, step, image)
+        in_g = Operand(0, self.places, at.filters * self.places)
+        made, long = [packed], panels * width
+        for first, count, high in cut(at.filters, self.block[1]):  # no row is added to twice
+            taps = Taps(
+                at.dtype, panels, count * high, images, in_rows, in_g, (self.block[0], high),
+                width, shifts, adds=True, to=(width, long),
+            )  # fmt: skip
+            here = ahead(g, first * self.places * at.dtype.size)
+            made.append(taps.launch(1, rows, here, ahead(sums, first * long * at.dtype.size)))
+        return made
+
+    def mended(self, x: Pointer, g: Pointer, out: Pointer) -> list[Launch]:
+        """Nothing: sums are made of just what belongs to them."""
+        return []
+
+
+MOST_PLACES = 1 << 10  # of an image whose rows are packed
+
+
+def rows(g: Geometry) -> Rows | None:
+    """None for groups, and if a row has no whole vectors."""
+    lanes, places = registers.lanes(g.dtype.code), g.rows.out * g.columns.out
+    found = [
+        (rounds(g.filters, b[1]) * time(*b) / b[0], n, b)
+        for n in range(1, g.channels + 1)
+        for b in blocks(g.filters)
+        if g.channels % n == 0 and n * g.area % (b[0] * lanes) == 0
+    ]
+    if not found or g.groups > 1 or places > MOST_PLACES:
+        return None
+    return Rows(g, *min(found)[1:])
+
+
+class Weight:
+    """conv2d_weight: sums over a tile of images, added up over the tiles."""
+
+    def __init__(self, node: Node):
+        self.node = node
+        x, cotangent = node.inputs
+        g = geometry_of(node, x.shape, node.shape, cotangent.shape)
+        ways = [way for way in (pairs(g), rows(g)) if way is not None]
+        self.way = min(ways, key=lambda way: way.time)
+        self.images, self.tile = g.images, self.way.tile
+        self.tiles = rounds(g.images, self.tile)
+        self.chunks = min(self.tiles, CHUNKS)
+        self.local = self.way.sizes(self.tile)
+        self.is_large = self.chunks == 1 or node.type.nbytes > LARGE
+
     def entries(self, step: Step) -> list[Launch | Strip]:
+        """The launches for all images."""
         (x, g), out = step.reads, step.writes[0]
+        mended = self.way.mended(x, g, out)
+        if self.is_large:
+            return [*self.one_after_the_other(x, g, out, step.scratch), *mended]
         nbytes = self.node.type.nbytes
-        if self.tiles == 1:
-            return [zero(out, nbytes), *self.launches(x, g, out, step.scratch, self.tile)]
         room, local = local_buffers(self.local)
         parts = step.scratch[0]
         sums = Moving(parts, chunk=nbytes)
-        images = self.geometry.images
-        x, g = (Moving(b, tile=self.tile * b.nbytes // images) for b in (x, g))
+        x, g = (Moving(b, tile=b.nbytes // self.images * self.tile) for b in (x, g))
         body, tail = (
-            tuple(self.launches(x, g, sums, local, count))
-            for count in (self.tile, images - (self.tiles - 1) * self.tile)
+            tuple(self.way.launches(x, g, sums, local, count))
+            for count in (self.tile, self.images - (self.tiles - 1) * self.tile)
         )
         strip = Strip((zero(sums, nbytes),), body, tail, self.tiles, self.chunks, room)
-        return [strip, add_up(op("reduce_sum"), parts, out, self.node.type, self.chunks)]
+        added = add_up(op("reduce_sum"), parts, out, self.node.type, self.chunks)
+        return [strip, added, *mended]
+
+    def one_after_the_other(
+        self, x: Pointer, g: Pointer, out: Pointer, local: Sequence[Pointer]
+    ) -> list[Launch]:
+        """Tiles whose sums are the same memory: what threads share are the launches."""
+        made = [zero(out, self.node.type.nbytes)]
+        for first in range(0, self.images, self.tile):
+            count = min(self.tile, self.images - first)
+            here = [ahead(b, b.nbytes // self.images * first) for b in (x, g)]
+            made += self.way.launches(*here, out, local, count)
+        return made
 
     def scratch(self) -> Sequence[int]:
-        """Bytes of the chunks' sums, or for all images where there is only one tile."""
-        return self.local if self.tiles == 1 else [self.chunks * self.node.type.nbytes]
+        """Bytes of the chunks' sums, or for a tile."""
+        return self.local if self.is_large else [self.chunks * self.node.type.nbytes]
 
 
 def conv2d_weight(step: Step) -> list[Launch | Strip]:
