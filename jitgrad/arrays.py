@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -67,6 +68,11 @@ def leaves(data: Any) -> Iterator[Any]:
             yield from leaves(x)
         else:
             yield x
+
+
+def steps(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Bytes from one element to the next along each axis of an array in C order."""
+    return tuple([itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape))])
 
 
 NAMED = {"zeros": 0, "zero": 0, "ones": 1, "one": 1}

@@ -29,7 +29,6 @@ from jitgrad.errors import (
 )  # fmt: skip
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
-from jitgrad.passes.access import strides
 from jitgrad.runtime.cuda.array import Array, beside, host
 from jitgrad.state import FUNCTIONAL, OFF, Leaf, bump, state
 from jitgrad.views import become, check_leaf
@@ -167,11 +166,6 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         return self._type.nbytes
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """Bytes from one element to the next, per axis: always those of C order."""
-        return tuple([step * self.itemsize for step in strides(self.shape)])
 
     # --- history --------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jitgrad import tree
+from jitgrad import config, tree
 from jitgrad.api import shortest
 from jitgrad.api.reasons import Cost
 from jitgrad.errors import TraceError, fail
@@ -131,17 +131,18 @@ class Entry:
         return found if any(edge is not None for edge in found) else None
 
     def settle(self, inputs: Sequence[Tensor], tensors: int) -> None:
-        """Let what the function finds by itself move to the GPU and stay there, where it runs
-        there: Parameters, and what else it reads if the GPU was asked for.
+        """Let what the function takes move to the GPU and stay there, where it runs there:
+        Parameters; what else it finds by itself, if it was compiled for the GPU; and its
+        arguments, if the GPU is where all is to run.
         """
-        asked = graphcall.is_for_gpus(self.make)
+        asked, everything = graphcall.is_for_gpus(self.make), config.get("device") == "GPU"
         on_device = asked or graphcall.placed(self.make, [x._data for x in inputs]) != self.make
         if not on_device:
             return
         from jitgrad.runtime.cuda.device import device
 
         for i, x in enumerate(inputs):
-            if isinstance(x, Parameter) or (asked and i >= tensors):
+            if isinstance(x, Parameter) or (asked and (everything or i >= tensors)):
                 x._data = device().put(graphcall.held(x))
         if not asked:
             names = [x.attrs["name"] for x in self.traced.graph.inputs]

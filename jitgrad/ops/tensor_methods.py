@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jitgrad.arrays import steps
 from jitgrad.errors import DTypeError, fail
 from jitgrad.ir.types import bool_, float16, float32, float64, int8, int16, int32, int64, uint8
 from jitgrad.ir.types import dtype as dtype_of
@@ -357,8 +358,13 @@ def _device(self):
     return placement.where(self)
 
 
+def _strides(self):
+    """Bytes from one element to the next, per axis: always those of C order."""
+    return steps(self.shape, self.itemsize)
+
+
 PROPERTIES: dict[str, Any] = {
-    "device": _device,
+    "device": _device, "strides": _strides,
     "T": _transposed, "H": _transposed, "mT": _last_two, "mH": _last_two,
 }  # fmt: skip
 

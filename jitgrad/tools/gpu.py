@@ -234,9 +234,9 @@ def _ops(options: argparse.Namespace) -> int:
     import jitgrad.primitives  # noqa: F401  declares the ops
 
     by_how: dict[str, list[str]] = {}
-    of_users = [op for op in OPS.values() if op.kind != "region" or op.name in FLOW]
-    for op in of_users:
-        if op.kind in (*BY_KIND, "call"):
+    for _, op in sorted(OPS.items()):
+        is_shown = op.name in FLOW if op.kind == "region" else _has_samples(op)
+        if is_shown and op.kind in (*BY_KIND, "call"):
             by_how.setdefault(how(op), []).append(op.name)
     head = ("on a GPU", "ops")
     if options.markdown:
@@ -245,6 +245,11 @@ def _ops(options: argparse.Namespace) -> int:
     else:
         print(columns(head, [(text, " ".join(names)) for text, names in by_how.items()]))
     return 0
+
+
+def _has_samples(op: Op) -> bool:
+    """Whether it is an op of users, not one that only derivatives or passes make."""
+    return any(next(iter(op.samples(dtype)), None) is not None for dtype in DTYPES)
 
 
 def how(op: Op) -> str:

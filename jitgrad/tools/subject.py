@@ -104,9 +104,13 @@ class Subject:
     def results_on(self, place: str) -> tuple[Any, list[np.ndarray]]:
         """The same of the compiled function, with all that it takes and finds in a place."""
         homes = [(x, x._data) for x in self.inputs]
-        args = tree.map(
-            lambda x: placement.moved(x.detach(), place) if isinstance(x, Tensor) else x, self.args
-        )
+
+        def there(x: Any) -> Any:
+            if not isinstance(x, Tensor):
+                return x
+            return Tensor._wrap(placement.put(x._held("moved"), place), x._type)
+
+        args = tree.map(there, self.args)
         try:
             with self.unchanged():
                 out = self.run(lambda *_: self.compiled(*args))

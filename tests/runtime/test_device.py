@@ -145,6 +145,16 @@ def test_the_context_moves_what_a_function_finds(machine: Counting) -> None:
     assert machine.uploads == before + 1  # the argument's, which stays where it is
 
 
+def test_the_target_takes_everything(machine: Counting) -> None:
+    """As MindSpore's programs expect it: nobody moves anything by hand."""
+    x, y = normal(3), normal(3)
+    function = ms.jit(lambda x: x * 2.0)
+    with config.override(device="GPU"):
+        out = function(x) + y
+        assert (x.device, y.device, out.device) == ("GPU", "CPU", "GPU")
+    np.testing.assert_allclose(out.asnumpy(), 2 * x.asnumpy() + y.asnumpy(), rtol=1e-6)
+
+
 def test_a_repeated_plan_is_recorded_once(machine: Counting) -> None:
     function = ms.jit(lambda x: ops.tanh(x).sum())
     x = normal(40).cuda()

@@ -118,7 +118,7 @@ class Loaded:
                 elif home == "status":
                     offset = STATUS_BYTES * self.failing.index(number)
                 (tables if by_table else parameters).add_address(first[home] + at, offset)
-            rest = launch.dims if isinstance(launch, Grid) else ()
+            rest = list(launch.dims) if isinstance(launch, Grid) else []
             if by_table:
                 parameters.add_address(first["table"], WORD * len(tables.values))
                 count = rest[0]

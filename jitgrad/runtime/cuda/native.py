@@ -96,7 +96,8 @@ class Native:
             value = c_int()
             self("cuDeviceGetAttribute", byref(value), which, self.device)
             found.append(value.value)
-        return Properties(name.value.decode(), *found[:2], total.value, *found[2:])
+        major, minor, *rest = found
+        return Properties(name.value.decode(), major, minor, total.value, *rest)
 
     # --- memory ---
 

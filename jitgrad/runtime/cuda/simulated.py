@@ -30,8 +30,8 @@ class Simulated(Emulated):
             self.compiled[grid.source] = cuda.jit(function(grid.source, space))
         if grid.codes:
             dtypes = [IN_MEMORY.get(c) or NUMPY_NAMES[c] for c in grid.codes]
-            args = [_typed(m, np.dtype(d)) for m, d in zip(memory, dtypes, strict=True)]
-            args += grid.dims
+            typed = [_typed(m, np.dtype(d)) for m, d in zip(memory, dtypes, strict=True)]
+            args: list[Any] = [*typed, *grid.dims]
         else:
             count = grid.dims[0]
             args = [list(memory), list(grid.dims[1 : 1 + count]), *grid.dims[1 + count :]]
