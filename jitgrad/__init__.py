@@ -56,6 +56,7 @@ from jitgrad.ir.types import (
     uint32,
     uint64,
 )
+from jitgrad.ops.interop import from_dlpack
 from jitgrad.runtime.stats import empty_cache, memory_stats
 from jitgrad.runtime.threads import get_num_threads, set_num_threads
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
@@ -79,7 +80,7 @@ for _function in (
 # Imported when first used: modules, and names of modules.
 _LATER = (
     "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx",
-    "testing", "optimize",
+    "testing", "optimize", "cuda",
 )  # fmt: skip
 _IN = {
     "as_njit": "api.njit", "check_grads": "testing", "compare": "tools.compare",
@@ -131,6 +132,7 @@ __all__ = [
     "float32",
     "float64",
     "float_",
+    "from_dlpack",
     "get_context",
     "get_grad",
     "get_num_threads",

@@ -69,11 +69,24 @@ def leaves(data: Any) -> Iterator[Any]:
             yield x
 
 
+NAMED = {"zeros": 0, "zero": 0, "ones": 1, "one": 1}
+
+
 def initialized(shape: Any, dtype: DType, init: Any) -> np.ndarray:
-    """An array filled by an initializer (a function of the array) or with a number."""
+    """An array filled by an initializer (a function of the array), with a number, "zeros" or
+    "ones".
+    """
     if shape is None:
         raise fail(ArgumentError, "Tensor(init=…) needs a shape")
     array = np.zeros((shape,) if isinstance(shape, int) else tuple(shape), dtype.numpy)
+    if isinstance(init, str) and init not in NAMED:
+        raise fail(
+            ArgumentError,
+            f"there is no filling with {init!r}",
+            why=f"by name there are {', '.join(NAMED)}",
+            instead="an initializer, as in common.initializer.Normal()",
+        )
+    init = NAMED[init] if isinstance(init, str) else init
     if callable(init):
         init(array)
     else:

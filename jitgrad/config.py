@@ -67,13 +67,16 @@ SETTINGS: dict[str, Setting] = {
         "numba sends all kernels through Numba's type inference, direct only those that need it",
     ),
     "threads": Setting(
-        "JITGRAD_NUM_THREADS", int, 0, "threads at the start; 0 for as many as there are cores"
+        "JITGRAD_NUM_THREADS", int, 0, "threads of a call; 0 for as many as there are cores"
     ),
     "cuda": Setting(
         "JITGRAD_CUDA",
         _one_of("driver", "emulate"),
         "driver",
         "emulate runs programs for GPUs as plain Python, every access watched",
+    ),
+    "cuda_sync": Setting(
+        "JITGRAD_CUDA_SYNC", _flag, False, "wait after each launch on a GPU, and say which failed"
     ),
     "device": Setting(
         "JITGRAD_DEVICE", _one_of("CPU", "GPU"), "CPU", "CPU or GPU: where compiled functions run"
@@ -91,7 +94,7 @@ SETTINGS: dict[str, Setting] = {
     "unroll_limit": Setting(
         "JITGRAD_UNROLL_LIMIT", int, 4096, "iterations after which an unrolled loop is an error"
     ),
-    "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code on disk"),
+    "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code and plans on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
     "cache_size": Setting("JITGRAD_CACHE_SIZE", int, 512, "megabytes on disk; 0 is no limit"),
 }
@@ -110,9 +113,22 @@ def _read(setting: Setting) -> Any:
 _values: dict[str, Any] = {name: _read(setting) for name, setting in SETTINGS.items()}
 
 
+CODE = "jit", "math", "device"  # the settings that decide what code is generated
+_codes: dict[tuple, tuple] = {}
+current: list[tuple] = []  # the one that holds now, for those who ask at every call
+
+
+def _note_code() -> None:
+    values = tuple([_values[name] for name in CODE])
+    current[:] = [_codes.setdefault(values, values)]
+
+
+_note_code()
+
+
 def code() -> tuple[bool, str, str]:
-    """The settings that decide what code is generated."""
-    return _values["jit"], _values["math"], _values["device"]
+    """The settings that decide what code is generated: for the same values the same tuple."""
+    return current[0]
 
 
 def get(name: str) -> Any:
@@ -120,9 +136,22 @@ def get(name: str) -> Any:
     return _values[name]
 
 
+_followers: dict[str, Callable[[Any], None]] = {}
+
+
+def follow(name: str, change: Callable[[Any], None]) -> None:
+    """Call `change` with the value of a setting, now and whenever it is changed."""
+    _followers[name] = change
+    change(_values[name])
+
+
 def put(name: str, value: Any) -> None:
     """Change a setting from now on; ValueError for what it cannot be."""
     _values[name] = SETTINGS[name].parse(value) if isinstance(value, str) else value
+    if name in CODE:
+        _note_code()
+    if name in _followers:
+        _followers[name](_values[name])
 
 
 @contextlib.contextmanager
@@ -132,9 +161,10 @@ def override(**values: Any) -> Iterator[None]:
     if unknown:
         raise KeyError(f"no such setting: {', '.join(sorted(unknown))}; have {list(SETTINGS)}")
     before = {name: _values[name] for name in values}
-    for name, value in values.items():
-        put(name, value)
     try:
+        for name, value in values.items():
+            put(name, value)
         yield
     finally:
-        _values.update(before)
+        for name, value in before.items():
+            put(name, value)

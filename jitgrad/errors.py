@@ -7,6 +7,8 @@ in the same place, so that existing ``except`` clauses keep working.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from jitgrad.locate import Location, user_expression
@@ -90,6 +92,10 @@ class DeviceError(JitgradError, RuntimeError):
     """A device is not there, or cannot do what is asked of it."""
 
 
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device has no room left. What was there before is as it was."""
+
+
 class LinAlgError(JitgradError, np.linalg.LinAlgError):
     """A matrix that has no inverse, no Cholesky factor, or no eigenvalues that could be found."""
 
@@ -121,3 +127,13 @@ def fail(
 ) -> Exception:
     """Make (not raise) an exception of `kind` worded by `explain`."""
     return kind(explain(what, why=why, instead=instead, where=where))
+
+
+def no_name(module: str, name: str, known: Iterable[str], why: str = "") -> AttributeError:
+    """The error of a module that does not have a name: which of those it has are near."""
+    import difflib
+
+    near = difflib.get_close_matches(name, [n for n in known if not n.startswith("_")], 3)
+    hint = why or (f"did you mean {' or '.join(near)}?" if near else "")
+    text = f"module {module!r} has no attribute {name!r}"
+    return AttributeError(f"{text}{': ' if why else '; '}{hint}" if hint else text)

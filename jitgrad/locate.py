@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import linecache
@@ -14,10 +15,17 @@ import numpy as np
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # What stands between the user and us without being of interest: functions of NumPy and Numba, which
-# ask a Tensor for its array or type, and Python's import machinery.
+# ask a Tensor for its array or type; the machinery of imports and of `with`; our shortest calls.
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__))
 _NUMBA = os.path.join(os.path.dirname(_NUMPY), "numba")  # beside it, without importing it
-BETWEEN = (_NUMPY + os.sep, _NUMBA + os.sep, functools.__file__, "<frozen")
+BETWEEN = (
+    _NUMPY + os.sep,
+    _NUMBA + os.sep,
+    functools.__file__,
+    "<frozen",
+    "<call of ",
+    contextlib.__file__,
+)
 
 
 @dataclass(frozen=True, slots=True)

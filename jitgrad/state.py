@@ -25,6 +25,11 @@ class State(threading.local):
     recording: int = ON
     written: dict[int, tuple[Any, Any, Any]] | None = None
 
+    def note(self, tensor: Any) -> None:
+        """Say that a Tensor is about to be written to."""
+        if self.written is not None:
+            self.written.setdefault(id(tensor), (tensor, tensor._data, tensor._type))
+
 
 state = State()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jitgrad.arrays import dtype_asked, initialized
 from jitgrad.errors import DTypeError, ShapeError, fail
+from jitgrad.runtime.cuda.array import beside
 from jitgrad.state import Leaf, bump, epoch, state
 from jitgrad.value import Tensor
 
@@ -97,7 +98,7 @@ class Parameter(Tensor):
         if state.trace is not None:
             state.trace.write(self, new)
             return
-        self._set(new._array("assigned").copy(), new._type)
+        self._set(beside(self._data, new._held("assigned").copy()), new._type)
         if self._grad_fn is not None and not getattr(self._grad_fn, "parameter", False):
             self._grad_fn = None
 

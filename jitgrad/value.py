@@ -29,6 +29,8 @@ from jitgrad.errors import (
 )  # fmt: skip
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
+from jitgrad.passes.access import strides
+from jitgrad.runtime.cuda.array import Array, beside, host
 from jitgrad.state import FUNCTIONAL, OFF, Leaf, bump, state
 from jitgrad.views import become, check_leaf
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from jitgrad.views import View
-
-# --- Tensor -------------------------------------------------------------------------------------
 
 
 class Tensor:
@@ -56,7 +56,8 @@ class Tensor:
 
     __slots__ = (
         "__weakref__",
-        "_data",  # np.ndarray, C-contiguous; None for a traced Tensor
+        "_anywhere",  # set if no data of the user's went into it: it may join operands on a device
+        "_data",  # np.ndarray, C-contiguous, or DeviceArray; None for a traced Tensor
         "_grad",  # the gradient that was accumulated, or None
         "_grad_fn",  # tape node that made this Tensor, its Leaf, or None
         "_index",  # which result of `_grad_fn` it is
@@ -67,7 +68,7 @@ class Tensor:
         "_view",  # of what it is a view; unset where it is none
         "_views",  # references to its views; unset where there are none
     )
-    _data: np.ndarray | None
+    _data: Any
     _grad: Tensor | None
     _node: Node | None
     _type: TensorType
@@ -121,7 +122,7 @@ class Tensor:
             self._grad_fn = None if self._grad_fn.tensor is not None else self._grad_fn
 
     @staticmethod
-    def _wrap(array: np.ndarray, type: TensorType | None = None) -> Tensor:
+    def _wrap(array: Any, type: TensorType | None = None) -> Tensor:
         """A Tensor that owns `array`; nobody else may write to it."""
         self = _new(Tensor)
         if type is None:
@@ -170,11 +171,7 @@ class Tensor:
     @property
     def strides(self) -> tuple[int, ...]:
         """Bytes from one element to the next, per axis: always those of C order."""
-        steps, step = [], self.itemsize
-        for extent in reversed(self.shape):
-            steps.append(step)
-            step *= extent
-        return tuple(reversed(steps))
+        return tuple([step * self.itemsize for step in strides(self.shape)])
 
     # --- history --------------------------------------------------------------------------------
 
@@ -233,9 +230,7 @@ class Tensor:
         self.requires_grad = requires_grad
         return self
 
-    def _become(self, other: Tensor) -> None:
-        """Take another Tensor's value and history in place; `other` must not be used again."""
-        become(self, other)
+    _become = become
 
     def _take(self, other: Tensor) -> None:
         """Take another Tensor's value and history in place; views do not learn of it."""
@@ -243,16 +238,15 @@ class Tensor:
             state.trace.write(self, other)
             return
         check_leaf(self)
-        self._set(other._array("written in place"), other._type)
+        self._set(beside(self._data, other._held("written in place")), other._type)
         if state.grad != OFF:  # switched off, writing leaves the history as it is
             self._grad_fn, self._index = other._grad_fn, other._index
 
-    def _set(self, array: np.ndarray, type: TensorType) -> None:
+    def _set(self, array: Array, type: TensorType) -> None:
         """Hold another array, which this Tensor then owns."""
         if type is not self._type:
             bump()
-        if state.written is not None:
-            state.written.setdefault(id(self), (self, self._data, self._type))
+        state.note(self)
         self._data, self._type, self._node = array, type, None
         self._version += 1
 
@@ -263,7 +257,11 @@ class Tensor:
     # --- the value ------------------------------------------------------------------------------
 
     def _array(self, asked: str) -> np.ndarray:
-        """The array itself (never to be written to); TraceError if there is no value yet."""
+        """The array itself, never to be written to; TraceError if there is no value yet."""
+        return host(self._held(asked))
+
+    def _held(self, asked: str) -> Array:
+        """The same, or the array on a device."""
         if state.trace is not None and self._node is None:
             state.trace.value_of(self, asked)
         if self._data is None:
@@ -372,13 +370,13 @@ class Tensor:
         if self._data is None:
             body = " <traced>"
         elif not self.shape:
-            body = f" {scalar_text(self._data)}"
+            body = f" {scalar_text(host(self._data))}"
         else:
-            body = f"\n{array_text(self._data)}"
+            body = f"\n{array_text(host(self._data))}"
         return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={body})"
 
     def __str__(self) -> str:
-        return repr(self) if self._data is None else str(self._data)
+        return repr(self) if self._data is None else str(host(self._data))
 
     def __format__(self, spec: str) -> str:
         return format(self._array("formatted").item(), spec) if spec else str(self)

@@ -12,9 +12,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from jitgrad.errors import TapeError, fail
+from jitgrad.runtime.cuda.array import beside
 from jitgrad.state import ON, Leaf, state
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def before(tensor: Tensor) -> Tensor:
     """The value before a write, for the tape to keep: its array is not written to."""
     if tensor._grad_fn is None or state.trace is not None:
         return tensor
-    old = tensor._wrap(tensor._array("written in place"), tensor._type)
+    old = tensor._wrap(tensor._held("written in place"), tensor._type)
     old._grad_fn, old._index = tensor._grad_fn, tensor._index
     return old
 
@@ -142,7 +141,7 @@ def replace(tensor: Tensor, value: Tensor) -> None:
     if state.trace is not None:
         state.trace.write(tensor, value, keep_gradient=False)
     else:
-        tensor._set(np.array(value._array("assigned"), order="C"), value._type)
+        tensor._set(beside(tensor._data, value._held("assigned").copy()), value._type)
 
 
 def become(tensor: Tensor, other: Tensor) -> None:

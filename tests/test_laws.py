@@ -29,6 +29,7 @@ SCALARS = "names of scalar functions, the vocabulary of scalar expressions; ops 
 NO_OP = "the name of an attribute or of a module that an op happens to share"
 # file or folder -> reason; or file -> table -> reason, a table being a name of the module.
 TABLES: dict[str, str | dict[str, str]] = {
+    "autodiff/revolve.py": "the reverse of a loop, a program written in ops",
     "codegen/direct.py": {
         "ARITHMETIC": "Python's operators -> the operations of LLVM's integers and floats",
     },
@@ -40,6 +41,14 @@ TABLES: dict[str, str | dict[str, str]] = {
     "codegen/cuda/grids.py": {
         "RULES": "op -> its launches on a device",
         "SCRATCH": "ops whose launches need scratch memory",
+        "WRITTEN": "special functions that are kernels by hand",
+        "OWN_SCRATCH": "op -> bytes of scratch memory that only launches on a device need",
+    },
+    "codegen/cuda/matrices.py": {
+        "TEXTS": "op -> the kernel that computes it",
+        "_dims": NO_OP,
+        "RULES": "op -> its launches on a device",
+        "SCRATCH": "op -> bytes of scratch memory of such a launch",
     },
     "codegen/cuda/names.py": SCALARS,
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
@@ -67,7 +76,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "WRITES": "op -> the lines that overwrite it there",
         "ROWS": "those of them whose index must exist",
     },
-    "codegen/structured/kernel.py": {"fits": "tries how a region would be lowered"},
+    "codegen/structured/kernel.py": {"alone": "tries how a region would be lowered"},
     "codegen/structured/scalars.py": {"CALLS": "op -> the lines that compute it in variables"},
     "codegen/vecmath/": SCALARS,
     "codegen/specials.py": {"RULES": "op -> SciPy's routine, or the kernel that computes it"},
@@ -107,6 +116,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "READS_TRANSPOSED": "library calls with a flag for transposed operands",
         "Regions": "makes the region that fusion is about",
     },
+    "passes/sooner.py": REWRITES,
     "passes/squeeze.py": REWRITES,
     "passes/stabilize.py": REWRITES,
     "passes/strips.py": {"_emit_group": "makes the region that strips are about"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,12 +9,12 @@ from jitgrad import tree
 from jitgrad.api import shortest
 from jitgrad.api.reasons import Cost
 from jitgrad.errors import TraceError, fail
-from jitgrad.frontend import graphcall
+from jitgrad.frontend import graphcall, remote
 from jitgrad.frontend.guards import Guards
 from jitgrad.frontend.tape import Edge, edge_of
 from jitgrad.frontend.trace import Traced
 from jitgrad.state import FUNCTIONAL, state
-from jitgrad.tensor import Tensor
+from jitgrad.tensor import Parameter, Tensor
 from jitgrad.views import is_shared, propagate, root
 
 RETRIES = 2  # calls before the shortest call is generated: a function called once never pays for it
@@ -47,16 +46,19 @@ class Entry:
         self.written = {place for _, place in traced.writes}
         # A function that writes takes a Tensor as an argument, or finds it by itself: not both.
         self.exclusive = frozenset([id(t) for t in traced.captures] if traced.writes else [])
-        self.taped: dict[tuple[bool, ...], graphcall.Taped] = {}  # by which inputs are followed
+        self.taped: dict[Any, graphcall.Taped] = {}  # by which inputs are followed, and where
         guards.watch_types(traced.captures)
-        self.conditions = make(traced.conditions, {}) if traced.conditions is not None else None
+        self._execute: graphcall.Execute | None = None
+        self.executes: dict[tuple[bool, graphcall.Maker], graphcall.Execute] = {}  # elsewhere
         self.calls = 0
         self.fast: Callable[[tuple, dict], Any] | None = None
 
-    @functools.cached_property
+    @property
     def execute(self) -> graphcall.Execute:
         """The function where the tape does not follow it."""
-        return self.make(self.traced.graph, dict(self.traced.writes))
+        if self._execute is None:
+            self._execute = self.make(self.traced.graph, dict(self.traced.writes))
+        return self._execute
 
     def valid(self) -> bool:
         """Whether the trace would still go the same way."""
@@ -65,19 +67,24 @@ class Entry:
 
     def applies(self, tensors: Sequence[Tensor]) -> bool:
         """Whether these arguments take the path that the trace followed."""
-        if self.conditions is None:
+        conditions = self.traced.conditions
+        if conditions is None:
             return True
-        inputs = [graphcall.contiguous(x) for x in (*tensors, *self.traced.captures)]
-        found = self.conditions(*inputs)
+        arrays = [graphcall.held(x) for x in (*tensors, *self.traced.captures)]
+        make = graphcall.placed(self.make, arrays)
+        if (True, make) not in self.executes:
+            self.executes[True, make] = make(conditions, {})
+        found = self.executes[True, make](*arrays)
         return all(bool(x) == held for x, held in zip(found, self.traced.decided, strict=True))
 
     def prepare(self, tensors: Sequence[Tensor]) -> None:
         """Compile what a call with these Tensors among its arguments runs."""
-        edges = self.edges([*tensors, *self.traced.captures]) if state.grad else None
+        inputs = [*tensors, *self.traced.captures]
+        edges = self.edges(inputs) if state.grad else None
         if edges is None:
-            self.execute  # noqa: B018  (made when it is first read)
+            self.executing([x._data for x in inputs])
         else:
-            self.on_tape(edges)
+            self.on_tape(inputs, edges)
 
     def run(self, tensors: Sequence[Tensor]) -> Any:
         """Call it on the Tensors among the arguments."""
@@ -91,6 +98,7 @@ class Entry:
             )
         if any(is_shared(inputs[place]) for place in self.written):
             self.check_views(inputs)
+        self.settle(inputs, len(tensors))
         edges = self.edges(inputs) if state.grad else None
         outputs = self.run_plain(inputs) if edges is None else self.run_followed(inputs, edges)
         self.calls += 1
@@ -122,14 +130,41 @@ class Entry:
             state.grad = before
         return found if any(edge is not None for edge in found) else None
 
+    def settle(self, inputs: Sequence[Tensor], tensors: int) -> None:
+        """Let what the function finds by itself move to the GPU and stay there, where it runs
+        there: Parameters, and what else it reads if the GPU was asked for.
+        """
+        asked = graphcall.is_for_gpus(self.make)
+        on_device = asked or graphcall.placed(self.make, [x._data for x in inputs]) != self.make
+        if not on_device:
+            return
+        from jitgrad.runtime.cuda.device import device
+
+        for i, x in enumerate(inputs):
+            if isinstance(x, Parameter) or (asked and i >= tensors):
+                x._data = device().put(graphcall.held(x))
+        if not asked:
+            names = [x.attrs["name"] for x in self.traced.graph.inputs]
+            remote.together(self.traced.graph.name, list(zip(names, inputs, strict=True)))
+
+    def executing(self, arrays: Sequence[Any]) -> graphcall.Execute:
+        """The function for arrays where they are."""
+        make = graphcall.placed(self.make, arrays)
+        if make is self.make:
+            return self.execute
+        if (False, make) not in self.executes:
+            self.executes[False, make] = make(self.traced.graph, dict(self.traced.writes))
+        return self.executes[False, make]
+
     def run_plain(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        arrays = self.execute(*[graphcall.contiguous(x) for x in inputs])
+        given = [graphcall.held(x) for x in inputs]
+        arrays = self.executing(given)(*given)
         self.wrote(inputs)
         return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
 
     def run_followed(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> Sequence[Tensor]:
         """As one node on the tape."""
-        outputs = self.on_tape(edges)(inputs, edges)
+        outputs = self.on_tape(inputs, edges)(inputs, edges)
         self.wrote(inputs)
         return outputs
 
@@ -140,14 +175,14 @@ class Entry:
             if is_shared(inputs[place]):
                 propagate(inputs[place])
 
-    def on_tape(self, edges: Sequence[Edge]) -> graphcall.Taped:
+    def on_tape(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> graphcall.Taped:
         """What runs where the tape follows these inputs."""
         needed = tuple([edge is not None for edge in edges])
-        if needed not in self.taped:
+        make = graphcall.placed(self.make, [x._data for x in inputs])
+        if (needed, make) not in self.taped:
             traced = self.traced
-            taped = graphcall.Taped(traced.graph, traced.writes, needed, self.make)
-            self.taped[needed] = taped
-        return self.taped[needed]
+            self.taped[needed, make] = graphcall.Taped(traced.graph, traced.writes, needed, make)
+        return self.taped[needed, make]
 
     def packed(self, outputs: Sequence[Tensor]) -> Any:
         """What the function returns."""
@@ -170,8 +205,10 @@ class Entry:
 
     def quick(self) -> Callable[[tuple, dict], Any] | None:
         """The generated call, made at the second use."""
-        if self.conditions is not None or self.traced.effects:
+        if self.traced.conditions is not None or self.traced.effects:
             return None
+        if any(make is not self.make for _, make in self.executes):
+            return None  # where the operands are is looked at at each call
         if self.fast is None and self.calls >= RETRIES:
             self.fast = shortest.generate(self)
         return self.fast

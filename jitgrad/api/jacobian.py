@@ -43,7 +43,9 @@ def jacrev(fn: Callable, grad_position: Any = 0, has_aux: bool = False) -> Calla
 def jacfwd(fn: Callable, grad_position: Any = 0, has_aux: bool = False) -> Callable:
     """The function that returns the Jacobian of `fn`, computed column by column in forward mode.
 
-    Arguments and results are those of `jacrev`; better where outputs outnumber inputs.
+    Arguments and results are those of `jacrev`; better where outputs outnumber inputs. Where there
+    are at least twice as many inputs as outputs, rows take so much less that they are computed
+    instead, in reverse mode.
     """
     return _jacobian(fn, grad_position, has_aux, False)
 
@@ -86,7 +88,8 @@ class Jacobian:
             out, aux = with_aux(out)
         ys, structure = tree.flatten(out)
         ys = [y for y in ys if isinstance(y, Tensor)]
-        rows = self.by_rows(linear, xs, ys) if self.reverse else self.by_columns(linear, xs, ys)
+        by_rows = self.reverse or 2 * sum(y.size for y in ys) <= sum(x.size for x in xs)
+        rows = self.by_rows(linear, xs, ys) if by_rows else self.by_columns(linear, xs, ys)
         parts = [self.nested(points, row) for row in rows]
         result = tree.unflatten(structure, parts)
         return (result, aux[0] if len(aux) == 1 else aux) if self.has_aux else result

@@ -181,7 +181,7 @@ class Compiled:
             self._check_given(before, tree.flatten((call_args, call_kwargs))[0])
             return result
 
-        values = [graphcall.contiguous(x) for x in leaves if isinstance(x, Tensor)]
+        values = [graphcall.held(x) for x in leaves if isinstance(x, Tensor)]
         traced = trace(call, arguments, _graph_name(self._shown), values)
         clock.traced()
         entry = Entry(traced, guards, self._make, leaves, structure, self._functional)

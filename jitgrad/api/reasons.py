@@ -69,7 +69,7 @@ def reason(
         newest = entries[0]
         if any(tensor._version != version for tensor, version in newest.traced.values):
             return "the value of a Tensor that it looked at"
-        if newest.conditions is not None and newest.valid():
+        if newest.traced.conditions is not None and newest.valid():
             return "these arguments take another path"
         failed = newest.guards.failed
         return failed.changed() if failed is not None else "it was traced for other surroundings"

@@ -49,10 +49,8 @@ class Writer:
             "build": _build,
             "epoch": epoch,
             "guards": entry.guards,
-            "settings": config._values,
-            "native": config.get("jit"),
-            "math": config.get("math"),
-            "device": config.get("device"),
+            "current": config.current,
+            "code": config.code(),
         }
         self.names["execute"], self.names["failed"] = self.native() or (self.wrapped, None)
         self.known: dict[int, str] = {}
@@ -72,7 +70,7 @@ class Writer:
 
     def wrapped(self, *arrays: np.ndarray) -> tuple[Tensor, ...]:
         """The same by way of Python, for arrays that are known to fit."""
-        results = self.entry.execute(*arrays)
+        results = self.entry.executing(arrays)(*arrays)
         return tuple([Tensor._wrap(a, t) for a, t in zip(results, self.entry.types)])
 
     def name(self, stem: str, value: Any) -> str:
@@ -106,8 +104,7 @@ class Writer:
         for argument, key in zip(arguments[count:], keywords.keys, strict=True):
             lines += [f"        {argument} = kwargs[{key!r}]"]
         conditions += ["epoch.value == guards.epoch"]
-        conditions += ["settings['jit'] is native and settings['math'] == math"]
-        conditions += ["settings['device'] == device"]
+        conditions += ["current[0] is code"]
         conditions += [*self.captures(len(self.arrays)), *entry.guards.text(self.name)]
         joined = "\n            and ".join(filter(None, conditions))
         lines += [f"        if not ({joined}):", "            return MISS"]
@@ -183,13 +180,17 @@ class Writer:
         if self.names["failed"] is not None:
             lines += ["    if type(outcome) is not tuple:", "        failed(outcome)"]
             lines += ["        return MISS"]
-        if entry.types:
-            lines.append(f"    {', '.join(f'y{k}' for k in range(len(entry.types)))}, = outcome")
+        names = "".join(f"y{k}, " for k in range(len(entry.types)))
+        leaves = iter(entry.traced.results)
+        result = self.result(entry.traced.structure, leaves)
+        if result == f"({names})":
+            result = "outcome"
+        elif names:
+            lines.append(f"    {names}= outcome")
         for place in sorted(entry.written):
             captured = entry.traced.captures[place - len(tensors)]
             lines.append(f"    {self.name('captured', captured)}._version += 1")
-        leaves = iter(entry.traced.results)
-        return [*lines, f"    return {self.result(entry.traced.structure, leaves)}"]
+        return [*lines, f"    return {result}"]
 
     def result(self, structure: tree.Structure, leaves: Iterator[Any]) -> str:
         """The expression that builds what the function returns."""

@@ -1,8 +1,8 @@
-"""From a kernel's source to object code, through Numba's front end and LLVM.
+"""From a kernel's source to object code, through LLVM.
 
-Numba parses, types and lowers the source; its own wrappers, JIT and caching are left out, and one
-LLVM pipeline optimizes the module. What comes out is a small relocatable object that needs
-neither Numba nor Python to run. Numba is imported when something has to be compiled, not before.
+`jitgrad.codegen.direct` translates the source; or, where the setting wants it, Numba parses, types
+and lowers it, without its own wrappers, JIT and caching. One LLVM pipeline optimizes the module.
+What comes out is a small relocatable object that needs neither Numba nor Python to run.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ import contextlib
 import functools
 import gc
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from jitgrad import config
+from jitgrad import config, locks
 from jitgrad.codegen import native
 from jitgrad.codegen.native import WIDEST, symbol_of
 from jitgrad.codegen.vecmath import intrinsics
-
-_lock = threading.RLock()
 
 # The C function around Numba's: no exception can leave a kernel, so its status is dropped.
 WRAPPER = """
@@ -38,14 +35,12 @@ define {result} @{symbol}({parameters}) {attributes} {{
 @functools.cache
 def names() -> dict[str, Any]:
     """What the text of a kernel can call, for Numba."""
-    from jitgrad.codegen import lapack, machine, registers
+    from jitgrad.codegen import machine
     from jitgrad.codegen.intrinsics import namespace
 
     return {
         **intrinsics.namespace_numba(),
         **namespace(machine.functions()),
-        **lapack.namespace_numba(),
-        **registers.namespace_numba(),
         **literals(),
     }
 
@@ -107,7 +102,7 @@ def optimized_module(
         node = direct.parsed(source)
         if direct.knows(node):
             return native.optimized(direct.lowered(node, signature, symbol_of(source)), "")
-    with _lock, _without_collections():
+    with locks.compiling, _without_collections():
         module, inner = target.lower_to_llvm(function(source, names(), name), signature, result)
         given = ", ".join(f"{PARAMETERS[letter]} %x{k}" for k, letter in enumerate(signature))
         wrapper = WRAPPER.format(

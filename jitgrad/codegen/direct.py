@@ -269,7 +269,8 @@ class Kernel(Translator):
         assert isinstance(node.func, ast.Name)
         function = functions()[node.func.id]
         given = [self.visit(a) for a in node.args]
-        codes = tuple([g.code for g in given])
+        numbers = [f"={g.literal}" for g in given[: function.literals]]
+        codes = (*numbers, *[g.code for g in given[function.literals :]])
         result = function.rule(codes) if len(given) == function.arity else None
         if result is None:
             raise IRError(f"{node.func.id} does not take {', '.join(codes)}")

@@ -20,13 +20,25 @@ FLOATS = {"f16": ir.HalfType(), "f32": ir.FloatType(), "f64": ir.DoubleType()}
 class Function:
     """A function of `arity` operands. `rule` gives the result's type, or None for operands that it
     does not take; `emit` the code, of a builder, the operands and their types. `library`: the code
-    only calls what `jitgrad.codegen.vecmath.library` defines.
+    only calls what `jitgrad.codegen.vecmath.library` defines. The first `literals` operands are
+    numbers in the kernel's text, which take the place of their types: "=4".
     """
 
     arity: int
     rule: Callable[[Codes], str | None]
     emit: Callable[[ir.IRBuilder, Sequence[Any], Codes], Any]
     library: bool = False
+    literals: int = 0
+
+
+def is_literal(code: str) -> bool:
+    """Whether a code is a number in the text."""
+    return code.startswith("=")
+
+
+def literal(code: str) -> int:
+    """The number."""
+    return int(code[1:])
 
 
 def fixed(

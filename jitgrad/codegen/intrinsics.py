@@ -39,7 +39,11 @@ def _code_of(ty: Any) -> str:
 
 def _intrinsic(name: str, function: Function) -> Any:
     def match(*args: Any) -> Any:
-        codes = tuple([_code_of(a) for a in args])
+        numbers = args[: function.literals]
+        codes = tuple([f"={n.literal_value}" for n in numbers if isinstance(n, types.Literal)])
+        if len(codes) < len(numbers):
+            return None
+        codes += tuple([_code_of(a) for a in args[function.literals :]])
         result = function.rule(codes)
         if result is None:
             return None  # Numba reports "no match for these types"
@@ -50,7 +54,8 @@ def _intrinsic(name: str, function: Function) -> Any:
                 _define(context, name)
             return value if result else context.get_dummy_value()
 
-        return type_of(result)(*map(type_of, codes)), code
+        given = map(type_of, codes[function.literals :])
+        return type_of(result)(*numbers, *given), code
 
     # Numba reads the operands off the signature, so *args will not do.
     operands = ", ".join(f"x{k}" for k in range(function.arity))
@@ -58,7 +63,7 @@ def _intrinsic(name: str, function: Function) -> Any:
         f"lambda typing, {operands}: match({operands})", {"match": match}
     )
     typer.__name__ = typer.__qualname__ = name
-    return intrinsic(typer)
+    return intrinsic(prefer_literal=bool(function.literals))(typer)
 
 
 def _define(context: Any, name: str) -> None:

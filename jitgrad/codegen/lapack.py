@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
+
+from llvmlite import ir
+
+from jitgrad.codegen.functions import Function, fixed
 
 # What a routine takes, in order: c a letter (as a number), i an integer, p an address, o where it
 # writes the int32 that the call returns. Fortran passes all of them by reference.
@@ -17,66 +22,50 @@ ROUTINES = {
     "gesdd": "ciipippipipipo",
     "trsm": "cccciippipi",
 }
+NUMBERS = 4  # operands, at most, of a function of float64
+INT32, BYTE = ir.IntType(32), ir.IntType(8)
 
 
 @functools.cache
-def namespace_numba() -> dict[str, Any]:
-    """Numba intrinsics, as in ``potrf(routine, (letter, n, address, stride))``: the routine's
-    address and a tuple of its operands; the result is what it says went wrong, or 0.
+def functions() -> dict[str, Function]:
+    """By name, as in ``potrf(routine, letter, n, address, stride)``: the routine's address and its
+    operands; the result is what it says went wrong, or 0. ``call2_f64(routine, x, y)`` is a
+    function of two float64.
     """
-    found = {name: _routine(letters) for name, letters in ROUTINES.items()}
-    return {**found, "call_f64": _of_numbers()}
+    found = {}
+    for name, letters in ROUTINES.items():
+        words = ["i64"] * (1 + len(letters.replace("o", "")))
+        found[name] = fixed(words, "i64", functools.partial(_routine, letters))
+    for count in range(1, NUMBERS + 1):
+        found[f"call{count}_f64"] = fixed(["i64", *["f64"] * count], "f64", _of_numbers)
+    return found
 
 
-def _of_numbers() -> Any:
-    """``call_f64(routine, (x, y))``: a function of float64, made by Cython, hence one more 0."""
-    from llvmlite import ir
-    from numba.core import cgutils, types
-    from numba.extending import intrinsic
-
-    @intrinsic
-    def call(typing, routine, operands):
-        def emit(context, builder, signature, args):
-            given = [*cgutils.unpack_tuple(builder, args[1], len(operands)), ir.IntType(32)(0)]
-            kind = ir.FunctionType(ir.DoubleType(), [g.type for g in given])
-            return builder.call(builder.inttoptr(args[0], kind.as_pointer()), given)
-
-        return types.float64(types.int64, operands), emit
-
-    return call
+def _of_numbers(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    """A function made by Cython, hence one more 0."""
+    routine, *given = args
+    given.append(INT32(0))
+    kind = ir.FunctionType(ir.DoubleType(), [g.type for g in given])
+    return builder.call(builder.inttoptr(routine, kind.as_pointer()), given)
 
 
-def _routine(letters: str) -> Any:
-    from llvmlite import ir
-    from numba.core import cgutils, types
-    from numba.extending import intrinsic
+def _routine(letters: str, builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    def spill(value: Any) -> Any:
+        with builder.goto_entry_block():
+            slot = builder.alloca(value.type)
+        builder.store(value, slot)
+        return slot
 
-    int32, byte = ir.IntType(32), ir.IntType(8)
-
-    @intrinsic
-    def call(typing, routine, operands):
-        def emit(context, builder, signature, args):
-            def spill(value: Any) -> Any:
-                with builder.goto_entry_block():
-                    slot = builder.alloca(value.type)
-                builder.store(value, slot)
-                return slot
-
-            info = spill(int32(0))
-            values = iter(cgutils.unpack_tuple(builder, args[1], len(letters.replace("o", ""))))
-            given = []
-            for letter in letters:
-                if letter == "o":
-                    given.append(info)
-                elif letter == "p":
-                    given.append(builder.inttoptr(next(values), byte.as_pointer()))
-                else:
-                    kind = byte if letter == "c" else int32
-                    given.append(spill(builder.trunc(next(values), kind)))
-            kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
-            builder.call(builder.inttoptr(args[0], kind.as_pointer()), given)
-            return builder.sext(builder.load(info), ir.IntType(64))
-
-        return types.int64(types.int64, operands), emit
-
-    return call
+    routine, *values = args
+    info, left = spill(INT32(0)), iter(values)
+    given = []
+    for letter in letters:
+        if letter == "o":
+            given.append(info)
+        elif letter == "p":
+            given.append(builder.inttoptr(next(left), BYTE.as_pointer()))
+        else:
+            given.append(spill(builder.trunc(next(left), BYTE if letter == "c" else INT32)))
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(builder.inttoptr(routine, kind.as_pointer()), given)
+    return builder.sext(builder.load(info), ir.IntType(64))

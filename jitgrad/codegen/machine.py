@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from jitgrad.codegen import registers, tapes
+from jitgrad.codegen import lapack, registers, tapes
 from jitgrad.codegen.functions import Function, fixed, type_of
 
 WORD, BYTE, INT32 = ir.IntType(64), ir.IntType(8), ir.IntType(32)
@@ -19,7 +19,7 @@ WORD, BYTE, INT32 = ir.IntType(64), ir.IntType(8), ir.IntType(32)
 def functions() -> dict[str, Function]:
     """All of them, by name."""
     gemm = {f"gemm_{d}": fixed(["i64"] * 13, "", functools.partial(_gemm, d)) for d in FLOATS}
-    return {**HALVES, **tapes.functions(), **registers.functions(), **gemm}
+    return {**HALVES, **tapes.functions(), **registers.functions(), **lapack.functions(), **gemm}
 
 
 FLOATS = ("f32", "f64")

@@ -17,6 +17,7 @@ from jitgrad.codegen.sums import Operand, Taps, blocks, cut, rounds
 from jitgrad.ir.types import DType
 
 SMALLEST = 1 << 12  # elements of a right operand that pays
+ANOTHER = 1 / 8  # of the time that one more kernel has to save, since it is compiled
 DEEP = 256  # terms of a sum for which columns of the left operand stay in the cache
 
 Operands = tuple[Pointer, Pointer, Pointer]
@@ -104,9 +105,10 @@ def panels_of(
         return None
     wide, (most, fewest) = n // lanes, rows
 
-    def whole_time(block: tuple[int, int]) -> int:
+    def whole_time(block: tuple[int, int]) -> float:
         columns = cut(wide, block[0])
-        return rounds(most, block[1]) * sum(count * _time(v, block[1]) for _, count, v in columns)
+        once = sum(count * _time(v, block[1]) for _, count, v in columns)
+        return rounds(most, block[1]) * once * (1 + ANOTHER * (len(columns) - 1))
 
     fitting = [b for b in blocks(fewest) if b[0] <= wide and (batch == 1 or wide % b[0] == 0)]
     block = min(fitting, key=lambda b: (whole_time(b), -b[1]))

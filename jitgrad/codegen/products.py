@@ -56,11 +56,11 @@ SMALL = 16  # below this edge a plain loop beats the library's call
 EDGE = 512  # rows or columns of a product: each call packs the other operand again
 
 # What is left to the library: few rows, or little to do, but for right operands that are stored
-# swapped, for which it takes twice the time; right operands that the cache does not hold; left ones
-# that are stored swapped and have many rows.
+# swapped, for which it takes twice the time; operands of which the cache holds neither, and such as
+# are too much to be stored once more; left ones that are stored swapped and have many rows.
 FEWEST = {False: 32, True: 4}
 LEAST = 1 << 18
-MOST = 1 << 20  # bytes
+CACHE, MOST = 1 << 20, 1 << 22  # bytes
 
 
 def gemm(
@@ -135,8 +135,9 @@ def _panels(node: Node) -> Panels | None:
     """How the right operands of products are read, or None if the library is as fast."""
     m, n, k = node.shape[-2], node.shape[-1], node.inputs[0].shape[-1]
     (left, right), batch = map(_is_swapped, node.inputs), math.prod(node.shape[:-2])
-    small = m < FEWEST[right] or batch == 0 or (m * n * k < LEAST and not right)
-    if small or k * n * node.dtype.size > MOST or (left and k > DEEP):
+    row, small = k * node.dtype.size, m * n * k < LEAST and not right
+    large = row * min(m, n) > CACHE or row * n > MOST or (left and k > DEEP)
+    if small or large or m < FEWEST[right] or batch == 0:
         return None
     return panels_of(node.dtype, (m, m), k, n, right, batch)
 

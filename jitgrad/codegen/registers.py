@@ -17,14 +17,17 @@ A matrix whose rows run the other way is turned on its way into a packed one, sq
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 
-from jitgrad.codegen.functions import Function, fixed
+from jitgrad.codegen.functions import Codes, Function, fixed, is_literal, literal
 
+WORD = ir.IntType(64)
 VECTOR = 64  # bytes of the longest vectors that any machine has; rows of elements are padded to it
 DTYPES = ("f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
 
@@ -40,10 +43,9 @@ def lanes(dtype: str) -> int:
 class Writer:
     """LLVM for vectors of one dtype."""
 
-    def __init__(self, builder: Any, dtype: str):
-        from llvmlite import ir
-
-        self.ir, self.builder, self.is_float = ir, builder, dtype[0] == "f"
+    def __init__(self, builder: ir.IRBuilder, dtype: str):
+        self.builder: Any = builder
+        self.is_float = dtype[0] == "f"
         bits = int(dtype[1:])
         floats = {32: ir.FloatType(), 64: ir.DoubleType()}
         self.element = floats[bits] if self.is_float else ir.IntType(bits)
@@ -53,7 +55,7 @@ class Writer:
         self.zero = ir.Constant(self.vector, None)
 
     def word(self, number: int) -> Any:
-        return self.ir.Constant(self.ir.IntType(64), number)
+        return WORD(number)
 
     def at(self, pointer: Any, *offsets: Any) -> Any:
         """The address of an element, from offsets that are added up."""
@@ -70,18 +72,18 @@ class Writer:
         self.builder.store(value, place, align=self.size)
 
     def broadcast(self, element: Any) -> Any:
-        first = self.builder.insert_element(self.zero, element, self.ir.Constant(self.index, 0))
-        mask = self.ir.Constant(self.ir.VectorType(self.index, self.lanes), None)
+        first = self.builder.insert_element(self.zero, element, ir.Constant(self.index, 0))
+        mask = ir.Constant(ir.VectorType(self.index, self.lanes), None)
         return self.builder.shuffle_vector(first, self.zero, mask)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         if not self.is_float:
             return self.builder.add(self.builder.mul(a, b), c)
         name = f"llvm.fmuladd.v{self.lanes}f{8 * self.size}"
-        kind = self.ir.FunctionType(self.vector, [self.vector] * 3)
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
         function = self.builder.module.globals.get(name)
         if function is None:
-            function = self.ir.Function(self.builder.module, kind, name)
+            function = ir.Function(self.builder.module, kind, name)
         return self.builder.call(function, [a, b, c])
 
     def add(self, a: Any, b: Any) -> Any:
@@ -90,8 +92,8 @@ class Writer:
     def half_sums(self, a: Any, b: Any) -> Any:
         """Sums of neighbours of a, then of b: as many as they have elements."""
         size = a.type.count
-        kind = self.ir.VectorType(self.index, size)
-        even, odd = (self.ir.Constant(kind, [2 * i + k for i in range(size)]) for k in (0, 1))
+        kind = ir.VectorType(self.index, size)
+        even, odd = (ir.Constant(kind, [2 * i + k for i in range(size)]) for k in (0, 1))
         pair = self.builder.shuffle_vector(a, b, even), self.builder.shuffle_vector(a, b, odd)
         return self.add(*pair)
 
@@ -99,7 +101,7 @@ class Writer:
         """Of every two elements of a at a distance the first or second, beside it that of b."""
         low = [lane & ~apart for lane in range(self.lanes)]
         chosen = [i + apart * side + (self.lanes if i != k else 0) for k, i in enumerate(low)]
-        mask = self.ir.Constant(self.ir.VectorType(self.index, self.lanes), chosen)
+        mask = ir.Constant(ir.VectorType(self.index, self.lanes), chosen)
         return self.builder.shuffle_vector(a, b, mask)
 
     def totals(self, vectors: list[Any]) -> list[Any]:
@@ -111,7 +113,7 @@ class Writer:
             level += [self.zero] * (self.lanes - count)
             while len(level) > 1:
                 level = [self.half_sums(a, b) for a, b in zip(level[::2], level[1::2])]
-            index = (self.ir.Constant(self.index, k) for k in range(count))
+            index = (ir.Constant(self.index, k) for k in range(count))
             found += [self.builder.extract_element(level[0], k) for k in index]
         return found
 
@@ -125,115 +127,109 @@ class Writer:
 
     def read_words(self, dims: Any, first: Any, count: int) -> list[Any]:
         """Some of a kernel's dims."""
-        word = self.ir.IntType(64)
         places = (self.builder.add(first, self.word(k)) for k in range(count))
         return [
-            self.builder.load(self.builder.gep(dims, [p], source_etype=word), typ=word)
+            self.builder.load(self.builder.gep(dims, [p], source_etype=WORD), typ=WORD)
             for p in places
         ]
 
+    @contextlib.contextmanager
+    def loop(self, limit: Any, step: int = 1) -> Iterator[Any]:
+        """Code for 0, `step`, … below a limit: gives the counter."""
+        builder, before = self.builder, self.builder.block
+        head, inside, end = (builder.append_basic_block() for _ in range(3))
+        builder.branch(head)
+        builder.position_at_end(head)
+        counter = builder.phi(WORD)
+        counter.add_incoming(self.word(0), before)
+        builder.cbranch(builder.icmp_signed("<", counter, limit), inside, end)
+        builder.position_at_end(inside)
+        yield counter
+        counter.add_incoming(builder.add(counter, self.word(step), flags=("nsw",)), builder.block)
+        builder.branch(head)
+        builder.position_at_end(end)
 
-def _literal(kind: Any) -> int:
-    return kind.literal_value
+
+Emit = Callable[[ir.IRBuilder, Sequence[Any], Codes], None]
 
 
-def _taps(dtype: str) -> Any:
-    from numba.core import cgutils, types
-    from numba.extending import intrinsic
+def _taps(dtype: str) -> Emit:
+    """(vectors, rows, x, x_at, w, w_at, out, out_at, dims, first). dims from `first` on: channels,
+    taps, elements from one channel to the next in x and in w, from one row to the next in w and in
+    out, whether to add to what is there; then for each tap its shift in x and in w.
+    """
 
-    @intrinsic(prefer_literal=True)
-    def block(typing, vectors, rows, x, x_at, w, w_at, out, out_at, dims, first):
-        """dims from `first` on: channels, taps, elements from one channel to the next in x and in
-        w, from one row to the next in w and in out, whether to add to what is there; then for each
-        tap its shift in x and in w.
-        """
-        many, high = _literal(vectors), _literal(rows)
-
-        def emit(context, builder, signature, args):
-            _, _, x, x_at, w, w_at, out, out_at, dims, first = args
-            to = Writer(builder, dtype)
-            channels, taps, x_step, w_step, w_row, out_row, adds = to.read_words(dims, first, 7)
-            table = builder.add(first, to.word(7))
-            sums = to.sums(many * high)
-            x, w, out = to.at(x, x_at), to.at(w, w_at), to.at(out, out_at)
-            places = [
-                to.at(out, builder.mul(out_row, to.word(row)), to.word(v * to.lanes))
-                for row in range(high)
-                for v in range(many)
-            ]
-            with builder.if_then(builder.icmp_signed("!=", adds, to.word(0))):
-                for slot, place in zip(sums, places):
-                    builder.store(to.load(place), slot)
-            with cgutils.for_range(builder, channels) as channel:
-                here = to.at(x, builder.mul(channel.index, x_step))
-                weights = to.at(w, builder.mul(channel.index, w_step))
-                with cgutils.for_range(builder, taps) as tap:
-                    place = builder.add(table, builder.mul(tap.index, to.word(2)))
-                    shift, w_shift = to.read_words(dims, place, 2)
-                    near, weight = to.at(here, shift), to.at(weights, w_shift)
-                    found = [to.load(to.at(near, to.word(v * to.lanes))) for v in range(many)]
-                    for row in range(high):
-                        place = to.at(weight, builder.mul(w_row, to.word(row)))
-                        factor = to.broadcast(to.load(place, whole=False))
-                        for v in range(many):
-                            slot = sums[row * many + v]
-                            total = to.multiply_add(found[v], factor, builder.load(slot))
-                            builder.store(total, slot)
+    def emit(builder: ir.IRBuilder, args: Sequence[Any], codes: Codes) -> None:
+        many, high = (literal(code) for code in codes[:2])
+        _, _, x, x_at, w, w_at, out, out_at, dims, first = args
+        to = Writer(builder, dtype)
+        channels, taps, x_step, w_step, w_row, out_row, adds = to.read_words(dims, first, 7)
+        table = builder.add(first, to.word(7))
+        sums = to.sums(many * high)
+        x, w, out = to.at(x, x_at), to.at(w, w_at), to.at(out, out_at)
+        places = [
+            to.at(out, builder.mul(out_row, to.word(row)), to.word(v * to.lanes))
+            for row in range(high)
+            for v in range(many)
+        ]
+        with builder.if_then(builder.icmp_signed("!=", adds, to.word(0))):
             for slot, place in zip(sums, places):
-                to.store(builder.load(slot), place)
-            return context.get_dummy_value()
+                builder.store(to.load(place), slot)
+        with to.loop(channels) as channel:
+            here = to.at(x, builder.mul(channel, x_step))
+            weights = to.at(w, builder.mul(channel, w_step))
+            with to.loop(taps) as tap:
+                place = builder.add(table, builder.mul(tap, to.word(2)))
+                shift, w_shift = to.read_words(dims, place, 2)
+                near, weight = to.at(here, shift), to.at(weights, w_shift)
+                found = [to.load(to.at(near, to.word(v * to.lanes))) for v in range(many)]
+                for row in range(high):
+                    place = to.at(weight, builder.mul(w_row, to.word(row)))
+                    factor = to.broadcast(to.load(place, whole=False))
+                    for v in range(many):
+                        slot = sums[row * many + v]
+                        total = to.multiply_add(found[v], factor, builder.load(slot))
+                        builder.store(total, slot)
+        for slot, place in zip(sums, places):
+            to.store(builder.load(slot), place)
 
-        word = types.int64
-        return types.void(vectors, rows, x, word, w, word, out, word, dims, word), emit
-
-    return block
+    return emit
 
 
-def _pairs(dtype: str) -> Any:
-    from numba.core import cgutils, types
-    from numba.extending import intrinsic
+def _pairs(dtype: str) -> Emit:
+    """(columns, rows, x, x_at, y, y_at, out, out_at, dims, first, taps). dims from `first` on:
+    images, elements from one image to the next in x and in y, length (of j), elements from one row
+    to the next in y and in out. dims from `taps` on: for each column its shift in x and in out.
+    """
 
-    @intrinsic(prefer_literal=True)
-    def block(typing, columns, rows, x, x_at, y, y_at, out, out_at, dims, first, taps):
-        """dims from `first` on: images, elements from one image to the next in x and in y, length
-        (of j), elements from one row to the next in y and in out. dims from `taps` on: for each
-        column its shift in x and in out.
-        """
-        wide, high = _literal(columns), _literal(rows)
+    def emit(builder: ir.IRBuilder, args: Sequence[Any], codes: Codes) -> None:
+        wide, high = (literal(code) for code in codes[:2])
+        _, _, x, x_at, y, y_at, out, out_at, dims, first, taps = args
+        to = Writer(builder, dtype)
+        images, x_step, y_step, length, y_row, out_row = to.read_words(dims, first, 6)
+        table = to.read_words(dims, taps, 2 * wide)
+        sums = to.sums(wide * high)
+        x, y = to.at(x, x_at), to.at(y, y_at)
+        with to.loop(images) as image:
+            xs = to.at(x, builder.mul(image, x_step))
+            ys = to.at(y, builder.mul(image, y_step))
+            xs = [to.at(xs, shift) for shift in table[::2]]
+            ys = [to.at(ys, builder.mul(y_row, to.word(row))) for row in range(high)]
+            with to.loop(length, to.lanes) as j:
+                found = [to.load(to.at(place, j)) for place in xs]
+                for row in range(high):
+                    factor = to.load(to.at(ys[row], j))
+                    for column in range(wide):
+                        slot = sums[row * wide + column]
+                        total = to.multiply_add(found[column], factor, builder.load(slot))
+                        builder.store(total, slot)
+        out = to.at(out, out_at)
+        for k, total in enumerate(to.totals([builder.load(slot) for slot in sums])):
+            row = builder.mul(out_row, to.word(k // wide))
+            place = to.at(out, row, table[2 * (k % wide) + 1])
+            to.store(to.add(to.load(place, whole=False), total), place)
 
-        def emit(context, builder, signature, args):
-            _, _, x, x_at, y, y_at, out, out_at, dims, first, taps = args
-            to = Writer(builder, dtype)
-            images, x_step, y_step, length, y_row, out_row = to.read_words(dims, first, 6)
-            table = to.read_words(dims, taps, 2 * wide)
-            sums = to.sums(wide * high)
-            x, y = to.at(x, x_at), to.at(y, y_at)
-            with cgutils.for_range(builder, images) as image:
-                xs = to.at(x, builder.mul(image.index, x_step))
-                ys = to.at(y, builder.mul(image.index, y_step))
-                xs = [to.at(xs, shift) for shift in table[::2]]
-                ys = [to.at(ys, builder.mul(y_row, to.word(row))) for row in range(high)]
-                with cgutils.for_range_slice(
-                    builder, to.word(0), length, to.word(to.lanes), to.word(0).type
-                ) as (j, _):
-                    found = [to.load(to.at(place, j)) for place in xs]
-                    for row in range(high):
-                        factor = to.load(to.at(ys[row], j))
-                        for column in range(wide):
-                            slot = sums[row * wide + column]
-                            total = to.multiply_add(found[column], factor, builder.load(slot))
-                            builder.store(total, slot)
-            out = to.at(out, out_at)
-            for k, total in enumerate(to.totals([builder.load(slot) for slot in sums])):
-                row = builder.mul(out_row, to.word(k // wide))
-                place = to.at(out, row, table[2 * (k % wide) + 1])
-                to.store(to.add(to.load(place, whole=False), total), place)
-            return context.get_dummy_value()
-
-        word = types.int64
-        return types.void(columns, rows, x, word, y, word, out, word, dims, word, word), emit
-
-    return block
+    return emit
 
 
 def _turn(dtype: str) -> Function:
@@ -262,19 +258,24 @@ def _turn(dtype: str) -> Function:
     return fixed((*row, *row), "", emit)
 
 
+def _block(dtype: str, emit: Emit, words: int) -> Function:
+    """A function of two literals, three arrays with a position in each, dims, and some words."""
+    array = f"*{dtype}", "i64"
+    rest = (*array, *array, *array, "*i64", *["i64"] * words)
+
+    def rule(codes: Codes) -> str | None:
+        return "" if all(map(is_literal, codes[:2])) and codes[2:] == rest else None
+
+    return Function(2 + len(rest), rule, emit, literals=2)
+
+
 @functools.cache
 def functions() -> dict[str, Function]:
-    """`turn_f32` and so on."""
-    return {f"turn_{dtype}": _turn(dtype) for dtype in ("f32", "f64")}
-
-
-@functools.cache
-def namespace_numba() -> dict[str, Any]:
-    """`taps_f32` and so on, as Numba intrinsics."""
-    made: dict[str, Any] = {}
+    """`turn_f32`, `taps_f32` and so on, by name."""
+    made = {f"turn_{dtype}": _turn(dtype) for dtype in ("f32", "f64")}
     for dtype in DTYPES:
-        made[f"taps_{dtype}"] = _taps(dtype)
-        made[f"pairs_{dtype}"] = _pairs(dtype)
+        made[f"taps_{dtype}"] = _block(dtype, _taps(dtype), 1)
+        made[f"pairs_{dtype}"] = _block(dtype, _pairs(dtype), 2)
     return made
 
 

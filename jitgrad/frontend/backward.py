@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import DTypeError, SeedError, TapeError, fail
-from jitgrad.frontend.dispatch import apply
+from jitgrad.frontend import remote
+from jitgrad.frontend.dispatch import QUIET, apply, quiet
 from jitgrad.frontend.tape import TapeNode
 from jitgrad.primitives.elementwise import add
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
 
 Spot = tuple[Any, int]  # a result of a node, or a Leaf
+Cotangents = dict[Any, dict[int, Tensor]]  # by node, or Leaf, and result
 
 
 def walk(
@@ -38,46 +40,35 @@ def walk(
     useful = None  # to get to all leaves, every node is
     if targets is not None:
         useful = _useful([spot[0] for spot in outputs if spot is not None], targets, ends)
-    found: dict[Any, dict[int, Tensor]] = {}
+    found: Cotangents = {}
     result: dict[Spot, Tensor] = {}
     queue: list[tuple[int, int, Any]] = []
     passed: list[tuple[TapeNode, dict[int, Tensor]]] = []
     before, state.grad = state.grad, _mode(create_graph)
 
     sent: Iterable[tuple[Spot | None, Tensor | None]] = zip(outputs, seeds, strict=True)
+    token = quiet.set(QUIET)
     try:
-        with np.errstate(all="ignore"):
-            while True:
-                for spot, value in sent:
-                    if spot is None or value is None:
-                        continue
-                    node, index = spot
-                    if useful is not None and node not in useful:
-                        continue
-                    slots = found.get(node)
-                    if slots is None:
-                        found[node] = {index: value}
-                        heapq.heappush(queue, (-node.serial, id(node), node))
-                    else:
-                        known = slots.get(index)
-                        slots[index] = value if known is None else plus(known, value)
-                if not queue:
-                    break
-                node = heapq.heappop(queue)[2]
-                slots = found.pop(node)
-                if node.hooks:
-                    slots = {i: _hooked(node, i, value) for i, value in slots.items()}
-                sent = ()
-                if targets is not None:
-                    result.update({(node, i): slots[i] for i in slots if (node, i) in targets})
-                elif type(node) is Leaf:
-                    result[node, 0] = slots[0]
-                if type(node) is Leaf or (useful is not None and not useful[node]):
-                    continue
-                passed.append((node, slots))
-                given = [slots.get(i) for i in range(len(node.types))]
-                sent = zip(node.edges, node.cotangents(given))
+        while True:
+            _receive(sent, found, queue, useful)
+            if not queue:
+                break
+            node = heapq.heappop(queue)[2]
+            slots = found.pop(node)
+            if node.hooks:
+                slots = {i: _hooked(node, i, value) for i, value in slots.items()}
+            sent = ()
+            if targets is not None:
+                result.update({(node, i): slots[i] for i in slots if (node, i) in targets})
+            if useful is not None and not useful[node]:
+                continue
+            passed.append((node, slots))
+            given = [slots.get(i) for i in range(len(node.types))]
+            sent = zip(node.edges, node.cotangents(given))
+        for leaf, slots in found.items():  # all that is left
+            result[leaf, 0] = _hooked(leaf, 0, slots[0]) if leaf.hooks else slots[0]
     finally:
+        quiet.reset(token)
         state.grad = before
     for node, slots in passed:
         if node.retained:
@@ -85,6 +76,29 @@ def walk(
         if not retain_graph:
             node.release()
     return result
+
+
+def _receive(
+    sent: Iterable[tuple[Spot | None, Tensor | None]],
+    found: Cotangents,
+    queue: list[tuple[int, int, Any]],
+    useful: dict[Any, bool] | None,
+) -> None:
+    """Add what was sent to what is known, and put nodes that are new to it in the queue."""
+    for spot, value in sent:
+        if spot is None or value is None:
+            continue
+        node, index = spot
+        if useful is not None and node not in useful:
+            continue
+        slots = found.get(node)
+        if slots is None:
+            found[node] = {index: value}
+            if type(node) is not Leaf:
+                heapq.heappush(queue, (-node.serial, id(node), node))
+        else:
+            known = slots.get(index)
+            slots[index] = value if known is None else plus(known, value)
 
 
 def _mode(create_graph: bool) -> int:
@@ -97,6 +111,13 @@ def plus(a: Tensor, b: Tensor) -> Tensor:
     """The sum of two cotangents, recorded if the tape is on, or a trace active."""
     if state.grad != OFF or state.trace is not None:
         return apply(add, a, b)
+    return _sum(a, b)
+
+
+def _sum(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of two Tensors that the tape does not follow, in memory of its own."""
+    if remote.is_there((a, b)):
+        return remote.apply(add, (a, b), {})[0]
     return Tensor._wrap(np.add(a._data, b._data), a._type)
 
 
@@ -177,7 +198,7 @@ def accumulate(tensor: Tensor, value: Tensor) -> None:
     if known is None:
         tensor._grad = own(value)
     elif value._grad_fn is None and known._grad_fn is None:
-        known._set(np.add(known._data, value._data), value._type)
+        known._set(_sum(known, value)._data, value._type)
     else:
         before, state.grad = state.grad, ON
         try:

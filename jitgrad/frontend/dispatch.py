@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import DTypeError, fail
-from jitgrad.frontend import tape
+from jitgrad.frontend import remote, tape
 from jitgrad.frontend.pull import call_of
 from jitgrad.ir.node import Node, builder, full, project
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.runtime.cuda.array import IN_USE, beside
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.views import is_shared, propagate
@@ -45,6 +46,11 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
         if x._grad_fn is not None:
             followed = True
     call = call_of(op, tuple([x._type for x in inputs]), attrs)
+    if IN_USE and remote.is_there(inputs):
+        outputs = remote.apply(op, inputs, attrs)
+        if followed and state.grad:
+            tape.record(call, inputs, outputs)
+        return outputs if call.several else outputs[0]
     token = quiet.set(QUIET)
     try:
         value = op.numpy(*arrays, **attrs)
@@ -52,10 +58,14 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
         quiet.reset(token)
     if call.several:
         outputs = tuple([_own(v, t, arrays) for v, t in zip(value, call.results, strict=True)])
+        if IN_USE:
+            remote.pass_on(inputs, outputs)
         if followed and state.grad:
             tape.record(call, inputs, outputs)
         return outputs
     output = _own(value, call.type, arrays)
+    if IN_USE:
+        remote.pass_on(inputs, (output,))
     if followed and state.grad:
         tape.record(call, inputs, (output,))
     return output
@@ -106,7 +116,7 @@ def splat(number: Any, type: TensorType) -> Tensor:
         known = type.size <= KNOWN_SIZE
         return Tensor._of_node(node, node.op.numpy(**node.attrs) if known else None)
     kept = isinstance(number, (int, float)) and number  # 0.0 and -0.0 would be one key
-    return Tensor._wrap((_repeated if kept else _repeat)(number, type), type)
+    return _anywhere(Tensor._wrap((_repeated if kept else _repeat)(number, type), type))
 
 
 def _repeat(number: Any, type: TensorType) -> np.ndarray:
@@ -122,16 +132,26 @@ def fill(number: Any, type: TensorType) -> Tensor:
     """One number repeated over a type."""
     if state.trace is not None:
         return splat(number, type)
+    array = np.empty(type.shape, type.dtype.numpy)
     if number == 0 or number == 1:
-        return Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type)
-    with np.errstate(over="ignore"):
-        return Tensor._wrap(np.full(type.shape, number, type.dtype.numpy), type)
+        array.fill(number)
+    else:
+        with np.errstate(over="ignore"):
+            array.fill(number)
+    return _anywhere(Tensor._wrap(array, type))
+
+
+def _anywhere(made: Tensor) -> Tensor:
+    """A Tensor that joins operands on a device."""
+    if IN_USE:
+        made._anywhere = True
+    return made
 
 
 def constant(array: np.ndarray) -> Tensor:
     """A Tensor of a fresh array's values; in a trace a constant of the graph."""
     if state.trace is None:
-        return Tensor._wrap(array)
+        return _anywhere(Tensor._wrap(array))
     return Tensor._of_node(constant_node(array), np.array(array, order="C"))
 
 
@@ -152,7 +172,7 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
     if state.trace is not None:
         state.trace.write(target, value, keep_gradient=False)
     else:
-        target._set(value._array("assigned").copy(), value._type)
+        target._set(beside(target._data, value._held("assigned").copy()), value._type)
         if not target.is_leaf:
             target._grad_fn = None
     if is_shared(target):

@@ -122,7 +122,7 @@ def _detach(self: Tensor) -> Tensor:
 def _without_history(x: Tensor) -> Tensor:
     if state.trace is not None:
         return apply(stop_gradient, x)
-    return Tensor._wrap(x._array("detached").copy(), x._type)
+    return Tensor._wrap(x._held("detached").copy(), x._type)
 
 
 def _detach_in_place(self: Tensor) -> Tensor:

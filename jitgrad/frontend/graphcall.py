@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,12 @@ from jitgrad.frontend.replay import replay
 from jitgrad.frontend.split import split
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
+from jitgrad.runtime.cuda.array import Array, DeviceArray, any_there, host
 from jitgrad.runtime.executable import Executable, compile_graph
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Tensor
 
-Execute = Callable[..., list[np.ndarray]]
+Execute = Callable[..., Sequence[Any]]  # arrays to arrays, wherever they are
 Maker = Callable[[Graph, Mapping[int, int]], Execute]
 
 
@@ -39,11 +40,21 @@ def compiled(graph: Graph, updates: Mapping[int, int]) -> Execute:
 
 
 def on_device(graph: Graph, updates: Mapping[int, int]) -> Execute:
-    """The graph on a GPU. What it takes and gives is copied there and back."""
-    from jitgrad.runtime.device import device_program, runner
+    """The graph on the GPU, where its results stay."""
+    from jitgrad.runtime.cuda.device import device
+    from jitgrad.runtime.cuda.program import device_program
 
-    program = device_program(erase(graph), updates)
-    return functools.partial(runner(), program)
+    return functools.partial(device().run, device_program(erase(graph), updates))
+
+
+def placed(make: Maker, arrays: Iterable[Array]) -> Maker:
+    """How to make what runs for these arrays: on the GPU if any of them is there."""
+    return on_device if any_there(arrays) else make
+
+
+def is_for_gpus(make: Maker) -> bool:
+    """Whether the GPU was asked for."""
+    return make is on_device or (make is compiled and config.get("device") == "GPU")
 
 
 def interpreted(graph: Graph, updates: Mapping[int, int]) -> Execute:
@@ -61,8 +72,15 @@ def interpreted(graph: Graph, updates: Mapping[int, int]) -> Execute:
 
 def contiguous(value: Tensor) -> np.ndarray:
     """The array of a Tensor as compiled code takes it. Cotangents may be views."""
-    array = value._array("passed to a compiled function")
-    return array if array.flags.c_contiguous else array.copy()
+    return host(held(value))
+
+
+def held(value: Tensor) -> Any:
+    """The same, or the array on a device."""
+    array = value._held("passed to a compiled function")
+    if type(array) is DeviceArray or array.flags.c_contiguous:
+        return array
+    return array.copy()
 
 
 class Runner:
@@ -81,7 +99,7 @@ class Runner:
             outcome = self.native(*[v._data for v in values])
             if type(outcome) is tuple:
                 return outcome
-        arrays = self.execute(*[contiguous(v) for v in values])
+        arrays = self.execute(*[held(v) for v in values])
         return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
 
 
@@ -113,23 +131,26 @@ class Taped:
         places = {k: i for i, k in enumerate(self.pull.uses)}
         self.places = [places[k] for k in self.halves.uses]
         self.forward = Runner(self.halves.forward, dict(self.halves.updates), make)
+        self._backward: Runner | None = None
 
-    @functools.cached_property
+    @property
     def backward(self) -> Runner:
-        return Runner(self.halves.backward, {}, self.make)
+        if self._backward is None:
+            self._backward = Runner(self.halves.backward, {}, self.make)
+        return self._backward
 
     def __call__(self, values: Sequence[Tensor], edges: Sequence[tape.Edge]) -> list[Tensor]:
         """The results, with one node behind them."""
-        held = list(values)
+        known = list(values)
         for place in self.overwritten:
-            held[place] = Tensor._wrap(contiguous(values[place]).copy(), values[place]._type)
+            known[place] = Tensor._wrap(held(values[place]).copy(), values[place]._type)
         found = self.forward(*values)
         count = len(self.types)
         outputs = list(found[:count])
         node = GraphNode(self.name, edges, self.types)
         node.taped, node.kept = self, found[count:]
         node.results = [tape.Saved(outputs[k], k, weakref.ref(outputs[k])) for k in self.results]
-        node.saved = tuple([tape.Saved(held[k], edges[k], held[k]) for k in self.pull.uses])
+        node.saved = tuple([tape.Saved(known[k], edges[k], known[k]) for k in self.pull.uses])
         tape.attach(node, outputs, self.integers)
         return outputs
 
@@ -174,6 +195,7 @@ def call_graph(graph: Graph, values: Sequence[Tensor], make: Maker) -> Sequence[
     """The outputs of a pure graph for Tensors of its inputs' types; recorded if they are."""
     if state.trace is not None:
         return replay(graph, values)
+    make = placed(make, [v._data for v in values])
     if state.grad:
         edges = [tape.edge_of(v) for v in values]
         needed = tuple([edge is not None for edge in edges])

@@ -228,7 +228,7 @@ def end_of(tensor: Tensor) -> Any:
 
 def alias_of(tensor: Tensor, end: Any) -> Tensor:
     """The same value, which comes from an end."""
-    alias = Tensor._wrap(tensor._array("differentiated"), tensor._type)
+    alias = Tensor._wrap(tensor._held("differentiated"), tensor._type)
     alias._grad_fn = end
     return alias
 

@@ -38,10 +38,10 @@ class Store:
         tensors = [x for x in tree.flatten(content)[0] if isinstance(x, Tensor)]
         return next((t for t in tensors if t._data is None and t._trace is trace), None)
 
-    def outlives(self, trace: Any) -> bool:
-        """Whether it holds a Tensor of the trace, and somebody else still knows the holder."""
+    def is_known(self, trace: Any) -> bool:
+        """Whether somebody else knows the holder."""
         ours = sum(s.holder is self.holder for s in trace.stores.values())
-        return self.found(trace) is not None and sys.getrefcount(self.holder) > ours + 1
+        return sys.getrefcount(self.holder) > ours + 1
 
     def error(self, trace: Any) -> Exception:
         kind = type(self.holder)
@@ -64,11 +64,16 @@ class Store:
 
 
 def leaks(trace: Any) -> list[Store]:
-    """The places where a Tensor of a trace is stored that is over, and that outlive it."""
-    found = [s for s in trace.stores.values() if s.outlives(trace)]
-    if found:
-        gc.collect()  # what only refers to itself does not outlive anything
-        found = [s for s in found if s.outlives(trace)]
+    """The places where a Tensor of a trace is stored that is over, and that outlive it. Others are
+    forgotten: what they held is known to nobody then.
+    """
+    for collected in (False, True):
+        while gone := [key for key, s in trace.stores.items() if not s.is_known(trace)]:
+            for key in gone:
+                del trace.stores[key]
+        found = [s for s in trace.stores.values() if s.found(trace) is not None]
+        if found and not collected:
+            gc.collect()  # what only refers to itself does not outlive anything
     return found
 
 

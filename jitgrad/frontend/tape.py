@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import TapeError, fail
+from jitgrad.frontend import remote
 from jitgrad.frontend.pull import Call, Pull
 from jitgrad.frontend.straight import straight
 from jitgrad.ir.types import TensorType
+from jitgrad.runtime.cuda.array import IN_USE, any_there
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
 
@@ -42,7 +44,9 @@ class Saved:
 
     def __init__(self, tensor: Tensor, edge: Edge | int, held: Any):
         self.tensor = held  # the Tensor, or a weak reference to it
-        self.array, self.type, self.version = tensor._data, tensor._type, tensor._version
+        self.array = tensor._data
+        self.type = tensor._type
+        self.version = tensor._version
         self.edge = edge
         self.strict = state.grad == ON
 
@@ -132,7 +136,8 @@ class TapeNode:
             arrays = [s.now(self) for s in self.saved]
             arrays += [g._data for g in filled]
             nodes = pull.graph.outputs
-            found = straight(pull.graph)(*arrays)
+            run = remote.run if IN_USE and any_there(arrays) else straight
+            found = run(pull.graph)(*arrays)
             results = [Tensor._wrap(array, y.type) for array, y in zip(found, nodes)]
         return placed(results, pull.targets, len(self.edges))
 

@@ -54,7 +54,7 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
         for x in inputs:
             if isinstance(x, Tensor):
                 x._untracked(f"given to {name}")
-        arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+        arrays = [x._array("computed by NumPy") if isinstance(x, Tensor) else x for x in inputs]
         return getattr(ufunc, method)(*arrays, **kwargs)
     return call(*[_operand(x) for x in inputs])
 

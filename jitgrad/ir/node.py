@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jitgrad import locks
 from jitgrad.errors import IRError
 from jitgrad.ir.op import Attrs, Op, register
 from jitgrad.ir.types import DType, TapeType, TensorType, TupleType, Type
@@ -97,7 +98,7 @@ class Builder:
 
     def __init__(self) -> None:
         self._table: weakref.WeakValueDictionary[tuple, Node] = weakref.WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._lock = locks.leaf()
         self._provenance = threading.local()
 
     def make(self, op: Op, inputs: tuple[Node, ...], attrs: Attrs) -> Node:
@@ -268,7 +269,7 @@ class Graph:
 
     __slots__ = ("__weakref__", "_nodes", "inputs", "locs", "name", "outputs")
     _table: weakref.WeakValueDictionary[tuple, Graph] = weakref.WeakValueDictionary()
-    _lock = threading.Lock()
+    _lock = locks.leaf()
     name: str
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]

@@ -6,14 +6,15 @@ All are interned, so that equality is identity.
 from __future__ import annotations
 
 import math
-import threading
 import weakref
 from dataclasses import dataclass
 
 import numpy as np
 
+from jitgrad import locks
+
 ALIGNMENT = 64  # bytes of memory: a cache line, and the widest vector
-_lock = threading.Lock()
+_lock = locks.leaf()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import numpy as np
 
 from jitgrad import ops
+from jitgrad.errors import no_name
 
 # Functions that are the same there.
 SAME = (
@@ -21,7 +21,7 @@ SAME = (
     " linspace log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or"
     " logical_xor logsumexp lt masked_select matmul maximum minimum mm mul mv nan_to_num nansum"
     " narrow ne neg negative nonzero not_equal ones ones_like outer pow prod ravel real"
-    " reciprocal remainder repeat_interleave reshape roll round rsqrt searchsorted sigmoid sign"
+    " reciprocal remainder reshape roll round rsqrt searchsorted sigmoid sign"
     " sin sinc sinh softmax split sqrt square squeeze stack swapaxes t take tan tanh tile topk"
     " trace tril triu trunc unbind unique_consecutive unsqueeze where xlogy zeros zeros_like"
 )
@@ -217,6 +217,11 @@ std, var = _spread(ops.std), _spread(ops.var)
 std_mean, var_mean = _spread(ops.std_mean), _spread(ops.var_mean)
 
 
+def repeat_interleave(input, repeats, dim=None, *, output_size=None):
+    """Each element repeated, along an axis or in the flattened Tensor."""
+    return ops.repeat_interleave(input, repeats, dim)
+
+
 def rand(*size, generator=None, dtype=None):
     """Uniform in [0, 1), of a shape."""
     return ops.rand(*size, dtype=dtype, seed=generator)
@@ -297,7 +302,7 @@ __all__ = sorted(
     {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}
 )
 
-_LATER = ("linalg", "nn", "special")
+_LATER = ("linalg", "nn", "optim", "special")
 
 
 def __getattr__(name: str) -> Any:
@@ -305,6 +310,4 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"jitgrad.mint.{name}")
-    near = difflib.get_close_matches(name, __all__, 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise AttributeError(f"module 'jitgrad.mint' has no attribute {name!r}{hint}")
+    raise no_name(__name__, name, __all__)

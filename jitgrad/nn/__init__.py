@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from jitgrad.errors import no_name
 from jitgrad.nn import (
     activations,
     class_losses,
@@ -47,3 +50,7 @@ __all__ = [
     *schedule.__all__,
     *train_cells.__all__,
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise no_name(__name__, name, __all__)

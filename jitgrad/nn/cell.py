@@ -15,12 +15,13 @@ from typing import Any
 from jitgrad.api import context
 from jitgrad.api.jit import jit
 from jitgrad.api.recompute import recompute
-from jitgrad.errors import DTypeError, fail
+from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.frontend import guards, trace
 from jitgrad.frontend.control import converted
 from jitgrad.ir.types import DType, float16, float32, float64
 from jitgrad.ir.types import dtype as dtype_of
 from jitgrad.nn import hooks, walk
+from jitgrad.ops import placement
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 Hook = Callable[..., Any]
@@ -230,6 +231,30 @@ class Cell(walk.Collection):
         for parameter in self.get_parameters():
             parameter.requires_grad = not frozen
         return self
+
+    def set_jit_config(self, jit_config: Any) -> None:
+        """Without effect: nothing needs these options."""
+
+    def to(self, device: str) -> Cell:
+        """Move all Parameters, in place, to a device: "GPU" or "CPU". DeviceError."""
+        place = placement.place_named(device)
+        if not place:
+            raise fail(
+                ArgumentError,
+                f"{self.cls_name}.to() got {device!r}",
+                instead="'GPU' or 'CPU'; to_float(dtype) to compute in another dtype",
+            )
+        for parameter in self.get_parameters():
+            parameter._data = placement.put(parameter._held("moved"), place)
+        return self
+
+    def cuda(self) -> Cell:
+        """``to("GPU")``."""
+        return self.to("GPU")
+
+    def cpu(self) -> Cell:
+        """``to("CPU")``."""
+        return self.to("CPU")
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile for these arguments now; the next call with such runs at once."""

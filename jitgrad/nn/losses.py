@@ -40,6 +40,10 @@ class LossBase(Cell):
         unit = isinstance(weights, (int, float)) and weights == 1
         return reduced(x if unit else x * weights, self.reduction)
 
+    def get_axis(self, x: Tensor) -> tuple[int, ...]:
+        """The numbers of all axes."""
+        return tuple(range(x.ndim))
+
     def construct(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of a prediction."""
         raise NotImplementedError(f"{type(self).__name__} does not define construct")
@@ -293,6 +297,33 @@ class TripletMarginLoss(LossBase):
         )
 
 
+class TripletMarginWithDistanceLoss(LossBase):
+    """max(0, d(x, positive) - d(x, negative) + margin) for a distance d, by default the Euclidean
+    over the last axis. `swap` takes the distance of positive and negative where that is smaller.
+    """
+
+    def __init__(
+        self,
+        distance_function: Any = None,
+        swap: bool = False,
+        reduction: str = "mean",
+        margin: float = 1.0,
+    ):
+        super().__init__(reduction)
+        self.distance_function = distance_function or _euclidean
+        self.swap, self.margin = swap, margin
+
+    def construct(self, x: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        near, far = self.distance_function(x, positive), self.distance_function(x, negative)
+        if self.swap:
+            far = ops.minimum(far, self.distance_function(positive, negative))
+        return self.get_loss(ops.relu(near - far + self.margin))
+
+
+def _euclidean(x: Tensor, y: Tensor) -> Tensor:
+    return ops.sqrt(ops.sum(ops.square(x - y), -1))
+
+
 # --- likelihoods --------------------------------------------------------------------------------
 
 
@@ -353,4 +384,5 @@ __all__ = [
     "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "LossBase",
     "MAELoss", "MSELoss", "MarginRankingLoss", "NLLLoss", "PoissonNLLLoss", "RMSELoss",
     "SmoothL1Loss", "SoftMarginLoss", "SoftmaxCrossEntropyWithLogits", "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]  # fmt: skip

@@ -166,6 +166,11 @@ class TrainOneStepWithLossScaleCell(Cell):
             scale_sense = FixedLossScaleUpdateCell(float(scale_sense))
         self.scaling = _cell(self, "scale_sense", scale_sense)
 
+    @property
+    def scale_sense(self) -> Parameter:
+        """The scale."""
+        return self.scaling.loss_scale
+
     def set_sense_scale(self, sens: Any) -> None:
         """Change the scale."""
         self.scaling.loss_scale.set_data(float(sens))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import builtins
-import difflib
 from typing import Any
 
 import numpy as _np
 
 from jitgrad import ops
 from jitgrad.common import dtype as _dtypes
+from jitgrad.errors import no_name
 from jitgrad.ir.types import dtype as _dtype
 from jitgrad.numpy import functions as _functions
 from jitgrad.numpy import linalg as linalg
@@ -390,6 +390,4 @@ __all__ = sorted(
 
 
 def __getattr__(name: str) -> Any:
-    near = difflib.get_close_matches(name, __all__, 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise AttributeError(f"module 'jitgrad.numpy' has no attribute {name!r}{hint}")
+    raise no_name(__name__, name, __all__)

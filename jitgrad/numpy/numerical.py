@@ -100,9 +100,9 @@ def digitize(x, bins, right=False):
     """The interval in which each element lies."""
     edges = np.asarray(_tensor(bins).asnumpy())
     if edges.size > 1 and edges[0] > edges[-1]:
-        at = ops.searchsorted(_tensor(edges[::-1].copy()), x, right=right)
+        at = ops.searchsorted(_tensor(edges[::-1].copy()), x, right=right, out_int32=True)
         return ops.sub(edges.size, at)
-    return ops.searchsorted(_tensor(edges), x, right=not right)
+    return ops.searchsorted(_tensor(edges), x, right=not right, out_int32=True)
 
 
 def histogram_bin_edges(a, bins=10, range=None, weights=None):

@@ -6,8 +6,7 @@ and compilation come with it. Importing this package gives Tensor its operators 
 
 from __future__ import annotations
 
-import difflib as _difflib
-
+from jitgrad.errors import no_name as _no_name
 from jitgrad.ops import methods as _methods
 from jitgrad.ops.table import NAMES as _NAMES
 
@@ -26,11 +25,5 @@ _COMPLEX = {
 
 def __getattr__(name: str):
     """An unknown name names the nearest that exist."""
-    if name in _COMPLEX:
-        raise AttributeError(
-            f"module 'jitgrad.ops' has no attribute {name!r}: it needs complex dtypes, which are "
-            "not here"
-        )
-    near = _difflib.get_close_matches(name, [n for n in globals() if not n.startswith("_")], 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise AttributeError(f"module 'jitgrad.ops' has no attribute {name!r}{hint}")
+    why = "it needs complex dtypes, which are not here" if name in _COMPLEX else ""
+    raise _no_name(__name__, name, globals(), why)

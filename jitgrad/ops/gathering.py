@@ -243,6 +243,7 @@ def tensor_scatter_elements(input_x, indices, updates, axis=0, reduction="none")
         reduction: "none" (the last wins) or "add", "mul", "max", "min".
     """
     name = "tensor_scatter_elements"
+    reduction = "mul" if reduction == "multiply" else reduction
     one_of(name, "reduction", reduction, ("none", "add", "mul", "max", "min"))
     x, at = tensor(name, input_x), indices_of(name, indices)
     axis = axis_of(name, axis, x.ndim)

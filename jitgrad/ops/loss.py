@@ -177,9 +177,9 @@ def kl_div(logits, labels, reduction="mean"):
 
 
 def xlogy(input, other):
-    """x log(y), and 0 where x is 0, whatever y is."""
+    """x log(y), and 0 where x is 0, whatever y is. Its derivative in x is log(y) there, too."""
     x, y = align("xlogy", input, other, integers_as=float32)
-    zero = c.logical_and(c.eq(x, 0), c.logical_not(c.isnan(y)))
+    zero = c.logical_and(c.eq(x, 0), c.logical_or(c.le(y, 0), c.isinf(y)))
     safe = c.where(zero, 1.0, y)
     return e.mul(x, e.log(safe))
 

@@ -20,10 +20,12 @@ from jitgrad.ops import (
     decompose,
     gathering,
     indexing,
+    interop,
     linalg,
     loss,
     norms,
     older_methods,
+    placement,
     random,
     scientific,
     searching,
@@ -204,6 +206,8 @@ def methods() -> dict[str, Any]:
         found.update({name: getattr(module, name) for name in names.split()})
     found.update(older_methods.METHODS)
     found.update(tensor_methods.METHODS)
+    found.update(placement.METHODS)
+    found.update(interop.METHODS)
     found.update({name: found[of] for name, of in ALSO.items() if of in found})
     for name in IN_PLACE.split():
         function = tensor_methods.FOR_WRITING.get(name, found.get(name))
@@ -219,7 +223,7 @@ def install() -> None:
         if name not in own or name.startswith("__"):
             setattr(Tensor, name, function)
     number.attach()
-    for name, getter in tensor_methods.PROPERTIES.items():
+    for name, getter in {**tensor_methods.PROPERTIES, **interop.PROPERTIES}.items():
         if name not in own:
             setattr(Tensor, name, property(getter, doc=getter.__doc__))
 

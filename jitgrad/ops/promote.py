@@ -29,6 +29,7 @@ from jitgrad.ir.types import (
 from jitgrad.primitives import elementwise as scalar
 from jitgrad.primitives import shape as structure
 from jitgrad.primitives.declare import ANY, Policy, accepts, policy_name
+from jitgrad.runtime.cuda.array import host
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 from jitgrad.views import View, connect
@@ -318,7 +319,7 @@ def known(x: Tensor) -> np.ndarray | None:
 
     A Tensor from outside that a compiled function reads may hold another value at the next call.
     """
-    return x._data if state.trace is None or x._node is not None else None
+    return host(x._data) if state.trace is None or x._node is not None else None
 
 
 def static(name: str, what: str, value: Any) -> Any:

@@ -40,6 +40,7 @@ from jitgrad.ops.searching import searchsorted
 from jitgrad.ops.sorting import cumsum, topk
 from jitgrad.primitives import random as primitive
 from jitgrad.primitives.random import make_key
+from jitgrad.runtime.cuda.array import host
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -70,7 +71,7 @@ def draw(
         _advance(generator, count)
         return out
     with generator._lock:
-        out = _made(call, generator.key._data, generator.counter._data)
+        out = _made(call, host(generator.key._data), host(generator.counter._data))
         _advance(generator, count)
     return out
 

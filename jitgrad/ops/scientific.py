@@ -67,7 +67,7 @@ def entr(input):
 def xlog1py(input, other):
     """x log(1 + y), and 0 where x is 0, whatever y is but nan."""
     x, y = align("xlog1py", input, other, integers_as=float32)
-    zero = c.logical_and(c.eq(x, 0), c.logical_not(c.isnan(y)))
+    zero = c.logical_and(c.eq(x, 0), c.logical_or(c.le(y, -1), c.isinf(y)))
     return c.where(zero, 0.0, e.mul(x, e.log1p(c.where(zero, 0.0, y))))
 
 

@@ -26,6 +26,7 @@ from jitgrad.ops.promote import (
 )
 from jitgrad.ops.shaping import permuted, reshape, reshaped, swapaxes
 from jitgrad.ops.splitting import padded
+from jitgrad.primitives.declare import FLOAT
 
 # --- parts --------------------------------------------------------------------------------------
 
@@ -247,7 +248,7 @@ def swiglu(input, dim=-1):
 
 def eps(x):
     """The smallest number that added to 1 makes a difference, in the shape and dtype of x."""
-    x = tensor("eps", x)
+    x = tensor("eps", x, FLOAT)
     return fills(x, float(np.finfo(x.dtype.numpy).eps))
 
 

@@ -12,6 +12,7 @@ from jitgrad.ops import (
     creation,
     joining,
     linalg,
+    placement,
     random,
     shaping,
     sorting,
@@ -123,11 +124,11 @@ def astype(self, dtype, copy=True):
 
 
 def to(self, dtype, *args, **keywords):
-    """The values in another dtype, that of another Tensor, or (a device's name) a copy."""
+    """The values in another dtype, that of another Tensor, or on a device: "GPU" or "CPU"."""
     if isinstance(dtype, Tensor):
         return state.cast(self, dtype.dtype)
-    if isinstance(dtype, str) and dtype.split(":")[0].lower() in ("cpu", "gpu", "cuda", "ascend"):
-        return copied(self)
+    if isinstance(dtype, str) and (place := placement.place_named(dtype)):
+        return placement.moved(self, place)
     return state.cast(self, dtype)
 
 
@@ -351,7 +352,13 @@ def _last_two(self):
     return shaping.swapaxes(self, -1, -2)
 
 
+def _device(self):
+    """Where the elements are: "CPU" or "GPU"."""
+    return placement.where(self)
+
+
 PROPERTIES: dict[str, Any] = {
+    "device": _device,
     "T": _transposed, "H": _transposed, "mT": _last_two, "mH": _last_two,
 }  # fmt: skip
 

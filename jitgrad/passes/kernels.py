@@ -15,6 +15,7 @@ from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
 from jitgrad.passes.parts import parts
 from jitgrad.passes.pipeline import dump, optimize, through
+from jitgrad.passes.sooner import sooner
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
 from jitgrad.passes.unload import unload
@@ -30,6 +31,7 @@ PASSES: tuple[Pass, ...] = (
     joins,  # sums of parts that are joins
     squeeze,  # no axes of extent 1
     optimize,  # what these have left
+    sooner,  # sums that need not wait for others
     lanes_last,  # long axes inside of short ones
     optimize,
     margins,  # values padded to several places

@@ -219,12 +219,25 @@ class Cutter:
                 default=0,
             )
             ready[node] = stage[node] + 1
-        for step in reversed(self.steps):  # what only one later stage reads can wait for it
+        for step in reversed(self.steps):
             readers = self.all_readers(step)
             later = {-1 if r is None else stage.get(r, -1) for _, r in readers}
-            if len(later) == 1 and all(r is not None and self.linked(v, r) for v, r in readers):
-                stage[step] = later.pop()
+            linked = all(r is not None and self.linked(v, r) for v, r in readers)
+            if len(later) == 1 and linked and not self.shrinks(step, stage):
+                stage[step] = later.pop()  # what only one later stage reads can wait for it
         return stage
+
+    def shrinks(self, step: Node, stage: Mapping[Node, int]) -> bool:
+        """Whether a step reads more of what its stage has just made than it makes of it: sums of
+        rows, which are better taken while these are in the cache.
+        """
+        read = {
+            i
+            for i in step.inputs
+            if self.linked(i, step) and stage[_producer(_swapped(i))] == stage[step]
+        }
+        made = sum(value.type.nbytes for value in self.results[step].values())
+        return sum(value.type.nbytes for value in read) > made
 
     def all_readers(self, step: Node) -> list[tuple[Node, Node | None]]:
         """(value, reader) of all uses of a step's results; None reads the graph's outputs."""
@@ -311,9 +324,18 @@ class Cutter:
         return sum((count - 1) * value.type.nbytes for value, count in readers.items())
 
     def late(self, groups: list[Group]) -> set[Node]:
-        """Steps that go on computing with sums that are complete after the last tile only."""
-        steps = [s for g in groups for s in g.steps if SUMMED in self.chosen[s][1].results]
-        return {s for s in steps if ends_sums(s)}
+        """Steps that go on computing with sums that are complete after the last tile only: those of
+        strips, and those that what they compute then keeps from being in one.
+        """
+        members = {s for g in groups for s in g.steps}
+        summed = [s for s in self.chosen if SUMMED in self.chosen[s][1].results]
+        near = [
+            s
+            for s in summed
+            if s in members
+            or any(self.linked(i, s) and _producer(_swapped(i)) in members for i in s.inputs)
+        ]
+        return {s for s in near if ends_sums(s)}
 
 
 def strips(graph: Graph) -> Graph:

@@ -6,6 +6,7 @@ with each tile; and makes slices of its results, or adds to them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,17 +35,20 @@ class Tiling:
 
 
 def _axis_of(
-    places: list[Index | Affine], loop: int, extent: int, shape: tuple[int, ...]
+    places: list[Index | Affine], loop: int, domain: Sequence[int], shape: tuple[int, ...]
 ) -> int | None:
-    """The axis along which an operand is sliced as the loop of some extent proceeds; None if its
-    reads move differently from each other, or backwards.
+    """The axis along which an operand is sliced as a loop proceeds; None if its reads move
+    differently from each other, or backwards.
     """
+    extent = domain[loop]
     found: set[int] = set()
     speeds: set[int] = set()
     for place in places:
         if isinstance(place, Affine):
-            speeds.add(place.coefficients[loop])
-            found.add(MOVING if place.coefficients[loop] else WHOLE)
+            speed = place.coefficients[loop]
+            speeds.add(speed)
+            first = shape[:1] == (extent,) and _within(place, loop, domain, math.prod(shape[1:]))
+            found.add(0 if first else MOVING if speed else WHOLE)
             continue
         moving = [p for p, at in enumerate(place) if at.coefficients[loop]]
         speeds.update(place[p].coefficients[loop] for p in moving)
@@ -57,6 +61,20 @@ def _axis_of(
     if len(found) > 1 or len(speeds) > 1 or min(speeds) < 0:
         return None
     return found.pop()
+
+
+def _within(at: Affine, loop: int, domain: Sequence[int], size: int) -> bool:
+    """Whether each round of a loop reads a slice of its own, of some elements: what is reshaped
+    behind its first axis.
+    """
+    others = [
+        (c, n - 1)
+        for a, (c, n) in enumerate(zip(at.coefficients, domain, strict=True))
+        if a != loop
+    ]
+    low = at.offset + sum(min(c, 0) * n for c, n in others)
+    high = at.offset + sum(max(c, 0) * n for c, n in others)
+    return at.coefficients[loop] == size and low >= 0 and high < size
 
 
 def _is_the_loop(at: Affine, loop: int) -> bool:
@@ -72,9 +90,8 @@ def region_tilings(node: Node) -> list[Tiling]:
     for loop in range(len(body.domain)):
         if any(_moves(place, loop) for place in leaves):
             continue
-        extent = body.domain[loop]
         operands = [
-            _axis_of(loads.get(x, []) or [[]], loop, extent, x.shape) for x in body.body.inputs
+            _axis_of(loads.get(x, []) or [[]], loop, body.domain, x.shape) for x in body.body.inputs
         ]
         results = _result_axes(body, loop)
         if results is not None and None not in operands:

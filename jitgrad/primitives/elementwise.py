@@ -55,7 +55,8 @@ def mul(x, y):
 @elementwise("x / y", dtype=FLOAT, sample=(reals(-3, 3), reals(0.5, 3)))
 def div(x, y, out):
     """Quotient of floats; IEEE at zero."""
-    return (lambda g: g / y), (lambda g: -(g / y) * out)  # one division for both
+    once = 1 / y  # for both, and for all that is divided by y
+    return (lambda g: g * once), (lambda g: -(g * once) * out)
 
 
 @elementwise("-x", dtype=NUMBER, sample=reals(-3, 3))
@@ -206,13 +207,13 @@ def log10(x):
 @elementwise("sqrt(x)", dtype=FLOAT, sample=reals(0.1, 3))
 def sqrt(x, out):
     """Square root; the derivative at 0 is inf."""
-    return ((lambda g: g * 0.5 / out),)
+    return ((lambda g: g * 0.5 * (1 / out)),)  # what is divided by a norm shares it
 
 
 @elementwise("rsqrt(x)", dtype=FLOAT, sample=reals(0.1, 3))
 def rsqrt(x, out):
     """1 / sqrt(x)."""
-    return ((lambda g: g * -0.5 * out / x),)
+    return ((lambda g: g * -0.5 * out * (out * out)),)
 
 
 # --- trigonometry -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Object code and plans by what they are made of: in memory, and on disk across processes.
+"""Object code by what it is made of, in memory and on disk across processes; and finished plans.
 
 A file's name is the hash of everything that decides its content: the kernel's source or the
 graph, the versions of Numba, LLVM and this package, and the CPU. A file holds a header with the
@@ -16,13 +16,12 @@ import contextlib
 import functools
 import os
 import stat
-import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jitgrad import config
+from jitgrad import config, locks
 
 MAGIC = b"jitgrad object 2\n"
 SUFFIX = ".jgo"
@@ -30,9 +29,9 @@ UNFINISHED = ".new-"  # how the names of files begin while they are written
 STALE = 3600  # seconds after which such a file must be of a process that was killed
 KEEP = 0.75  # of the allowed size, when there is more
 CHECKED = 64  # one store of as many looks at the size of the whole, whatever the process
-_memory: dict[str, bytes] = {}
+_memory: dict[str, tuple[str, bytes]] = {}  # object code by its key
 _warned: set[str] = set()
-_lock = threading.Lock()
+_lock = locks.leaf()
 POSIX = os.name == "posix"
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 READ |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -58,11 +57,13 @@ def _warn(message: str) -> None:
 @functools.cache
 def environment() -> bytes:
     """What object code depends on besides its source."""
-    import llvmlite
-    import llvmlite.binding as llvm
+    with locks.compiling:
+        import llvmlite
+        import llvmlite.binding as llvm
 
-    cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    return "|".join([_numba_version(), llvmlite.__version__, own_version("codegen"), *cpu]).encode()
+        cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        versions = _numba_version(), llvmlite.__version__, own_version("codegen")
+        return "|".join([*versions, *cpu]).encode()
 
 
 def _numba_version() -> str:
@@ -196,24 +197,22 @@ def load(source: str) -> tuple[str, bytes] | None:
 
 def load_object(key: str) -> tuple[str, bytes] | None:
     """Symbol and object code of that name, or None."""
+    with _lock:
+        if key in _memory:
+            return _memory[key]
     body = fetch(key)
     if body is None:
         return None
     symbol, _, code = body.partition(b"\n")
-    return symbol.decode(), code
+    with _lock:
+        _memory[key] = symbol.decode(), code
+        return _memory[key]
 
 
 def fetch(key: str) -> bytes | None:
-    """What is kept under a name, or None."""
-    with _lock:
-        if key in _memory:
-            return _memory[key]
+    """What is on disk under a name, or None."""
     with _folder() as folder:
-        found = _read(folder, key) if folder is not None else None
-    if found is not None:
-        with _lock:
-            _memory[key] = found
-    return found
+        return _read(folder, key) if folder is not None else None
 
 
 def _read(folder: Folder, key: str) -> bytes | None:
@@ -258,13 +257,14 @@ def _mark_used(file: int, status: os.stat_result) -> None:
 
 def store(source: str, symbol: str, code: bytes) -> None:
     """Keep object code; a disk that is full or read-only only costs a warning."""
-    keep(key_of(source), symbol.encode() + b"\n" + code)
+    key = key_of(source)
+    with _lock:
+        _memory[key] = symbol, code
+    keep(key, symbol.encode() + b"\n" + code)
 
 
 def keep(key: str, body: bytes) -> None:
-    """Keep something under its name, as `store` does."""
-    with _lock:
-        _memory[key] = body
+    """Keep something on disk under its name, as `store` does."""
     with _folder(create=True) as folder:
         if folder is None:
             return

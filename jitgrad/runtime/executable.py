@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import config
-from jitgrad.errors import BoundsError, IRError, fail
+from jitgrad.errors import IRError, JitgradError, fail
 from jitgrad.ir.node import Graph
+from jitgrad.locks import compiling
 from jitgrad.runtime import executor, memory, plans
 from jitgrad.runtime.links import Unlinked
 
@@ -28,6 +29,7 @@ class Executable:
 
     def __init__(self, graph: Graph, updates: Mapping[int, int], table: Unlinked | None = None):
         self.graph, self.updates = graph, dict(updates)
+        self._program: Program | None = None
         outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
         self.outputs = [(o.shape, np.dtype(o.dtype.numpy)) for o in outputs]
         self.sizes = [o.type.nbytes for o in outputs]
@@ -39,12 +41,15 @@ class Executable:
         self.table = table
         self.run = self._function(table) if self.native else self._run_plain
 
-    @functools.cached_property
+    @property
     def program(self) -> Program:
         """The graph as launches over planned memory, with all that led to them."""
-        from jitgrad.runtime.program import Program
+        if self._program is None:
+            with compiling:
+                from jitgrad.runtime.program import Program
 
-        return Program(self.graph, self.updates)
+                self._program = Program(self.graph, self.updates)
+        return self._program
 
     def __call__(self, *arrays: np.ndarray) -> Sequence[np.ndarray]:
         if self.large or not self.native:
@@ -96,10 +101,12 @@ class Executable:
         number, value = np.frombuffer(outcome, np.int64).tolist()
         launches = self.program.launches
         if self.native and not self.table.same(self.program.unlinked(launches)):
-            raise fail(  # a plan from the disk that this process would make in another way
-                BoundsError,
-                f"@{self.graph.name}: an index is out of bounds",
-                instead="run it without jit to see the index and what it indexes",
+            raise fail(
+                JitgradError,
+                f"@{self.graph.name} failed while it ran",
+                why="its plan is from the disk, and this process, which would make another one,"
+                " cannot tell which step it was",
+                instead="run it without jit, or clear the cache: jitgrad cache clear",
             )
         raise self.program.error(number, value)
 
@@ -126,12 +133,13 @@ class Executable:
 
 @functools.lru_cache(maxsize=256)
 def _compiled(graph: Graph, updates: tuple[tuple[int, int], ...], code: object) -> Executable:
-    key = plans.key_of(graph, updates)
-    found = plans.load(key) if key else None
-    made = Executable(graph, dict(updates), found)
-    if key and found is None:
-        plans.keep(key, made.table)
-    return made
+    with compiling:
+        key = plans.key_of(graph, updates)
+        found = plans.load(key) if key else None
+        made = Executable(graph, dict(updates), found)
+        if key and found is None:
+            plans.keep(key, made.table)
+        return made
 
 
 def compile_graph(graph: Graph, updates: Mapping[int, int] | None = None) -> Executable:

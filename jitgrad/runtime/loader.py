@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from jitgrad import journal
+from jitgrad.locks import compiling
 from jitgrad.runtime import cache
 
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child of a process that is compiling can compile as well
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
 BITCODE = "# LLVM\n"  # before a source whose LLVM code is meant, not its object code
 _addresses: dict[str, int] = {}  # by the names of their code
 compiled = 0  # kernels compiled by this process
@@ -48,7 +42,7 @@ def address(source: str) -> int:
 
 def kept(key: str) -> int:
     """The address of the kernel whose code has a name; KeyError if there is no such code."""
-    with _lock:
+    with compiling:
         known = _addresses.get(key)
         return known if known is not None else _timed(key, lambda: _fetched(key))
 
@@ -57,7 +51,7 @@ def bitcode(source: str) -> tuple[str, bytes]:
     """The symbol and the optimized LLVM code of the kernel of a source, for other modules."""
     from jitgrad.codegen.compile import compile_bitcode
 
-    with _lock:
+    with compiling:
         return _found(BITCODE + source, lambda _: compile_bitcode(source))
 
 
@@ -74,7 +68,7 @@ def routine(source: str) -> int:
 
 def _address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
     key = cache.key_of(source)
-    with _lock:
+    with compiling:
         known = _addresses.get(key)
         return known if known is not None else _timed(key, lambda: _found(source, compiler))
 

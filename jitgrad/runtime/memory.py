@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import sys
-import threading
 from collections import deque
 
 import numpy as np
 
-from jitgrad import config
+from jitgrad import config, locks
 from jitgrad.ir.types import ALIGNMENT
 
 LARGE = 1 << 18  # bytes of a result from which its memory is kept
@@ -130,11 +128,4 @@ def forget() -> None:
         words()[PEAK] = words()[TOTAL]
 
 
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()  # another thread may have held it
-
-
-_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+_lock = locks.leaf()

@@ -26,7 +26,8 @@ LARGEST = 1 << 22  # bytes of constants; more are not kept
 
 @functools.cache
 def _version() -> bytes:
-    return cache.own_version(*MAKERS).encode()
+    """Of what makes plans; NumPy computes what is constant."""
+    return f"{cache.own_version(*MAKERS)} {np.__version__}".encode()
 
 
 def key_of(graph: Graph, updates: Sequence[tuple[int, int]]) -> str:
@@ -54,7 +55,7 @@ def load(key: str) -> Unlinked | None:
             loader.kept(name)
     except KeyError:
         return None
-    journal.say(f"the plan of {found.count} entries is from the disk cache")
+    journal.say(f"a plan of {found.count} steps is from the disk cache")
     return found
 
 

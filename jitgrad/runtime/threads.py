@@ -46,7 +46,7 @@ def set_num_threads(threads: int) -> None:
         raise fail(DTypeError, f"set_num_threads got a {kind}", why="it takes an int")
     if threads < 1:
         raise fail(ArgumentError, f"set_num_threads got {threads}", why="at least one thread works")
-    pool.set_limit(threads)
+    config.put("threads", threads)
 
 
 def get_num_threads() -> int:
@@ -98,4 +98,4 @@ def size_blas_pool() -> int:
     return told
 
 
-pool.set_limit(config.get("threads") or cores())
+config.follow("threads", lambda threads: pool.set_limit(threads or cores()))

@@ -1,4 +1,4 @@
-"""``python -m jitgrad cache info`` and ``cache clear``: the compiled kernels on disk."""
+"""``python -m jitgrad cache info`` and ``cache clear``: compiled kernels and plans on disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Info:
         rows = [
             ("folder", f"{self.folder}{'' if self.folder.is_dir() else ' (not made yet)'}"),
             ("in use", "yes" if self.enabled else "no: JITGRAD_CACHE is 0"),
-            ("kernels", str(self.files)),
+            ("files", str(self.files)),
             ("size", size(self.nbytes)),
         ]
         if self.seconds is not None:
@@ -72,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command ``cache``."""
     parser = argparse.ArgumentParser(
         prog="jitgrad cache",
-        description="The cache of compiled kernels, by their content: it can be cleared at any"
-        " time, and what is needed is compiled anew. JITGRAD_CACHE_DIR chooses its folder and"
-        " JITGRAD_CACHE=0 turns it off.",
+        description="The cache of compiled kernels and of plans, by what they are made of: it can"
+        " be cleared at any time, and what is needed is made anew. JITGRAD_CACHE_DIR chooses its"
+        " folder and JITGRAD_CACHE=0 turns it off.",
     )
     parser.add_argument("action", choices=("info", "clear"), help="what to do with it")
     options = parser.parse_args(argv)
@@ -83,5 +83,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     before = info()
     count = cache.clear()
-    print(f"deleted {count} kernels, {size(before.nbytes)}, from {before.folder}")
+    print(f"deleted {count} files, {size(before.nbytes)}, from {before.folder}")
     return 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from jitgrad.api import context
 from jitgrad.errors import DTypeError, fail
+from jitgrad.ops import placement
 from jitgrad.tensor import Tensor
 from jitgrad.tools.cache import size
 from jitgrad.tools.difference import Pair, pairs
@@ -123,7 +124,12 @@ def duration(seconds: float) -> str:
 
 
 def compare(
-    fn: Callable[..., Any], *args: Any, grad: bool = True, repeat: int = 20, show: bool = True
+    fn: Callable[..., Any],
+    *args: Any,
+    grad: bool = True,
+    repeat: int = 20,
+    show: bool = True,
+    devices: Sequence[str] = ("CPU",),
 ) -> Report:
     """Run a function or Cell eagerly and compiled, and report how they differ.
 
@@ -131,6 +137,8 @@ def compare(
              `fn` reads, of the sum of all outputs.
     repeat   the most measurements of each; fewer if they take longer than two seconds.
     show     print the report.
+    devices  "CPU", "GPU" or both: the compiled function runs on a GPU as well, and what it gives
+             there is held against the eager results. Times are the CPU's. DeviceError without one.
 
     What `fn` writes, Parameters and random state, is as it was afterwards. NumPy arrays among the
     arguments are made Tensors. TypeError if `fn` cannot be called.
@@ -146,7 +154,8 @@ def compare(
     mode = context.get_context("mode")
     context.set_context(mode=context.PYNATIVE_MODE)
     try:
-        report = _report(uncompiled(fn), args, grad, repeat)
+        elsewhere = [place for place in map(placement.place_named, devices) if place != "CPU"]
+        report = _report(uncompiled(fn), args, grad, repeat, elsewhere)
     finally:
         context.set_context(mode=mode)
     if show:
@@ -154,20 +163,34 @@ def compare(
     return report
 
 
-def _report(fn: Callable[..., Any], args: tuple, grad: bool, repeat: int) -> Report:
+def _report(
+    fn: Callable[..., Any], args: tuple, grad: bool, repeat: int, elsewhere: Sequence[str]
+) -> Report:
     value = Subject("value", fn, args, tracked=False)
     eager, compiled = value.results(value.eager), value.results(value.compiled)
-    outputs = pairs(leaf_names("output", eager[0]), eager[0], compiled[0])
+    labels = leaf_names("output", eager[0])
     names = [f"{name_of(x, i)} after" for i, x in enumerate(value.state)]
-    written = pairs(names, eager[1], compiled[1])
+    outputs, written = pairs(labels, eager[0], compiled[0]), pairs(names, eager[1], compiled[1])
+    for place in elsewhere:
+        there = value.results_on(place)
+        outputs += pairs(_there(labels, place), eager[0], there[0])
+        written += pairs(_there(names, place), eager[1], there[1])
     programs, gradients = [value.program(repeat)], ()
     gradient, of = gradient_of(value) if grad else (None, [])
     if gradient is not None:
         eager, compiled = (gradient.results(f) for f in (gradient.eager, gradient.compiled))
-        gradients = pairs([f"gradient of {x}" for x in of], eager[0][1], compiled[0][1])
+        labels = [f"gradient of {x}" for x in of]
+        gradients = pairs(labels, eager[0][1], compiled[0][1])
+        for place in elsewhere:
+            there = gradient.results_on(place)
+            gradients += pairs(_there(labels, place), eager[0][1], there[0][1])
         programs.append(gradient.program(repeat))
     types = tuple([str(x._type) if isinstance(x, Tensor) else repr(x) for x in args])
     return Report(title(fn), types, outputs, tuple(gradients), written, tuple(programs))
+
+
+def _there(names: Sequence[str], place: str) -> list[str]:
+    return [f"{name} on the {place}" for name in names]
 
 
 # --- printing and the command -------------------------------------------------------------------
@@ -212,11 +235,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--repeat", type=int, default=20, metavar="N", help="measurements of each (default: 20)"
     )
+    parser.add_argument(
+        "--devices", default="CPU", metavar="A,B", help="CPU (the default) or CPU,GPU: where to run"
+    )
     options = parser.parse_args(argv)
     if options.repeat < 1:
         parser.error("--repeat must be at least 1")
     found = target.load(options.target)
     report = compare(
-        found.function, *found.arguments, grad=not options.no_grad, repeat=options.repeat
+        found.function,
+        *found.arguments,
+        grad=not options.no_grad,
+        repeat=options.repeat,
+        devices=options.devices.split(","),
     )
     return 0 if report.agrees else 1

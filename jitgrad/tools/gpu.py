@@ -2,6 +2,7 @@
 
     cuda check            compile the kernels of every op, and run them if there is a GPU
     cuda inspect TARGET   launch by launch: text, PTX, registers, occupancy, bytes, the least time
+    cuda ops              the kernels of each op, as a table
 
 Compiling needs ``pip install jitgrad[cuda]``, and no GPU.
 """
@@ -15,21 +16,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jitgrad.codegen.cuda import offline
+from jitgrad.codegen.cuda import grids, offline
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.errors import DeviceError
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, input_node, project
 from jitgrad.ir.op import OPS, Op, Sample
 from jitgrad.ir.types import DTYPES, DType, TupleType, of_array
-from jitgrad.runtime.device import DeviceProgram
-from jitgrad.runtime.driver import Driver, why_not
-from jitgrad.tools.tables import columns
+from jitgrad.runtime.cuda.device import device
+from jitgrad.runtime.cuda.native import why_not
+from jitgrad.runtime.cuda.program import DeviceProgram
+from jitgrad.tools.tables import columns, markdown
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0))
 KINDS = ("elementwise", "reduce", "view", "call")
-# Of an A100 and an H100: bytes a second from memory, float32 operations a second.
-PEAKS = {(8, 0): (1.555e12, 19.5e12), (9, 0): (3.35e12, 67e12)}
+# Of an A100 and an H100: bytes a second from memory, operations a second in float32 and float64.
+PEAKS = {(8, 0): (1.555e12, 19.5e12, 9.7e12), (9, 0): (3.35e12, 67e12, 34e12)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,17 @@ class Roof:
 
 def roof(grid: Grid, capability: tuple[int, int]) -> Roof:
     """The bound of the roofline model (Williams, Waterman and Patterson, 2009)."""
-    moved, operations = PEAKS[capability]
-    return Roof(grid.bytes / moved, grid.work / operations)
+    moved, single, double = PEAKS[capability]
+    return Roof(grid.bytes / moved, grid.work / (double if "f64" in grid.source else single))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``cuda``."""
     options = _parser().parse_args(argv)
-    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0":
+    simulated = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0"
+    if simulated and options.what != "ops":
         raise DeviceError("NUMBA_ENABLE_CUDASIM is set: Numba's simulator compiles nothing")
-    return _check(options) if options.what == "check" else _inspect(options)
+    return {"check": _check, "inspect": _inspect, "ops": _ops}[options.what](options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         description="What kernels become on NVIDIA GPUs.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="what", required=True, metavar="check | inspect")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="check | inspect | ops")
     check = commands.add_parser("check", help="compile every op's kernels; run them on a GPU")
     check.add_argument("--ops", default="", metavar="A,B", help="these ops only")
     check.add_argument("--dtypes", default="", metavar="A,B", help="these dtypes only, as float32")
@@ -68,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("target", metavar="TARGET", help="file.py:function")
     inspect.add_argument("--grad", action="store_true", help="with its gradient")
     inspect.add_argument("--ptx", action="store_true", help="print the PTX as well")
+    listed = commands.add_parser("ops", help="the kernels of each op")
+    listed.add_argument("--markdown", action="store_true", help="print a Markdown table")
     for command in (check, inspect):
         command.add_argument(
             "--sm", default="75,80,90", metavar="A,B", help="architectures (default: 75,80,90)"
@@ -114,7 +119,7 @@ def graph_of(op: Op, sample: Sample) -> Graph:
 def _check(options: argparse.Namespace) -> int:
     names, dtypes = ({x for x in text.split(",") if x} for text in (options.ops, options.dtypes))
     absent = why_not()
-    run = Driver(simulated=False) if not absent else None
+    run = device().run if not absent else None
     seen: set[tuple] = set()
     rows, spilled, wrong, compared = [], 0, 0, 0
     for op, dtype, program, arrays in programs(names, dtypes):
@@ -131,7 +136,8 @@ def _check(options: argparse.Namespace) -> int:
                     rows.append(_row(op.name, dtype, capability, found, wide))
         if run is not None:
             compared += 1
-            wrong += not _is_right(run(program, *arrays), interpret(program.graph, arrays))
+            got = [found.numpy() for found in run(program, *arrays)]
+            wrong += not _is_right(got, interpret(program.graph, arrays))
     head = ("op", "dtype", "sm", "registers", "shared", "occupancy", "spilled", "double")
     if rows:
         print(columns(head, rows, right=(3, 4, 5, 6)))
@@ -204,3 +210,49 @@ def _table(grid: Grid, capabilities: Sequence[tuple[int, int]]) -> str:
         )
     head = ("sm", "registers", "shared", "spilled", "occupancy", "at least")
     return columns(head, [[str(c) for c in row] for row in rows], right=(1, 2, 3, 4, 5))
+
+
+# --- ops ----------------------------------------------------------------------------------------
+
+BY_KIND = {
+    "elementwise": "part of map, row and column kernels, 16 bytes a thread at a time",
+    "reduce": "part of row, column and blocked kernels: totals joined in shared memory",
+    "view": "part of what reads it: another address",
+    "region": "a kernel of one thread, or one a lane; larger bodies are driven by the host",
+}
+FLOW = ("cond", "loop")  # the other regions are what passes make
+BY_MODULE = {
+    "products": "tiles in shared memory, 4 x 4 elements a thread",
+    "flow": BY_KIND["region"],
+    "matrices": "one thread a matrix",
+}
+
+
+def _ops(options: argparse.Namespace) -> int:
+    import jitgrad.autodiff.branch
+    import jitgrad.autodiff.loop
+    import jitgrad.primitives  # noqa: F401  declares the ops
+
+    by_how: dict[str, list[str]] = {}
+    of_users = [op for op in OPS.values() if op.kind != "region" or op.name in FLOW]
+    for op in of_users:
+        if op.kind in (*BY_KIND, "call"):
+            by_how.setdefault(how(op), []).append(op.name)
+    head = ("on a GPU", "ops")
+    if options.markdown:
+        quoted = [(text, ", ".join([f"`{n}`" for n in names])) for text, names in by_how.items()]
+        print(markdown(head, quoted))
+    else:
+        print(columns(head, [(text, " ".join(names)) for text, names in by_how.items()]))
+    return 0
+
+
+def how(op: Op) -> str:
+    """What an op becomes on a GPU, in words."""
+    rule = grids.RULES.get(op.name)
+    if rule is None and op.kind in BY_KIND:
+        return BY_KIND[op.kind]
+    if rule is None:
+        return "none: only a library for the CPU computes it; a DeviceError names it"
+    module = rule.__module__.rpartition(".")[2]
+    return BY_MODULE.get(module, "a kernel of its own; threads share the rows or elements")

@@ -1,4 +1,4 @@
-"""The names that MindSpore documents (its lists of releases 2.0 to 2.7), for `names`.
+"""The names that MindSpore documents (its lists of releases 2.0 to 2.10), for `names`.
 
 Not listed: what only exists on Ascend or between machines, sparse Tensors, data sets, and the
 registration of kernels.
@@ -190,6 +190,51 @@ ravel reciprocal remainder repeat_interleave reshape roll round rsqrt scatter sc
 searchsorted select sigmoid sign sin sinc sinh softmax sort split sqrt square squeeze stack std
 std_mean sub sum swapaxes t tan tanh tile topk trace transpose triangular_solve tril triu trunc
 unbind unique unique_consecutive unsqueeze var var_mean where xlogy zeros zeros_like
+"""
+
+NN = """
+ASGD Accuracy AdaFactor AdaMax Adadelta Adagrad Adam AdamWeightDecay AdaptiveAvgPool1d
+AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d AvgPool1d
+AvgPool2d AvgPool3d BCELoss BCEWithLogitsLoss BatchNorm1d BatchNorm2d BatchNorm3d BiDense BleuScore
+CELU CTCLoss Cell CellDict CellList ChannelShuffle ConfusionMatrix ConstantPad1d ConstantPad2d
+ConstantPad3d Conv1d Conv1dTranspose Conv2d Conv2dTranspose Conv3d Conv3dTranspose CosineDecayLR
+CosineEmbeddingLoss CosineSimilarity CrossEntropyLoss Dense Dice DiceLoss Dropout Dropout1d
+Dropout2d Dropout3d DynamicLossScaleUpdateCell ELU Embedding EmbeddingLookup ExponentialDecayLR F1
+FTRL FastGelu Fbeta FixedLossScaleUpdateCell Flatten FocalLoss ForwardValueAndGrad
+FractionalMaxPool2d FractionalMaxPool3d GELU GLU GRU GRUCell GaussianNLLLoss GradAccumulationCell
+GraphCell GroupNorm HShrink HSigmoid HSwish Hardtanh HingeEmbeddingLoss HuberLoss Identity
+InstanceNorm1d InstanceNorm2d InstanceNorm3d InverseDecayLR Jvp KLDivLoss L1Loss LARS LPPool1d
+LPPool2d LRN LSTM LSTMCell Lamb LayerNorm LazyAdam LeakyReLU LogSigmoid LogSoftmax Loss LossBase MAE
+MAELoss MSE MSELoss MarginRankingLoss MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d
+MaxUnpool3d Metric Mish Momentum MultiClassDiceLoss MultiFieldEmbeddingLookup
+MultiLabelSoftMarginLoss MultiMarginLoss MultiheadAttention MultilabelMarginLoss NLLLoss
+NaturalExpDecayLR Optimizer PReLU Pad ParameterUpdate Perplexity PixelShuffle PixelUnshuffle
+PoissonNLLLoss PolynomialDecayLR Precision ProximalAdagrad RMSELoss RMSProp RNN RNNCell ROC RReLU
+ReLU ReLU6 Recall ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d
+ReplicationPad3d Rprop SGD SampledSoftmaxLoss SeLU SequentialCell SiLU Sigmoid SmoothL1Loss
+SoftMarginLoss SoftShrink Softmax Softmax2d SoftmaxCrossEntropyWithLogits Softmin Softsign
+SyncBatchNorm Tanh Tanhshrink Threshold TimeDistributed Top1CategoricalAccuracy
+Top5CategoricalAccuracy TopKCategoricalAccuracy TrainOneStepCell TrainOneStepWithLossScaleCell
+Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
+TripletMarginLoss TripletMarginWithDistanceLoss Unflatten Unfold Upsample Vjp WarmUpLR WithEvalCell
+WithGradCell WithLossCell ZeroPad2d auc cosine_decay_lr exponential_decay_lr get_activation
+get_metric_fn inverse_decay_lr names natural_exp_decay_lr piecewise_constant_lr polynomial_decay_lr
+rearrange_inputs warmup_lr
+"""
+
+MINT_NN = """
+AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AvgPool1d
+AvgPool2d AvgPool3d BCELoss BCEWithLogitsLoss BatchNorm1d BatchNorm2d BatchNorm3d ConstantPad1d
+ConstantPad2d ConstantPad3d Conv1d Conv2d Conv3d ConvTranspose2d CosineEmbeddingLoss ELU Flatten
+Fold GELU GroupNorm Hardshrink Hardsigmoid Hardswish Hardtanh Identity KLDivLoss L1Loss Linear
+LogSigmoid LogSoftmax MSELoss MaxUnpool2d Mish PReLU PixelShuffle ReLU ReLU6 ReflectionPad1d
+ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d SELU SiLU Sigmoid
+SmoothL1Loss SoftMarginLoss Softmax SyncBatchNorm Tanh Threshold Unfold Upsample
+UpsamplingBilinear2d UpsamplingNearest2d ZeroPad1d ZeroPad2d ZeroPad3d
+"""
+
+MINT_OPTIM = """
+Adam AdamW SGD
 """
 
 MINT_FUNCTIONAL = """

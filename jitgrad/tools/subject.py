@@ -20,6 +20,7 @@ from jitgrad.autodiff.custom import erase
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend.guards import is_cell
 from jitgrad.frontend.tape import no_grad
+from jitgrad.ops import placement
 from jitgrad.runtime import executor, loader
 from jitgrad.runtime.links import Unlinked
 from jitgrad.runtime.lowered import Lowered
@@ -75,8 +76,8 @@ class Subject:
         self.compile_seconds = time.perf_counter() - start
         self.compiled_now = loader.compiled - before
         tensors = [x for x in tree.flatten((args, {}))[0] if isinstance(x, Tensor)]
-        inputs = [*tensors, *self.entry.traced.captures]
-        self.state = [inputs[place] for _, place in self.entry.traced.writes]
+        self.inputs = [*tensors, *self.entry.traced.captures]
+        self.state = [self.inputs[place] for _, place in self.entry.traced.writes]
 
     def run(self, function: Callable[..., Any]) -> Any:
         if self.tracked:
@@ -87,7 +88,7 @@ class Subject:
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """What the function writes is put back at the end."""
-        saved = [(x, x._array("kept").copy(), x._type) for x in self.state]
+        saved = [(x, x._held("kept").copy(), x._type) for x in self.state]
         try:
             yield
         finally:
@@ -99,6 +100,20 @@ class Subject:
         with self.unchanged():
             out = self.run(function)
             return out, [x._array("compared").copy() for x in self.state]
+
+    def results_on(self, place: str) -> tuple[Any, list[np.ndarray]]:
+        """The same of the compiled function, with all that it takes and finds in a place."""
+        homes = [(x, x._data) for x in self.inputs]
+        args = tree.map(
+            lambda x: placement.moved(x.detach(), place) if isinstance(x, Tensor) else x, self.args
+        )
+        try:
+            with self.unchanged():
+                out = self.run(lambda *_: self.compiled(*args))
+                return out, [x._array("compared").copy() for x in self.state]
+        finally:
+            for x, array in homes:
+                x._data = array
 
     def lowered(self) -> Lowered:
         traced = self.entry.traced

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from jitgrad.errors import no_name
 from jitgrad.nn.metrics import *  # noqa: F403  they are under this name too
 from jitgrad.nn.metrics import __all__ as _metrics
 from jitgrad.train.callbacks import (
@@ -33,3 +36,7 @@ __all__ = [
     "ckpt_to_safetensors", "load_checkpoint", "load_param_into_net", "safetensors_to_ckpt",
     "save_checkpoint", *_metrics,
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise no_name(__name__, name, __all__)

@@ -236,8 +236,7 @@ def call(args, kwargs):
             and type(a2) is Tensor and a2._type is type_0 and (a2_data := a2._data) is not None
             and a2 is a0
             and epoch.value == guards.epoch
-            and settings['jit'] is native and settings['math'] == math
-            and settings['device'] == device
+            and current[0] is code
             and of_4.cell_contents is captured_3):
             return MISS
     except Exception:

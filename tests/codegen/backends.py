@@ -15,7 +15,9 @@ from jitgrad.codegen.launch import Launch
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
 from jitgrad.runtime import plain
-from jitgrad.runtime.device import DeviceProgram, Emulated
+from jitgrad.runtime.cuda.device import Device
+from jitgrad.runtime.cuda.emulated import Emulated
+from jitgrad.runtime.cuda.program import DeviceProgram
 from jitgrad.runtime.executable import Executable
 from jitgrad.runtime.table import unrolled
 
@@ -43,7 +45,8 @@ def python(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
 
 def emulated(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
     """The plan for a GPU, thread by thread, watched for races and for accesses out of range."""
-    return Emulated()(DeviceProgram(graph, {}), *arrays)
+    device = Device(Emulated())
+    return [found.numpy() for found in device.run(DeviceProgram(graph, {}), *arrays)]
 
 
 def by_launch(

@@ -113,5 +113,5 @@ def test_what_numba_would_widen_silently_is_an_error(message: str) -> None:
 
 
 def test_kernels_that_call_something_else_are_numba_s() -> None:
-    assert not direct.knows(direct.parsed(kernel("v = taps_f32(lo, hi)")))
+    assert not direct.knows(direct.parsed(kernel("v = strange_f32(lo, hi)")))
     assert not direct.knows(direct.parsed(kernel("v = ptrs.item(0)")))

@@ -146,6 +146,9 @@ def test_infinities() -> None:
         False,
     ]
     assert ops.xlogy(Tensor(0.0), Tensor(0.0)).item() == 0.0
+    y = Tensor([0.0, -1.0, float("inf"), 2.0])
+    slope = ms.grad(lambda x: ops.xlogy(x, y))(Tensor([0.0] * 4))
+    np.testing.assert_allclose(slope.asnumpy(), [0, 0, 0, np.log(2)], rtol=1e-6)
     assert ops.nan_to_num(Tensor([NAN, INF, -INF]), 1.0, 2.0, 3.0).tolist() == [1.0, 2.0, 3.0]
     assert ops.signbit(Tensor([-0.0, 0.0, -1.0])).tolist() == [True, False, True]
     assert ops.fmax(Tensor([NAN, 1.0]), Tensor([2.0, NAN])).tolist() == [2.0, 1.0]
@@ -322,3 +325,12 @@ def test_float64_is_accurate() -> None:
     assert ops.masked_fill(y, Tensor([True]), 0.1).item() == 0.1
     assert ops.full((1,), 0.1, dtype=ms.float64).item() == 0.1
     assert ops.tensor_scatter_update(y, Tensor([[0]]), 0.3).item() == 0.3
+
+
+@pytest.mark.parametrize(("exponent", "root"), [(0.5, ops.sqrt), (-0.5, ops.rsqrt)])
+def test_powers_of_a_half_are_roots(exponent: float, root) -> None:
+    x = Tensor(np.array([0.0, 2.0, 1e-310, INF, NAN, -1.0]))
+    np.testing.assert_array_equal((x**exponent).asnumpy(), root(x).asnumpy())
+    power, same = (ms.grad(f)(x) for f in (lambda v: v**exponent, root))
+    np.testing.assert_array_equal(power.asnumpy(), same.asnumpy())
+    np.testing.assert_array_equal(ms.jit(lambda v: v**exponent)(x).asnumpy(), root(x).asnumpy())

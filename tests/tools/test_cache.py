@@ -30,12 +30,12 @@ def test_info(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cache.main(["info"]) == 0
     text = capsys.readouterr().out
     assert f"{folder} (not made yet)" in text
-    assert "kernels   0" in text
+    assert "files     0" in text
     assert "compiled" not in text
     fill(folder)
     assert cache.main(["info"]) == 0
     text = capsys.readouterr().out
-    assert "kernels   2\nsize      2.0 kB" in text
+    assert "files     2\nsize      2.0 kB" in text
     assert "in use    yes" in text
     assert " to 197" in text  # two times, both of the seventies
     with config.override(cache=False):
@@ -45,7 +45,7 @@ def test_info(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_clear(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(folder)
     assert cache.main(["clear"]) == 0
-    assert capsys.readouterr().out == f"deleted 2 kernels, 2.0 kB, from {folder}\n"
+    assert capsys.readouterr().out == f"deleted 2 files, 2.0 kB, from {folder}\n"
     assert list(kernels.files()) == []
     assert (folder / "other.txt").exists()
 

@@ -282,3 +282,21 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit) as end:
         tool.main([f"{path}:loss", "--repeat", "0"])
     assert end.value.code == 2
+
+
+def test_on_both_devices(arrays) -> None:
+    weight = ms.Parameter(ms.Tensor(arrays[1]), name="weight")
+    count = ms.Parameter(ms.Tensor(0.0), name="count")
+
+    def step(x):
+        ops.assign(count, count + 1.0)
+        return loss(x, weight)
+
+    with ms.config.override(cuda="emulate"):
+        report = quick(step, arrays[0], devices=("CPU", "GPU"))
+    assert report.agrees, report
+    names = [pair.name for pair in report.pairs]
+    assert {"output on the GPU", "gradient of weight on the GPU", "count after on the GPU"} <= {
+        *names
+    }
+    assert (weight.device, count.device, count.item()) == ("CPU", "CPU", 0.0)

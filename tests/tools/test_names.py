@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jitgrad import ops
+from jitgrad import mint, nn, ops, train
 from jitgrad.tools import names
 
 
@@ -18,6 +18,7 @@ def test_nearly_all_are_here() -> None:
     share = {face.title: 1 - len(face.missing()) / len(face.names) for face in names.faces()}
     assert share.pop("ops, functions") > 0.94
     assert share.pop("ops, Primitive classes") > 0.86
+    assert share.pop("nn") > 0.96
     assert min(share.values()) > 0.98
 
 
@@ -28,6 +29,13 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "softmx is not here\n"
     assert names.main([]) == 0
     assert "scipy.linalg: 9 of 9\nHere: block_diag" in capsys.readouterr().out
+
+
+def test_a_missing_name_names_the_nearest() -> None:
+    for module, wrong, near in ((nn, "MaxPol2d", "MaxPool2d"), (train, "LossMonitr", "LossMonitor"),
+                                (mint.nn, "Linea", "Linear")):  # fmt: skip
+        with pytest.raises(AttributeError, match=f"{wrong}'; did you mean .*{near}"):
+            getattr(module, wrong)
 
 
 def test_what_needs_complex_numbers() -> None:

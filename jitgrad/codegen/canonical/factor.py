@@ -21,7 +21,7 @@ CHOLESKY = """    # our lower triangle is its upper one
         for i in range(n):
             for j in range(n):
                 out[at + i * n + j] = a[at + i * n + j]
-        if potrf(ptrs[3], (85, n, ptrs[1] + at * {size}, dims[1])) != 0:
+        if potrf(ptrs[3], 85, n, ptrs[1] + at * {size}, dims[1]) != 0:
             status[0] = 1
             status[1] = 0
         for i in range(n):
@@ -44,12 +44,12 @@ SOLVE = """    # dims: n, columns k of the right side, n or 1, whether the trans
             for j in range(k):
                 work[right + j * n + i] = b[(m * n + i) * k + j]
         factors, pivots = ptrs[3] + at * {size}, ptrs[4] + m * n * 4
-        if getrf(ptrs[6], (n, n, factors, ld, pivots)) != 0:
+        if getrf(ptrs[6], n, n, factors, ld, pivots) != 0:
             status[0] = 1
             status[1] = 0
         else:
             columns = ptrs[3] + right * {size}
-            getrs(ptrs[7], (84 - 6 * dims[3], n, k, factors, ld, pivots, columns, ld))
+            getrs(ptrs[7], 84 - 6 * dims[3], n, k, factors, ld, pivots, columns, ld)
         for i in range(n):
             for j in range(k):
                 x[(m * n + i) * k + j] = work[right + j * n + i]
@@ -73,8 +73,8 @@ TRIANGULAR = """    # dims: n, columns k, n or 1, k or 1, letters: which, transp
         factor, right = ptrs[0] + m * n * n * {size}, ptrs[2] + m * n * k * {size}
         which, turned, diagonal = dims[4], dims[5], dims[6]
         trsm(
-            ptrs[5],
-            (82, which, turned, diagonal, k, n, ptrs[3], factor, dims[2], right, dims[3]),
+            ptrs[5], 82, which, turned, diagonal,
+            k, n, ptrs[3], factor, dims[2], right, dims[3],
         )
 """
 
@@ -89,7 +89,7 @@ FACTORED = """    # the factors, and the sign of the order that the pivots make
         for i in range(n * n):
             work[at + i] = a[at + i]
         factors, exchanged = ptrs[{work}] + at * {size}, ptrs[{work} + 1] + m * n * 4
-        getrf(ptrs[{work} + 2], (n, n, factors, dims[1], exchanged))
+        getrf(ptrs[{work} + 2], n, n, factors, dims[1], exchanged)
         sign = {T}(1)
         for i in range(n):
             if to_i64(pivots[m * n + i]) != i + 1:
@@ -123,7 +123,7 @@ LU = """    # dims: rows m, columns n, the smaller, m or 1
         for i in range(rows):
             for j in range(n):
                 work[at + j * rows + i] = a[at + i * n + j]
-        getrf(ptrs[5], (rows, n, ptrs[4] + at * {size}, dims[3], ptrs[2] + m * k * 4))
+        getrf(ptrs[5], rows, n, ptrs[4] + at * {size}, dims[3], ptrs[2] + m * k * 4)
         for i in range(rows):
             order[m * rows + i] = to_i32(i)
             for j in range(n):
@@ -152,12 +152,12 @@ QR = """    # dims: rows, columns n, columns c of q, the stride of the working m
                 work[at + i * ld + j] = a[(m * rows + i) * n + j]
         matrix = ptrs[3] + at * {size}
         heads, free = matrix + rows * ld * {size}, matrix + (rows * ld + k) * {size}
-        gelqf(ptrs[4], (n, rows, matrix, ld, heads, free, room))
+        gelqf(ptrs[4], n, rows, matrix, ld, heads, free, room)
         for i in range(c):
             for j in range(n):
                 here = (m * c + i) * n + j
                 r[here] = work[at + i * ld + j] if i <= j else {T}(0)
-        orglq(ptrs[5], (c, rows, k, matrix, ld, heads, free, room))
+        orglq(ptrs[5], c, rows, k, matrix, ld, heads, free, room)
         for i in range(rows):
             for j in range(c):
                 q[(m * rows + i) * c + j] = work[at + i * ld + j]
@@ -176,7 +176,7 @@ EIGH = """    # dims: n, n or 1, and the room for numbers and for integers
                 work[start + j * n + i] = a[at + i * n + j]
         matrix, free = ptrs[3] + start * {size}, ptrs[3] + (start + n * n) * {size}
         found, integers = ptrs[1] + m * n * {size}, ptrs[4] + m * places * 4
-        if syevd(ptrs[6], (86, 76, n, matrix, dims[1], found, free, room, integers, places)) != 0:
+        if syevd(ptrs[6], 86, 76, n, matrix, dims[1], found, free, room, integers, places) != 0:
             status[0] = 1
             status[1] = 0
         for i in range(n):
@@ -190,8 +190,8 @@ DECOMPOSED = """        for i in range(rows * n):
         matrix = ptrs[{work}] + start * {size}
         free, integers = matrix + rows * n * {size}, ptrs[{work} + 1] + m * 32 * k
         if gesdd(
-            ptrs[{work} + 3],
-            (letter, n, rows, matrix, ld, values, right, ld, left, dims[5], free, room, integers),
+            ptrs[{work} + 3], letter, n, rows, matrix, ld,
+            values, right, ld, left, dims[5], free, room, integers,
         ) != 0:
             status[0] = 1
             status[1] = 0
@@ -287,8 +287,8 @@ EXPM = """    a = {T}_ptr(ptrs, 0)
             work[start + i] = even - odd
             out[at + i] = even + odd
         pivots = ptrs[3] + m * n * 4
-        getrf(ptrs[5], (n, n, x, ld, pivots))
-        getrs(ptrs[6], (78, n, n, x, ld, pivots, ptrs[1] + at * {size}, ld))
+        getrf(ptrs[5], n, n, x, ld, pivots)
+        getrs(ptrs[6], 78, n, n, x, ld, pivots, ptrs[1] + at * {size}, ld)
         for k in range(halvings):
             for i in range(size):
                 work[start + i] = out[at + i]

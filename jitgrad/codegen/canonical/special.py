@@ -10,7 +10,7 @@ CALLED = """def kernel(ptrs, dims, lo, hi):
     out = {T}_ptr(ptrs, {count})
     routine = ptrs[{count} + 1]
     for i in range(lo, hi):
-        found = call_f64(routine, ({values}))
+        found = call{count}_f64(routine, {values})
         out[i] = {store}(to_{C}(found))
 """
 
@@ -51,8 +51,8 @@ def called(count: int, dtype: str) -> str:
     """ptrs  `count` operands, out, the routine      range  elements."""
     names = [f"x{k}" for k in range(count)]
     operands = "\n".join(f"    {name} = {{T}}_ptr(ptrs, {k})" for k, name in enumerate(names))
-    values = "".join(f"to_f64({{load}}({name}[i])), " for name in names)
-    return fill(CALLED, dtype, operands=operands, count=str(count), values=values.rstrip())
+    values = ", ".join(f"to_f64({{load}}({name}[i]))" for name in names)
+    return fill(CALLED, dtype, operands=operands, count=str(count), values=values)
 
 
 def nextafter(dtype: str) -> str:

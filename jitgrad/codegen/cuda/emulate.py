@@ -18,6 +18,7 @@ import numpy as np
 from jitgrad.codegen.compile import function
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.codegen.cuda.names import namespace_python
+from jitgrad.codegen.launch import Status
 from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 from jitgrad.errors import IRError
 
@@ -36,12 +37,15 @@ class Outside(IRError):
 class Watched:
     """An array whose elements know who touched them: `where` is the (block, phase, thread) now."""
 
-    __slots__ = ("array", "crew", "name", "readers", "shared", "writer")
+    __slots__ = ("array", "crew", "fetched", "name", "open", "readers", "views", "writer")
 
-    def __init__(self, name: str, array: np.ndarray, crew: Crew, shared: bool = False):
-        self.name, self.array, self.crew, self.shared = name, array, crew, shared
+    def __init__(self, name: str, array: np.ndarray, crew: Crew, open: bool = False):
+        """`open`: any thread may write, and none minds which was the last."""
+        self.name, self.array, self.crew, self.open = name, array, crew, open
         self.writer: dict[int, tuple[int, int, int]] = {}
         self.readers: dict[int, set[tuple[int, int, int]]] = {}
+        self.fetched: set[tuple[int, int]] = set()  # (element, block): not written there before
+        self.views: dict[Any, Watched] = {}
 
     def at(self, index: Any) -> int:
         at = int(index)
@@ -55,6 +59,8 @@ class Watched:
         if written is not None and self.clash(written, me):
             raise Race(f"{self.name}[{at}] is read and was written, {self.crew.who()}")
         self.readers.setdefault(at, set()).add(me)
+        if written is None:
+            self.fetched.add((at, me[0]))
         return self.array[at]
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -70,13 +76,25 @@ class Watched:
 
     def clash(self, one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
         """Whether two accesses have no order."""
+        if self.open:
+            return False
         if one[0] != other[0]:
             return True  # two blocks
         return one[1] == other[1] and one[2] != other[2]
 
     def view(self, dtype: Any) -> Watched:
-        """The same memory as another type; each view is watched by itself."""
-        return Watched(self.name, self.array.view(dtype), self.crew)
+        """The same memory as another type; each type's accesses are watched by themselves."""
+        if dtype not in self.views:
+            size = self.array.size // dtype.itemsize * dtype.itemsize
+            typed = self.array[:size].view(dtype)
+            self.views[dtype] = Watched(self.name, typed, self.crew, self.open)
+        return self.views[dtype]
+
+    @property
+    def traffic(self) -> int:
+        """Bytes that blocks fetched, each element once, and that were written."""
+        touched = len(self.fetched) + len(self.writer)
+        return touched * self.array.itemsize + sum(v.traffic for v in self.views.values())
 
 
 class Crew:
@@ -101,7 +119,7 @@ class Crew:
         if self.asked == len(self.arrays):
             fill = np.nan if np.dtype(dtype).kind == "f" else 77
             array = np.full(size, fill, dtype)
-            self.arrays.append(Watched(f"shared array {self.asked}", array, self, shared=True))
+            self.arrays.append(Watched(f"shared array {self.asked}", array, self))
         self.asked += 1
         return self.arrays[self.asked - 1]
 
@@ -161,15 +179,16 @@ def _typed(dtype: np.dtype, ptrs: Sequence[Watched], k: int) -> Watched:
     return ptrs[k].view(dtype)
 
 
-def run(grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> None:
+def run(grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> int:
     """Run a launch over the memory of its pointers, arrays of bytes, in place, in a number of
-    blocks. Race and Outside are raised as they occur.
+    blocks; returns the bytes that it moved. Race and Outside are raised as they occur.
     """
     crew = Crew(blocks, grid.threads)
     kernel = _kernel(grid.source)
     kernel.__globals__["cuda"] = crew
     names = [f"pointer {i}" for i in range(len(memory))]
-    arrays = [Watched(n, m, crew) for n, m in zip(names, memory, strict=True)]
+    opens = [isinstance(p, Status) for p in grid.pointers] or [False] * len(names)
+    arrays = [Watched(n, m, crew, o) for n, m, o in zip(names, memory, opens, strict=True)]
     with np.errstate(all="ignore"):
         if grid.codes:
             dtypes = [np.dtype(IN_MEMORY.get(c) or NUMPY_NAMES[c]) for c in grid.codes]
@@ -178,3 +197,4 @@ def run(grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> None:
         else:
             count = grid.dims[0]
             crew.run(kernel, [arrays, list(grid.dims[1 : 1 + count]), *grid.dims[1 + count :]])
+    return sum(array.traffic for array in arrays)

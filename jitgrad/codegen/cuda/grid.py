@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jitgrad.codegen.launch import Pointer
 
@@ -19,6 +20,7 @@ class Grid:
     dims     integers, after the pointers.
     blocks   of the grid, and `threads` of each block.
     bytes    that it has to move at least; work: elementary operations.
+    faults   what a kernel with loops and branches can report.
     """
 
     source: str
@@ -29,6 +31,7 @@ class Grid:
     threads: int
     bytes: int = 0
     work: int = 0
+    faults: tuple[Any, ...] = ()
 
 
 def blocks_for(count: int, each: int) -> int:

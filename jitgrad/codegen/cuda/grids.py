@@ -8,51 +8,58 @@ threads without work has a kernel of its own.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import calls, rows
+from jitgrad.codegen import calls, rows, specials
 from jitgrad.codegen.canonical import index
-from jitgrad.codegen.cuda import frame, products
-from jitgrad.codegen.cuda.grid import Grid, blocks_for, signature
-from jitgrad.codegen.launch import BYTES, ZERO, Launch, Pointer, Status
+from jitgrad.codegen.cuda import flow, frame, matrices, products, tables
+from jitgrad.codegen.cuda.grid import Grid, blocks_for
+from jitgrad.codegen.launch import Launch, Pointer, Status
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import lower
 from jitgrad.errors import DeviceError, fail
 from jitgrad.ir.node import Graph, Node, input_node
 from jitgrad.ir.types import TensorType
+from jitgrad.locate import Location
 from jitgrad.passes.access import Affine, strides
 from jitgrad.passes.plan import Buffer, Step
 from jitgrad.passes.schedule import kept, schedule
 
 Rule = Callable[[Step], Sequence[Grid]]
 KINDS = {"map": "map", "row": "row", "column": "across", "short": "across", "blocked": "blocked"}
-TABLES = ("ptrs", "dims")  # parameters of kernels that take tables
 PART = 64  # threads that share the rows of a scatter, at most
 
 
-def grids(step: Step) -> Sequence[Grid]:
-    """The launches of a step; DeviceError if there is no rule for its op."""
+def grids(step: Step, where: Location | None = None) -> Sequence[Grid]:
+    """The launches of a step, of the user's line `where`; DeviceError if its op has no rule."""
     if step.node is None:
-        return [copy(step.reads[0], step.writes[0], step.reads[0].nbytes)]
-    rule = RULES.get(step.node.op.name)
-    if rule is None:
+        return [tables.copy(step.reads[0], step.writes[0], step.reads[0].nbytes)]
+    if not has_rule(step.node):
         raise fail(
             DeviceError,
             f"{step.node.op.name} has no CUDA kernel",
-            instead="compute it on the CPU, in a function of its own",
+            why="only a library for the CPU computes it",
+            instead="x.cpu() before it, and .cuda() after it, outside of compiled functions",
+            where=where,
         )
-    return rule(step)
+    return RULES[step.node.op.name](step)
+
+
+def has_rule(node: Node) -> bool:
+    """Whether there are launches for a node."""
+    return node.op.name in RULES
 
 
 def scratch(node: Node) -> Sequence[int]:
     """Bytes of working memory of a node's launches."""
+    if node.op.name in OWN_SCRATCH:
+        return OWN_SCRATCH[node.op.name](node)
     return calls.SCRATCH[node.op.name](node) if node.op.name in SCRATCH else ()
 
 
 def texts(step: Step) -> list[str]:
     """The kernels' texts; none where there is no rule."""
-    known = step.node is None or step.node.op.name in RULES
+    known = step.node is None or (has_rule(step.node) and not flow.is_too_much(step.node))
     return [grid.source for grid in grids(step)] if known else []
 
 
@@ -116,34 +123,7 @@ def _node(step: Step) -> Node:
     return step.node
 
 
-# --- moving memory ------------------------------------------------------------------------------
-
-
-def copy(source: Pointer, target: Pointer, nbytes: int) -> Grid:
-    """The bytes of one buffer to another."""
-    return _moved("a[i]", (source, target), nbytes)
-
-
-def zero(target: Pointer, nbytes: int) -> Grid:
-    """All bytes of a buffer to 0."""
-    return _moved("{T}(0)", (target,), nbytes)
-
-
-def _moved(value: str, pointers: tuple[Pointer, ...], nbytes: int) -> Grid:
-    code, size = ("i64", 8) if nbytes % 8 == 0 else ("u8", 1)
-    names = ["a", "r"][-len(pointers) :]
-    text = "\n".join(
-        [
-            signature([*names, "count"]),
-            "    for i in range(cuda.grid(1), count, cuda.gridsize(1)):",
-            f"        r[i] = {value.replace('{T}', code)}",
-            "",
-        ]
-    )
-    count = nbytes // size
-    blocks = blocks_for(count, frame.THREADS)
-    codes = (code,) * len(pointers)
-    return Grid(text, pointers, codes, (count,), blocks, frame.THREADS, len(pointers) * nbytes)
+# --- placing arrays in arrays -------------------------------------------------------------------
 
 
 def _placed(source: TensorType, target: Affine, operand: Buffer, result: Buffer) -> Grid:
@@ -164,7 +144,7 @@ def _pad(step: Step) -> list[Grid]:
     offset = sum(low * stride for low, stride in zip(at["low"], steps, strict=True))
     spread = tuple((i + 1) * stride for i, stride in zip(at["interior"], steps, strict=True))
     moved = _placed(x.type, Affine(offset, spread), step.reads[0], step.writes[0])
-    cleared = zero(step.writes[0], node.type.nbytes)
+    cleared = tables.zero(step.writes[0], node.type.nbytes)
     return [cleared, moved] if x.type.size else [cleared]
 
 
@@ -201,40 +181,11 @@ SCATTER = """def kernel(ptrs, dims):
                 old, new = {load}(out[row * r + j]), {load}(updates[m * r + j])
                 out[row * r + j] = {store}({update})
 """
-SHARED = """def kernel(ptrs, dims, extent):
-    for lo in range(cuda.grid(1), extent, cuda.gridsize(1)):
-        hi = lo + 1
-"""
-
-
-def _shared(launch: Launch) -> Grid:
-    """A CPU kernel's launch, its range shared by the threads of the grid."""
-    if launch.source in (BYTES, ZERO):
-        return _moved(
-            "a[i]" if launch.source == BYTES else "{T}(0)", launch.pointers, launch.extent
-        )
-    _, _, body = launch.source.partition("\n")
-    text = SHARED + textwrap.indent(body, "    ")
-    return _with_tables(text, launch.pointers, launch.dims, launch.extent, (launch.extent,))
-
-
-def _with_tables(
-    text: str,
-    pointers: Sequence[Pointer],
-    dims: Sequence[int],
-    count: int,
-    more: tuple[int, ...] = (),
-) -> Grid:
-    """The launch of a kernel that takes tables of addresses and integers: codes are empty."""
-    blocks = blocks_for(count, frame.THREADS)
-    packed = (len(dims), *dims, *more)
-    moved = sum(p.nbytes for p in pointers if isinstance(p, Buffer))
-    return Grid(text, tuple(pointers), (), packed, blocks, frame.THREADS, moved)
 
 
 def _by_hand(rule: Callable[[Step], Sequence[Launch]]) -> Rule:
     def grids_of(step: Step) -> list[Grid]:
-        return [_shared(launch) for launch in rule(step)]
+        return [tables.shared(launch) for launch in rule(step)]
 
     return grids_of
 
@@ -252,15 +203,22 @@ def _scatter(step: Step) -> list[Grid]:
     parts = min(rows, PART)
     dims = (idx.type.size, base.shape[0], row, parts)
     del updates
-    first = copy(step.reads[0], out, node.type.nbytes)
-    return [first, _with_tables(text, pointers, dims, parts * max(row, 1))]
+    first = tables.copy(step.reads[0], out, node.type.nbytes)
+    return [first, tables.launch(text, pointers, dims, parts * max(row, 1))]
 
 
+OWN_SCRATCH: dict[str, Callable[[Node], Sequence[int]]] = {
+    "gathered": flow.scratch, **matrices.SCRATCH,
+}  # fmt: skip
+WRITTEN = frozenset({"gcd", "nextafter", "no_derivative"})  # special functions of our own
 SCRATCH = frozenset({"fused", "sort"})  # whose launches need what those on the CPU need
 RULES: dict[str, Rule] = {
     **{name: _by_hand(rule) for name, rule in rows.RULES.items()},
+    **{name: _by_hand(rule) for name, rule in specials.RULES.items() if name in WRITTEN},
+    **matrices.RULES,
     "scatter": _scatter,
     "fused": _region,
+    "gathered": flow.gathered,
     "pad": _pad,
     "concat": _concat,
     "matmul": products.matmul,

@@ -72,6 +72,7 @@ def _traced() -> type:
 
     class Traced(llvm.Traced):
         __slots__ = ()
+        doubles = False
 
         def apply(self, op: str, *args: Any) -> Any:
             if op in ("minimum", "maximum"):  # a nan in either wins

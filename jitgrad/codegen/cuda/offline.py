@@ -20,6 +20,7 @@ from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.codegen.cuda.names import namespace_numba
 from jitgrad.errors import DeviceError, fail
 
+ENTRY = re.compile(r"\.entry\s+([\w$]+)")
 USED = re.compile(r"Used (\d+) registers")
 SPILLED = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 STACK = re.compile(r"(\d+) bytes stack frame")
@@ -88,14 +89,27 @@ def assembler() -> Path:
     )
 
 
+@functools.lru_cache(maxsize=1024)
+def assembled(text: str, capability: tuple[int, int]) -> tuple[bytes, str]:
+    """Machine code for a text of PTX, and what `ptxas` says about it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder, "kernel.ptx"), Path(folder, "out")
+        path.write_text(text)
+        architecture = "sm_{}{}".format(*capability)
+        command = [assembler(), "-v", f"-arch={architecture}", path, "-o", out]
+        report = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+        return out.read_bytes(), report
+
+
+def image(grid: Grid, capability: tuple[int, int]) -> tuple[bytes, bytes]:
+    """What the driver loads for a launch, and the name of the kernel in it."""
+    text = ptx(grid, capability)
+    return assembled(text, capability)[0], _first(ENTRY, text).encode()
+
+
 def needs(grid: Grid, capability: tuple[int, int] = (8, 0)) -> Needs:
     """Registers, spills, stack and shared memory of a launch's kernel, and its occupancy."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "kernel.ptx")
-        path.write_text(ptx(grid, capability))
-        architecture = "sm_{}{}".format(*capability)
-        command = [assembler(), "-v", f"-arch={architecture}", path, "-o", Path(folder, "out")]
-        report = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    report = assembled(ptx(grid, capability), capability)[1]
     registers, shared = int(_first(USED, report)), int(_first(SHARED, report))
     spills = sum(map(int, SPILLED.search(report).groups())) if SPILLED.search(report) else 0  # type: ignore[union-attr]
     stack = int(_first(STACK, report))

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from jitgrad.codegen.structured.kernel import fits, releases, structured, structured_scratch
+from jitgrad.codegen.structured.kernel import (
+    Structured,
+    alone,
+    fits,
+    lowered,
+    releases,
+    structured,
+    structured_scratch,
+)
 from jitgrad.codegen.structured.writer import SMALL
 
-__all__ = ["SMALL", "fits", "releases", "structured", "structured_scratch"]
+__all__ = [
+    "SMALL",
+    "Structured",
+    "alone",
+    "fits",
+    "lowered",
+    "releases",
+    "structured",
+    "structured_scratch",
+]

@@ -38,7 +38,9 @@ WORK = 1 << 14  # of a loop: nobody knows; enough to let other Python threads ru
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """A region's kernel. `scratch`: bytes of working memory."""
+    """A region's kernel. `scratch`: bytes of working memory; `grows`: whether it records what has
+    no known length.
+    """
 
     source: str
     dims: tuple[int, ...]
@@ -46,6 +48,7 @@ class Structured:
     faults: tuple[Fault, ...]
     others: tuple[Pointer, ...]
     work: int
+    grows: bool
 
 
 def structured_scratch(node: Node, rows: tuple[int, ...] = ()) -> Sequence[int]:
@@ -64,10 +67,17 @@ def structured(step: Step, rows: tuple[int, ...] = ()) -> list[Launch]:
 
 
 @functools.lru_cache(maxsize=512)
-def lowered(node: Node, rows: tuple[int, ...] = ()) -> Structured:
-    """The kernel of a `gathered` region; Unsupported if it is too much for one."""
+def lowered(
+    node: Node, rows: tuple[int, ...] = (), steps: tuple[int, ...] = (), lanes: int = 0
+) -> Structured:
+    """The kernel of a `gathered` region; Unsupported if it is too much for one.
+
+    `lanes`: the kernel is run for each `lo` of so many; `steps`: for each operand and result, how
+    far it is from one to the next.
+    """
     graph = prepared(node.attrs["body"])
     w, head = Writer(), []
+    w.lanes = lanes
     names = [f"a{i}" for i in range(len(graph.inputs))]
     names += [f"r{i}" for i in range(len(graph.outputs))]
     w.counts["r"], w.given = len(graph.outputs), names[: len(graph.inputs)]
@@ -77,7 +87,8 @@ def lowered(node: Node, rows: tuple[int, ...] = ()) -> Structured:
         kind = "i64" if isinstance(x.type, TapeType) else x.dtype.code
         head.append(f"{name} = {kind}_ptr(ptrs, {i})")
     row = {n: w.number(r, "row") for n, r in zip(names, rows) if r}
-    values = _opened(w, graph, names, row)
+    start = {n: w.of_lane(step) for n, step in zip(names, steps)}
+    values = _opened(w, graph, names, row, start)
     homes: list[Memory | Tape] = []
     fresh: list[str] = []  # tapes that are made here
     body = Body(w, graph, values)
@@ -86,7 +97,7 @@ def lowered(node: Node, rows: tuple[int, ...] = ()) -> Structured:
             homes.append(Tape(name, o.type.item))
             fresh.append(name)
         else:
-            homes.append(Memory(name, "", o.type, True, row.get(name, "")))
+            homes.append(Memory(name, start.get(name, ""), o.type, True, row.get(name, "")))
         if o.op is project_op:
             body.places[o.inputs[0], o.attrs["index"]] = homes[-1]
     for home, result in zip(homes, body.write(), strict=True):
@@ -95,11 +106,13 @@ def lowered(node: Node, rows: tuple[int, ...] = ()) -> Structured:
     for tape in w.tapes:
         w.line(f"free_tape({tape})")
     source = _source(head, len(names), w, fresh)
-    dims, scratch = tuple(w.parameters.values), tuple(w.scratch)
-    return Structured(source, dims, scratch, tuple(w.faults), tuple(w.others), WORK)
+    dims, scratch, grows = tuple(w.parameters.values), tuple(w.scratch), bool(w.tapes or w.passed)
+    return Structured(source, dims, scratch, tuple(w.faults), tuple(w.others), WORK, grows)
 
 
-def _opened(w: Writer, graph: Graph, names: list[str], row: Mapping[str, str]) -> dict[Node, Value]:
+def _opened(
+    w: Writer, graph: Graph, names: list[str], row: Mapping[str, str], start: Mapping[str, str]
+) -> dict[Node, Value]:
     """The operands: small ones in variables, unless they are read at computed places."""
     indexed, stacks = indexed_inputs(graph), _stacks(graph)
     values: dict[Node, Value] = {}
@@ -107,7 +120,7 @@ def _opened(w: Writer, graph: Graph, names: list[str], row: Mapping[str, str]) -
         if isinstance(x.type, TapeType):
             values[x] = Tape(name, x.type.item)
             continue
-        memory = Memory(name, "", x.type, row=row.get(name, ""))
+        memory = Memory(name, start.get(name, ""), x.type, row=row.get(name, ""))
         in_memory = is_large(x) or x in indexed or x in stacks
         values[x] = memory if in_memory else Elements(w.elements(memory), x.type)
     return values
@@ -124,13 +137,18 @@ def fits(node: Node) -> bool:
     if node.op.kind != "region":
         small = isinstance(node.type, TensorType) and node.type.size <= SMALL
         return small and (is_pick(node) or rule_for(node) is not None)
-    inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(node.inputs)]
-    inside = node.op(*inputs, **node.attrs)
     try:
-        lowered(gathered(*inputs, body=Graph("body", inputs, results(inside))))
+        lowered(alone(node))
     except Unsupported:
         return False
     return True
+
+
+def alone(region: Node) -> Node:
+    """A region gathered by itself, over operands of its own."""
+    inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(region.inputs)]
+    inside = region.op(*inputs, **region.attrs)
+    return gathered(*inputs, body=Graph("body", inputs, results(inside)))
 
 
 def _opened_as(pointer: str, at: int) -> str:

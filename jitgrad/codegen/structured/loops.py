@@ -18,7 +18,7 @@ from jitgrad.codegen.structured.writer import (
     Value,
 )
 from jitgrad.ir.node import Graph, Node
-from jitgrad.ir.types import TapeType, TensorType
+from jitgrad.ir.types import TapeType
 from jitgrad.passes.ranges import entering
 from jitgrad.primitives.flow import Parts, inner, parts
 
@@ -82,7 +82,7 @@ class _Loop:
             elif length is None:
                 found.append(self.w.new_tape(item))
             else:
-                found.append(self.w.new_memory(TensorType(item.dtype, (length, *item.shape))))
+                found.append(self.w.new_stack(item, length))
         return found
 
     def trip(self) -> str:
@@ -175,7 +175,8 @@ class _Loop:
         return Elements(tuple(self.w.elements(row)), x.type)
 
     def row(self, stack: Memory, size: int) -> str:
-        at = self.k if size == 1 else f"{self.k} * {stack.row or self.w.number(size)}"
+        far = stack.row or (self.w.number(size) if size != 1 else "")
+        at = f"{self.k} * {far}" if far else self.k
         return f"{stack.offset} + {at}" if stack.offset else at
 
     def iteration(

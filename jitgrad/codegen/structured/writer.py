@@ -92,6 +92,7 @@ class Writer:
         self.passed: list[str] = []  # that come in or go out
         self.others: dict[Pointer, str] = {}  # addresses of kernels and library routines
         self.counts: dict[str, int] = {}
+        self.lanes = 0  # lanes that have memory of their own, or 0; `lo` is the number of one
 
     def name(self, stem: str) -> str:
         """A new name."""
@@ -170,7 +171,22 @@ class Writer:
         name = self.name("w")
         self.scratch.append(max(type.nbytes, 1))
         self.scratch_names.append((name, f"{type.dtype.code}_ptr"))
-        return Memory(name, "", type, private=True)
+        return Memory(name, self.of_lane(type.size), type, private=True)
+
+    def new_stack(self, item: TensorType, length: int) -> Memory:
+        """Working memory for `length` items, those of neighbouring lanes side by side."""
+        type = TensorType(item.dtype, (length, *item.shape))
+        made = self.new_memory(type)
+        if not self.lanes:
+            return made
+        row = self.number(self.lanes * item.size, "row")
+        return Memory(made.base, self.of_lane(item.size), type, True, row)
+
+    def of_lane(self, size: int) -> str:
+        """Where a lane's part of an array begins; each has `size` elements."""
+        if not self.lanes or not size:
+            return ""
+        return "lo" if size == 1 else f"lo * {self.number(size)}"
 
     def new_bytes(self, count: int) -> Memory:
         """Working memory of a step."""

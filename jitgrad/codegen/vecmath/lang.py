@@ -103,6 +103,11 @@ def const(x: Any, literal: float) -> Any:
     return x.apply("const", x, literal) if isinstance(x, Value) else x.dtype.type(literal)
 
 
+def has_doubles(x: Any) -> bool:
+    """Whether float64 costs about what float32 does where x is computed with."""
+    return getattr(x, "doubles", True)
+
+
 def select(c: Any, a: Any, b: Any) -> Any:
     """a where c else b. A literal takes the type of the other, unless that is a plain int."""
     v = _traced(c, a, b)

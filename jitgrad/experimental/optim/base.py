@@ -38,18 +38,32 @@ class Optimizer(Cell):
         super().__init__(auto_prefix=False)
         self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
-        for group in _groups(self, params):
-            self._add(group)
-        members = [p for group in self.param_groups for p in group["params"]]
-        if len({id(p) for p in members}) != len(members):
-            raise fail(ArgumentError, f"{self.cls_name}: a Parameter is given twice")
-        self.parameters = ParameterTuple(members)
-        self.rates = ParameterTuple(group["lr"] for group in self.param_groups)
         self.steps = counter("steps", 0.0)
         if slots is not None:
             self.slots = slots
+        for group in _groups(self, params):
+            self._add(group)
+        self._gather()
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """One more group: a dict with "params" and any of the settings."""
+        for group in _groups(self, [param_group]):
+            self._add(group)
+        self._gather()
+
+    def _gather(self) -> None:
+        """What follows from the groups; states that are there already stay."""
+        members = [p for group in self.param_groups for p in group["params"]]
+        if len({id(p) for p in members}) != len(members):
+            raise fail(ArgumentError, f"{self.cls_name}: a Parameter is given twice")
+        sizes = [len(group["params"]) for group in self.param_groups]
+        self.group_start_id = [sum(sizes[:i]) for i in range(len(sizes))]
+        self.parameters = ParameterTuple(members)
+        self.rates = ParameterTuple(group["lr"] for group in self.param_groups)
         for name, first in self.slots.items():
-            setattr(self, name, states_like(self.parameters, name, first))
+            held = getattr(self, name, ())
+            new = states_like(members[len(held) :], name, first)
+            setattr(self, name, ParameterTuple((*held, *new)))
 
     def _add(self, given: dict[str, Any]) -> None:
         unknown = [key for key in given if key != "params" and key not in self.defaults]

@@ -16,7 +16,8 @@ Rates = Sequence[float] | float
 
 
 class LRScheduler:
-    """Base of the schedulers: `rate(base, epoch)` gives a group's rate from its first one.
+    """Base of the schedulers. A subclass defines `rate(base, epoch, group)`, a group's rate from
+    its first one, or `get_lr()`, the rates of all groups at `last_epoch`.
 
     Making one sets the rates of epoch 0, or those after `last_epoch`. `state_dict` and
     `load_state_dict` keep where it is.
@@ -32,6 +33,7 @@ class LRScheduler:
             )
         self.optimizer, self.last_epoch = optimizer, last_epoch
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        self._last_lr = list(self.base_lrs)
         self.step()
 
     def rate(self, base: float, epoch: int, group: int) -> float:
@@ -41,18 +43,21 @@ class LRScheduler:
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch, or to a given one."""
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        pairs = enumerate(self.base_lrs)
-        self.write([self.rate(base, self.last_epoch, i) for i, base in pairs])
+        self.write(self.get_lr())
+
+    def get_lr(self) -> list[float]:
+        """The rates of the groups at `last_epoch`; `_last_lr` are those before."""
+        return [self.rate(base, self.last_epoch, i) for i, base in enumerate(self.base_lrs)]
 
     def write(self, rates: Sequence[float]) -> None:
         """Set the rates of the groups."""
-        self._last = list(rates)
+        self._last_lr = list(rates)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"].set_data(float(rate))
 
     def get_last_lr(self) -> list[float]:
         """The rates in force."""
-        return list(self._last)
+        return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
         """What continues this scheduler: numbers and lists of them."""
@@ -62,7 +67,7 @@ class LRScheduler:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict`; sets the rates."""
         self.__dict__.update(state)
-        self.write(self._last)
+        self.write(self._last_lr)
 
 
 class LambdaLR(LRScheduler):
@@ -344,8 +349,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.resting = max(0, self.resting - 1)
         if self.bad_epochs > self.patience:
             self.bad_epochs, self.resting = 0, self.cooldown
-            lower = [max(r * self.factor, low) for r, low in zip(self._last, self._least)]
-            pairs = zip(self._last, lower)
+            lower = [max(r * self.factor, low) for r, low in zip(self._last_lr, self._least)]
+            pairs = zip(self._last_lr, lower)
             self.write([new if old - new > self.eps else old for old, new in pairs])
 
 

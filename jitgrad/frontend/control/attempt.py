@@ -10,71 +10,15 @@ from __future__ import annotations
 
 import collections
 import sys
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from jitgrad import tree
+from jitgrad.frontend.control.variables import UNBOUND, Variables
 from jitgrad.ir.node import input_op
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
-
-
-class Unbound:
-    """Stands for a variable without a value. `why` says more than that it was never bound."""
-
-    __slots__ = ("why",)
-
-    def __init__(self, why: str = ""):
-        self.why = why
-
-    def __repr__(self) -> str:
-        return "<unbound>"
-
-
-UNBOUND = Unbound()
-
-
-@dataclass(frozen=True, slots=True)
-class Variables:
-    """The variables that a block binds: how to read and write them in the user's function.
-
-    live  by name, whether the value may be read after the construct.
-    head  by name, whether it may be read in the next turn of a loop before it is bound.
-    """
-
-    names: tuple[str, ...] = ()
-    live: tuple[bool, ...] = ()
-    head: tuple[bool, ...] = ()
-    getters: tuple[Callable[[], Any], ...] = ()
-    setter: Callable[[tuple], None] | None = None
-
-    def get(self) -> tuple:
-        """The values; `Unbound` where there is none."""
-        return tuple([load(getter) for getter in self.getters])
-
-    def has(self, thing: Any) -> bool:
-        """Whether a thing is the cell of one of them."""
-        cells = [c for g in self.getters for c in g.__closure__ or ()]
-        return type(thing) is types.CellType and any(c is thing for c in cells)
-
-    def put(self, values: tuple) -> None:
-        """Bind all of them."""
-        if self.setter is not None:
-            self.setter(values)
-
-
-NO_VARIABLES = Variables()
-
-
-def load(getter: Callable[[], Any]) -> Any:
-    """The value of a variable, or `Unbound`."""
-    try:
-        return getter()
-    except NameError:
-        return UNBOUND
-
 
 # --- things that change in place ----------------------------------------------------------------
 

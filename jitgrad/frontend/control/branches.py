@@ -11,17 +11,12 @@ from typing import Any
 
 from jitgrad.frontend.aliases import alive, inherit, link_choice
 from jitgrad.frontend.control import paths, region
-from jitgrad.frontend.control.attempt import (
-    Outcome,
-    Place,
-    Unbound,
-    Variables,
-    attempt,
-)
+from jitgrad.frontend.control.attempt import Outcome, Place, attempt
 from jitgrad.frontend.control.faults import faulted
 from jitgrad.frontend.control.merge import Disagreement, Join, described, filled, zeros_like
 from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.signals import RETURNED, Mixed, Return, alone, code_of, kinds_of
+from jitgrad.frontend.control.variables import Unbound, Variables
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 

@@ -148,6 +148,14 @@ class Converter:
         names = sorted(n for n in scope.bound(code) if not n.startswith("jg_signal"))
         if not names:
             return [], ast.Constant(None)
+        live = [n in after for n in names]
+        definition, found = self.access(names, live, [head is None or n in head for n in names], at)
+        return [definition], found
+
+    def access(
+        self, names: list[str], live: list[bool], head: list[bool], at: ast.AST
+    ) -> tuple[ast.stmt, ast.expr]:
+        """A function that binds names, and `Variables` that use it."""
         setter, given = self.fresh("set"), "jg_values"
         targets = ast.Tuple([ast.Name(n, ast.Store()) for n in names], ast.Store())
         args = ast.arguments([], [ast.arg(given)], None, [], [], None, [])
@@ -156,12 +164,12 @@ class Converter:
         getters = ast.Tuple([thunk(name(n)) for n in names], ast.Load())
         parts = [
             _constants(names),
-            _constants([n in after for n in names]),
-            _constants([head is None or n in head for n in names]),
+            _constants(live),
+            _constants(head),
             getters,
             name(setter),
         ]
-        return [definition], placed(call("Variables", *parts), at)
+        return definition, placed(call("Variables", *parts), at)
 
     # --- statements -----------------------------------------------------------------------------
 
@@ -222,12 +230,16 @@ class Converter:
         before, self.hoisted = self.hoisted, []
         return [*before, *statements]
 
-    def hoist(self, e: ast.expr) -> str:
+    def hoist(self, e: ast.expr) -> ast.expr:
+        """A part of an expression that binds names, as a function that knows which."""
         title = self.fresh("expression")
         returned = ast.Return(self.expression(e))
-        body = [*self.scoping(scope.bound([e])), returned]
+        names = scope.bound([e])
+        body = [*self.scoping(names), returned]
         self.hoisted.append(placed(ast.FunctionDef(title, NO_ARGUMENTS, body, [], None), e))
-        return title
+        setter, variables = self.access(sorted(names), [True] * len(names), [True] * len(names), e)
+        self.hoisted.append(setter)
+        return placed(call("Binding", name(title), variables), e)
 
     def nested(self, node: ast.FunctionDef) -> ast.stmt:
         """A `def` inside the function."""

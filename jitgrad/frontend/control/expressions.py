@@ -54,7 +54,7 @@ def placed(new: Any, old: ast.AST) -> Any:
 class Expressions(ast.NodeTransformer):
     """Converts the expressions of one function, and those of the lambdas in it.
 
-    hoist   makes a nested function of an expression that binds a name (`:=`), and gives its name;
+    hoist   makes a nested function of an expression that binds a name (`:=`), and gives what it is;
             None where there is no place for one.
     nested  converts a `def` inside.
     """
@@ -64,7 +64,7 @@ class Expressions(ast.NodeTransformer):
         unsure: set[int],
         owner: tuple[str, str],
         nested: Callable[[ast.FunctionDef], ast.stmt],
-        hoist: Callable[[ast.expr], str] | None,
+        hoist: Callable[[ast.expr], ast.expr] | None,
     ):
         self.unsure, self.nested, self.hoist = unsure, nested, hoist
         self.class_name, self.self_name = owner
@@ -81,7 +81,7 @@ class Expressions(ast.NodeTransformer):
             return placed(thunk(self.visit(expression)), expression)
         if self.inside or self.hoist is None:
             return None
-        return placed(name(self.hoist(expression)), expression)
+        return self.hoist(expression)
 
     # --- decisions ------------------------------------------------------------------------------
 

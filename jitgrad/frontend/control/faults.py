@@ -14,11 +14,12 @@ from typing import Any
 
 from jitgrad.errors import JitgradError
 from jitgrad.frontend.aliases import chosen
-from jitgrad.frontend.control.attempt import Outcome, Place, Unbound
+from jitgrad.frontend.control.attempt import Outcome, Place
 from jitgrad.frontend.control.merge import zeros_like
 from jitgrad.frontend.control.paths import Blocked, computed
 from jitgrad.frontend.control.signals import CODE, END, Mixed, Return
 from jitgrad.frontend.control.text import Template
+from jitgrad.frontend.control.variables import Unbound
 from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.locate import PACKAGE
 from jitgrad.primitives.elementwise import equal

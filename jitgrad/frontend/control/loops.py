@@ -9,13 +9,13 @@ arguments take (`paths`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from jitgrad import config
 from jitgrad.errors import BranchError, CarryError, JitgradError, LimitError, fail
 from jitgrad.frontend.control import paths
-from jitgrad.frontend.control.attempt import NO_VARIABLES, Variables, attempt, unless
+from jitgrad.frontend.control.attempt import AttributePlace, attempt, unless
 from jitgrad.frontend.control.branches import either
 from jitgrad.frontend.control.merge import Disagreement
 from jitgrad.frontend.control.paths import Blocked
@@ -32,7 +32,16 @@ from jitgrad.frontend.control.signals import (
     kinds_of,
     renamed,
 )
-from jitgrad.frontend.control.traced import TracedRange, is_row, is_undecided, item_of, truth
+from jitgrad.frontend.control.traced import (
+    Rows,
+    TracedRange,
+    is_row,
+    is_undecided,
+    item_of,
+    truth,
+    unknown,
+)
+from jitgrad.frontend.control.variables import NO_VARIABLES, Variables
 from jitgrad.frontend.number import wide
 from jitgrad.ir.types import int64
 from jitgrad.state import state
@@ -232,21 +241,34 @@ class _For:
             return self.traced_range(self.over)
         if not is_row(self.over):
             return self.unrolled(iter(self.over), None)
-        length = len(self.over)
+        length, items = len(self.over), self.items()
         if length > config.get("unroll"):
             for first in range(min(length, PEELED)):
                 found = self.roll(first)
                 if found is not NOT_YET:
                     return found
-                ended, signal = self.turn(item_of(self.over, first), None)
+                ended, signal = self.turn(next(items), None)
                 if ended:
                     return signal
                 if isinstance(signal, Mixed):
-                    later = range(first + 1, length)
-                    return self.rest(signal, (item_of(self.over, i) for i in later))
+                    return self.rest(signal, items)
             note("unrolled", f"{length} turns: {paths.text_of(self.refused)}")
-            return self.unrolled((item_of(self.over, i) for i in range(PEELED, length)), None)
-        return self.unrolled((item_of(self.over, i) for i in range(length)), range(length))
+            return self.unrolled(items, None)
+        return self.unrolled(items, range(length))
+
+    def items(self) -> Iterator[Any]:
+        """The items one by one; whoever knows the iterator sees that they are taken."""
+        for i in range(len(self.over)):
+            self.gone(i + 1)
+            yield item_of(self.over, i)
+
+    def gone(self, count: int | None) -> None:
+        """So many items are taken; None: nobody knows how many."""
+        rows, log = self.over, self.trace.log
+        if isinstance(rows, Rows):
+            if log is not None:
+                log.touch(AttributePlace(rows, "begun"))
+            rows.begun = unknown() if count is None else rows.rest(count)
 
     def unrolled(self, items: Iterable[Any], places: range | None) -> Any:
         """Turn by turn. `places`: the rest can become a region, from the place of an item on."""
@@ -265,6 +287,7 @@ class _For:
         limit = config.get("unroll_limit")
         later = list(itertools.islice(items, limit))
         check_turns(len(later), self.refused)
+        self.gone(None)
         signal = renamed(signal, WENT_ON, END)
         return then(signal, lambda: self.unrolled(later, None), self.variables)
 
@@ -301,6 +324,7 @@ class _For:
             self.refused = loop_reason(reason)
             return NOT_YET
         note("loop", f"one loop of {length} turns")
+        self.gone(None if isinstance(found, Mixed) else len(self.over))
         return found
 
     def traced_range(self, items: TracedRange) -> Any:

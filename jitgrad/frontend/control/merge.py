@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad import tree
-from jitgrad.frontend.control.attempt import Unbound
+from jitgrad.frontend.control.variables import Unbound
 from jitgrad.frontend.dispatch import fill
 from jitgrad.frontend.number import FLAG, Number, as_dtype, kind_of
 from jitgrad.ir.types import DType, TensorType, bool_, float64, int64

@@ -114,6 +114,8 @@ def bind(
         if ran is not None:
             link(trace, result, c.entry, ran, False)
         mine = family(c.after, outcome.links)
+        if any(x is c.stand_in for x in mine):  # a turn may leave what it was
+            link(trace, result, c.entry, None)
         when = some if len(mine) == 1 else None
         for other, its in zip(carried, results, strict=True):
             if other is not c and any(x is other.stand_in for x in mine):

@@ -3,6 +3,7 @@
 - What follows an `if` of which one branch always jumps moves into its other branch, so that an
   early `return`, `break`, `continue` or `raise` is a choice between two blocks.
 - A function that returns somewhere inside returns explicitly at its end.
+- A `while` whose condition binds names asks it in its body.
 - `assert` is an `if` with a `raise`; `match` on plain values is a chain of `if`.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from jitgrad.frontend.control.scope import LOOPS, TRY_STAR, jumps, never_ends
+from jitgrad.frontend.control.scope import LOOPS, TRY_STAR, bound, jumps, never_ends
 
 
 def normalized(body: list[ast.stmt], fresh: Callable[[str], str]) -> list[ast.stmt]:
@@ -30,6 +31,8 @@ def _block(statements: list[ast.stmt], fresh: Callable[[str], str]) -> list[ast.
         s = pending.pop(0)
         if isinstance(s, ast.Assert) and __debug__:
             s = _assertion(s)
+        if isinstance(s, ast.While) and bound([s.test]):
+            s = _left_inside(s)
         if isinstance(s, ast.Match) and all(_is_plain(c.pattern) for c in s.cases):
             first, s = _chain(s, fresh)
             out.append(first)
@@ -59,6 +62,18 @@ def _assertion(s: ast.Assert) -> ast.stmt:
     raised = ast.Call(error, [s.msg] if s.msg else [], [])
     test = ast.UnaryOp(ast.Not(), s.test)
     new = ast.If(test, [ast.copy_location(ast.Raise(raised, None), s)], [])
+    return ast.fix_missing_locations(ast.copy_location(new, s))
+
+
+def _left_inside(s: ast.While) -> ast.While:
+    """A `while` whose condition binds names, which have them when it does not hold, too: its
+    condition is asked in its body.
+    """
+    if not jumps(s.orelse).isdisjoint((ast.Break, ast.Continue)):
+        return s  # of a loop around it
+    test = ast.copy_location(ast.UnaryOp(ast.Not(), s.test), s.test)
+    leave = ast.If(test, [*s.orelse, ast.Break()], [])
+    new = ast.While(ast.Constant(True), [ast.copy_location(leave, s.test), *s.body], [])
     return ast.fix_missing_locations(ast.copy_location(new, s))
 
 

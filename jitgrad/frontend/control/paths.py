@@ -28,6 +28,7 @@ from jitgrad.errors import (
 from jitgrad.frontend.control.merge import Disagreement
 from jitgrad.frontend.control.report import note
 from jitgrad.ir.node import Node, input_op, topological
+from jitgrad.runtime.cuda.array import host
 from jitgrad.tensor import Tensor
 
 
@@ -95,8 +96,8 @@ def computed(trace: Any, tensor: Tensor) -> np.ndarray | None:
     with np.errstate(all="ignore"):
         for n in order:
             if n not in values:
-                values[n] = n.op.numpy(*[values[i] for i in n.inputs], **n.attrs)
-    return np.asarray(values[node])
+                values[n] = n.op.numpy(*[host(values[i]) for i in n.inputs], **n.attrs)
+    return np.asarray(host(values[node]))
 
 
 def text_of(reason: Disagreement | Blocked) -> str:

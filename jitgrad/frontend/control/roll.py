@@ -15,16 +15,7 @@ from typing import Any
 from jitgrad import config, tree
 from jitgrad.errors import LimitError, fail
 from jitgrad.frontend.control import names, region
-from jitgrad.frontend.control.attempt import (
-    UNBOUND,
-    Outcome,
-    OutsidePlace,
-    Place,
-    TracedPlace,
-    Unbound,
-    Variables,
-    attempt,
-)
+from jitgrad.frontend.control.attempt import Outcome, OutsidePlace, Place, TracedPlace, attempt
 from jitgrad.frontend.control.branches import write_places
 from jitgrad.frontend.control.faults import FaultPlace
 from jitgrad.frontend.control.merge import (
@@ -48,6 +39,7 @@ from jitgrad.frontend.control.signals import (
     kinds_of,
     renamed,
 )
+from jitgrad.frontend.control.variables import UNBOUND, Unbound, Variables
 from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.frontend.number import FLAG, Number, kind_of, wide
 from jitgrad.ir.node import splat

@@ -12,14 +12,7 @@ import numpy as np
 from jitgrad.errors import UndefinedError, fail
 from jitgrad.frontend.aliases import check_mixed
 from jitgrad.frontend.control.arrays import Read, Written
-from jitgrad.frontend.control.attempt import (
-    NO_VARIABLES,
-    AttributePlace,
-    CellPlace,
-    Unbound,
-    Variables,
-    attempt,
-)
+from jitgrad.frontend.control.attempt import AttributePlace, CellPlace, attempt
 from jitgrad.frontend.control.branches import either, nothing
 from jitgrad.frontend.control.calls import callee, place_of
 from jitgrad.frontend.control.loops import for_loop, then, while_loop
@@ -27,6 +20,7 @@ from jitgrad.frontend.control.paths import Blocked, decide
 from jitgrad.frontend.control.signals import BREAK, CONTINUE, Mixed, Return
 from jitgrad.frontend.control.text import message, text
 from jitgrad.frontend.control.traced import is_traced, is_undecided
+from jitgrad.frontend.control.variables import NO_VARIABLES, Binding, Unbound, Variables, bound_in
 from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.regions import truth
 from jitgrad.ir.types import bool_
@@ -60,7 +54,7 @@ def value(signal: Any) -> Any:
 def choose(test: Any, then: Thunk, orelse: Thunk) -> Any:
     """``then() if test else orelse()``."""
     if is_undecided(test):
-        return either(test, then, orelse, NO_VARIABLES, True)
+        return either(test, then, orelse, bound_in(then, orelse), True)
     return then() if test else orelse()
 
 
@@ -92,15 +86,16 @@ def _undecided(first: Any, rest: tuple[Thunk, ...], going_on: bool) -> Any:
 
     trace = state.trace
     start = len(trace.made)
-    tried = attempt(trace, NO_VARIABLES, others, start)
+    variables = bound_in(*rest)
+    tried = attempt(trace, variables, others, start)
     trace.forget(start)
-    flags = _is_flag(first) and _is_flag(tried.signal)
+    flags = _is_flag(first) and _is_flag(tried.signal) and not variables.names
     if tried.error is None and not tried.places and flags:
         op = logical_and if going_on else logical_or
         return apply(op, truth(_tensor(first)), truth(_tensor(others())))
     if going_on:
-        return either(first, others, lambda: first, NO_VARIABLES, True)
-    return either(first, lambda: first, others, NO_VARIABLES, True)
+        return either(first, others, lambda: first, variables, True)
+    return either(first, lambda: first, others, variables, True)
 
 
 def _is_flag(found: Any) -> bool:
@@ -136,7 +131,7 @@ def chain(symbols: tuple[str, ...], first: Any, *rest: Thunk) -> Any:
     found = COMPARE[symbols[0]](first, second)
     if len(symbols) == 1:
         return found
-    return every(found, lambda: chain(symbols[1:], second, *rest[1:]))
+    return every(found, Binding(lambda: chain(symbols[1:], second, *rest[1:]), bound_in(*rest[1:])))
 
 
 def contains(container: Any, item: Any) -> Any:
@@ -231,6 +226,7 @@ def outward(*names: str) -> None:
 __all__ = [
     "BREAK",
     "CONTINUE",
+    "Binding",
     "Return",
     "Variables",
     "augmented",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from jitgrad.errors import TraceError, fail
 from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.frontend.number import INT, Number, as_dtype
 from jitgrad.ir.types import int64
@@ -106,8 +107,23 @@ class Rows:
 
     def __next__(self) -> Any:
         if self.begun is None:
-            self.begun = map(self.item, range(len(self)))
+            self.begun = self.rest(0)
         return next(self.begun)
+
+    def rest(self, first: int) -> Iterator[Any]:
+        """The items from one on."""
+        return map(self.item, range(first, len(self)))
+
+
+def unknown() -> Iterator[Any]:
+    """An iterator that may be anywhere."""
+    raise fail(
+        TraceError,
+        "an iterator is used again after a loop that data may have ended early",
+        why="nobody knows which item comes next",
+        instead="make a new one for each loop",
+    )
+    yield
 
 
 def item_of(part: Any, k: Any) -> Any:

@@ -116,3 +116,39 @@ class AdaptiveMaxPool3d(_Adaptive3d):
 
     def construct(self, x: Tensor) -> Any:
         return ops.adaptive_max_pool3d(x, self._sizes, self.return_indices)
+
+
+class _Fractional(Cell):
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Any = None,
+    ):
+        super().__init__()
+        self.kernel_size, self.return_indices = kernel_size, return_indices
+        self.output_size, self.output_ratio = output_size, output_ratio
+        self._random_samples = _random_samples
+
+    def _settings(self) -> tuple:
+        size = (self.kernel_size, self.output_size, self.output_ratio)
+        return (*size, self.return_indices, self._random_samples)
+
+    def extend_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, output_size={self.output_size}"
+
+
+class FractionalMaxPool2d(_Fractional):
+    """The largest of windows at random places; see `ops.fractional_max_pool2d`."""
+
+    def construct(self, x: Tensor) -> Any:
+        return ops.fractional_max_pool2d(x, *self._settings())
+
+
+class FractionalMaxPool3d(_Fractional):
+    """The largest of windows at random places; see `ops.fractional_max_pool3d`."""
+
+    def construct(self, x: Tensor) -> Any:
+        return ops.fractional_max_pool3d(x, *self._settings())

@@ -46,6 +46,7 @@ class Optimizer(Cell):
     """
 
     slots: Mapping[str, float] = {}
+    target, unique = "CPU", True
 
     def __init__(
         self,

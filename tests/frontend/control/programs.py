@@ -238,10 +238,10 @@ class Writer:
         self.lines.append(f"{pad}{self.one_of(*SCALARS)} = {call} * 0.8")
 
 
-def written(random: Random) -> tuple[Callable, str]:
-    """A program, and its source."""
+def written(random: Random, depth: int = 3) -> tuple[Callable, str]:
+    """A program, and its source. `depth`: of statements in statements."""
     writer = Writer(random)
-    writer.block("    ", 3, (), False)
+    writer.block("    ", depth, (), False)
     return compiled_from(HEAD + "\n".join(writer.lines) + "\n" + TAIL)
 
 

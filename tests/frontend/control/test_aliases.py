@@ -308,7 +308,18 @@ def test_what_nobody_knows_is_not_written() -> None:
         chosen[0] = x * 0.5
         return values[0] + others[0]
 
-    with pytest.raises(TraceError, match="f32\\[\\] that may be one of two is written in place"):
-        ms.jit(f)(Tensor(1.0))
+    def still_named_after_a_break(x):
+        y = x * 1.0
+        z = y
+        for _ in range(3):
+            if y < 1.1:
+                break
+            z = y * 0.8
+        y += 1.0
+        return y + z
+
+    for program in (f, still_named_after_a_break):
+        with pytest.raises(TraceError, match="f32\\[\\] that may be one of two is written in"):
+            ms.jit(program)(Tensor(1.0))
     with pytest.raises(TraceError, match="a list that may be one of two is changed"):
         ms.jit(g)(Tensor(1.0))

@@ -292,6 +292,19 @@ def test_what_does_not_outlive_the_call_is_no_leak() -> None:
 
     assert ms.jit(g)(x).item() == 380.0
 
+    def h(x):
+        values = [x * 2.0, x * 1.0]
+
+        def change(p):
+            nonlocal values
+            values = [values[1], p]
+
+        change(x * 3.0)
+        values[0] += 1.0
+        return values[0] * values[1]
+
+    assert ms.jit(h)(x).item() == h(x).item()
+
 
 def test_statements_that_stay_as_they_are() -> None:
     def f(x):

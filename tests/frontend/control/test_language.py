@@ -180,6 +180,14 @@ def while_walrus(x):
     return x + n
 
 
+def walrus_that_counts(x):
+    n = 0
+    while (y := x * 2.0) < 10.0 and (n := n + 1) < 20:
+        x = y + 0.1
+    z = 1.0 if x > 3.0 else (y := x * n)
+    return x * n + y * z
+
+
 def walrus_in_condition(x):
     if (y := x * 2.0) > 1.0 and (z := y + 1.0) > 2.0:
         return y + z
@@ -425,7 +433,8 @@ SCALAR = [
     elif_chain, nested_ifs, ternaries, boolean_operators, chained, membership, early_return,
     maybe_returns_inside, counts_in_while, while_else, for_else, return_in_nested_loops,
     continue_and_break, long_loop, long_loop_of_scalars, scalar_becomes_tensor,
-    loop_variable_afterwards, while_walrus, walrus_in_condition, nonlocal_counter, late_binding,
+    loop_variable_afterwards, while_walrus, walrus_that_counts, walrus_in_condition,
+    nonlocal_counter, late_binding,
     comprehensions, lists_and_dicts, list_grows, list_grows_in_loop, tuple_swap, with_and_try,
     try_with_returns, deletes, matches, augmented, python_recursion, tensor_recursion,
     different_shapes, different_types, one_branch_only, unbound, asserts, raises, mathematics,

@@ -7,7 +7,7 @@ import pytest
 
 import jitgrad as ms
 from jitgrad import Tensor, ops
-from jitgrad.errors import TapeError
+from jitgrad.errors import TapeError, TraceError
 from tests.frontend.control.conftest import check_equal, interpreted
 
 LONG = Tensor(np.linspace(-1.0, 2.0, 30).astype(np.float32))
@@ -33,6 +33,25 @@ def nested(v):
     total = v[0] * 0.0
     for i, (x, y) in enumerate(zip(v, v * 2.0)):
         total = total + x * y - i
+    return total
+
+
+def used_again(v):
+    """An iterator goes on where a loop left it."""
+    pairs, total = zip(v, range(6)), v[0] * 0.0
+    for x, i in pairs:
+        total = total + x * i
+        if i == 2:
+            break
+    short = enumerate(v[:4])
+    for i, x in short:
+        total = total + i * x
+    for i, x in short:
+        total = total * 100.0
+    for x, i in pairs:
+        total = total - x * i * 0.5
+    for x, i in pairs:
+        total = total * 100.0
     return total
 
 
@@ -123,7 +142,7 @@ def with_an_object(v):
     return mean.value
 
 
-PROGRAMS = [as_iterators, broken_off, as_numbers, with_conditions, with_an_object]
+PROGRAMS = [as_iterators, broken_off, as_numbers, with_conditions, with_an_object, used_again]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
@@ -131,6 +150,21 @@ def test_programs(program) -> None:
     for v in (LONG[:12], LONG[10:22]):
         check_equal(interpreted(program)(v), program(v))
         check_equal(interpreted(ms.grad(program))(v), ms.grad(program)(v))
+
+
+def test_an_iterator_that_data_may_have_left_anywhere() -> None:
+    def f(v):
+        pairs, total = enumerate(v), v[0] * 0.0
+        for i, x in pairs:
+            total = total + x * i
+            if total > 3.0:
+                break
+        for i, x in pairs:
+            total = total - x
+        return total
+
+    with pytest.raises(TraceError, match="used again after a loop that data may have ended early"):
+        interpreted(f)(LONG)
 
 
 def test_a_number_has_no_gradient() -> None:

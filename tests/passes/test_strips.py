@@ -1,0 +1,71 @@
+"""Which steps become one strip, and what is never stored because of that."""
+
+from __future__ import annotations
+
+from jitgrad.ir.node import Graph, Node, full
+from jitgrad.passes.access import stored
+from jitgrad.passes.kernels import into_kernels
+from jitgrad.passes.pipeline import optimize
+from jitgrad.primitives.elementwise import exp, sigmoid, sqrt
+from jitgrad.primitives.reduce import reduce_sum
+from jitgrad.primitives.shape import broadcast, reshape
+from tests.programs import Program, graph_of
+
+POINTS, GROUPS = 600, 8
+
+
+def kernels(program: Program, types: str, wrt: tuple[int, ...]) -> Graph:
+    return into_kernels(optimize(graph_of(program, types, wrt)))
+
+
+def largest(graph: Graph) -> int:
+    """Elements of the largest value that one kernel leaves in memory for another."""
+    outside = {stored(o) for o in graph.outputs}
+    made = [n for n in graph.nodes if n.op.name == "project" and n not in outside]
+    return max(n.type.size for n in made)
+
+
+def squares(x: Node) -> Node:
+    """All squared distances."""
+    shape = (POINTS, POINTS, x.shape[1])
+    d = broadcast(x, shape=shape, dims=(0, 2)) - broadcast(x, shape=shape, dims=(1, 2))
+    return reduce_sum(d * d, axes=(2,))
+
+
+def energy(x: Node) -> Node:
+    d = sqrt(squares(x) + 0.01)
+    return reduce_sum(full(1, d.type) / d, axes=(0, 1))
+
+
+def similarity(x: Node) -> Node:
+    return reduce_sum(exp(-squares(x)), axes=(0, 1))
+
+
+def test_sums_over_both_points_of_pairs_are_in_one_strip() -> None:
+    """Nothing is stored that is as large as the number of pairs."""
+    for program in (energy, similarity):
+        fused = kernels(program, f"f32[{POINTS},3]", (0,))
+        assert sum(n.op.name == "strip" for n in fused.nodes) == 1
+        assert largest(fused) <= 4 * POINTS
+
+
+def group_norm(x: Node, weight: Node) -> Node:
+    rows, channels, places = x.shape
+    size = channels * places // GROUPS
+    groups = reshape(x, shape=(rows, GROUPS, size))
+
+    def mean(v: Node) -> Node:
+        total = reduce_sum(v, axes=(2,)) / size
+        return broadcast(total, shape=v.shape, dims=(0, 1))
+
+    centred = groups - mean(groups)
+    normal = centred / sqrt(mean(centred * centred) + 1e-5)
+    scaled = reshape(normal, shape=x.shape) * broadcast(weight, shape=x.shape, dims=(1,))
+    return reduce_sum(scaled * sigmoid(scaled), axes=(0, 1, 2))
+
+
+def test_what_is_reshaped_behind_the_batch_is_one_strip() -> None:
+    fused = kernels(group_norm, "f32[48,32,100] f32[32]", (0, 1))
+    (strip,) = [n for n in fused.nodes if n.op.name == "strip"]
+    assert len(strip.attrs["loops"]) >= 3
+    assert largest(fused) <= 32 * 100  # sums, and nothing of the batch
