@@ -33,7 +33,8 @@ class Again(tape.TapeNode):
     def cotangents(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
         values = self.values()
         operands, leaves = values[: self.operands], values[self.operands :]
-        held = [(t, v._data, v._type) for t, v in zip(self.leaves, leaves, strict=True)]
+        pairs = zip(self.leaves, leaves, strict=True)
+        held = [(t, v._data, v._type) for t, v in pairs if t._data is not v._data]
         create = state.grad != OFF
         before = state.grad, state.recording
         state.grad = state.recording = self.mode
