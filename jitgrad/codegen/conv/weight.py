@@ -19,10 +19,11 @@ from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, add_up, ahead
 from jitgrad.codegen.sums import PRODUCT, Block, Operand, Taps, blocks, cut, rounds, time
 from jitgrad.ir.node import Node
 from jitgrad.ir.op import op
-from jitgrad.passes.plan import Step
+from jitgrad.passes.plan import Buffer, Step
 
 CHUNKS = 8  # of the images: so many threads can share them
 LARGE = 1 << 18  # bytes of sums of which not every chunk has its own
+MOST_TILES = 32  # that are launches of their own
 SLICES = 40 << 10  # bytes of g's planes that a block reads: most of the L1 cache
 ROWS = 1 << 19  # bytes of rows: a part of the L2 cache
 TOTAL, COPY, ADD = 12, 4, 12  # half cycles: to add up a vector, to copy an element, to add a vector
@@ -252,13 +253,14 @@ class Weight:
         self.tiles = rounds(g.images, self.tile)
         self.chunks = min(self.tiles, CHUNKS)
         self.local = self.way.sizes(self.tile)
-        self.is_large = self.chunks == 1 or node.type.nbytes > LARGE
+        large = node.type.nbytes > LARGE and self.tiles <= MOST_TILES
+        self.in_place = self.chunks == 1 or large
 
     def entries(self, step: Step) -> list[Launch | Strip]:
         """The launches for all images."""
         (x, g), out = step.reads, step.writes[0]
         mended = self.way.mended(x, g, out)
-        if self.is_large:
+        if self.in_place:
             return [*self.one_after_the_other(x, g, out, step.scratch), *mended]
         nbytes = self.node.type.nbytes
         room, local = local_buffers(self.local)
@@ -274,19 +276,19 @@ class Weight:
         return [strip, added, *mended]
 
     def one_after_the_other(
-        self, x: Pointer, g: Pointer, out: Pointer, local: Sequence[Pointer]
+        self, x: Buffer, g: Buffer, out: Buffer, local: Sequence[Pointer]
     ) -> list[Launch]:
         """Tiles whose sums are the same memory: what threads share are the launches."""
         made = [zero(out, self.node.type.nbytes)]
         for first in range(0, self.images, self.tile):
             count = min(self.tile, self.images - first)
-            here = [ahead(b, b.nbytes // self.images * first) for b in (x, g)]
-            made += self.way.launches(*here, out, local, count)
+            images, cotangents = (ahead(b, b.nbytes // self.images * first) for b in (x, g))
+            made += self.way.launches(images, cotangents, out, local, count)
         return made
 
     def scratch(self) -> Sequence[int]:
         """Bytes of the chunks' sums, or for a tile."""
-        return self.local if self.is_large else [self.chunks * self.node.type.nbytes]
+        return self.local if self.in_place else [self.chunks * self.node.type.nbytes]
 
 
 def conv2d_weight(step: Step) -> list[Launch | Strip]:
