@@ -142,9 +142,10 @@ def standing(launch: Launch, tile: int, chunk: int) -> Launch:
 
 
 def sources(entries: Entries) -> list[str]:
-    """The texts of all kernels."""
+    """The texts of all kernels, those of a last tile that is smaller among them."""
+    tails = [launch for _, e in entries if isinstance(e, Strip) for launch in e.tail]
     found: dict[str, None] = {}
-    for _, launch in flattened(entries):
+    for launch in (*(launch for _, launch in flattened(entries)), *tails):
         called = [p.source for p in launch.pointers if isinstance(p, Entry)]
         found.update(dict.fromkeys([*called, launch.source]))
     return list(found)
