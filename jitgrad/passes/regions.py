@@ -16,6 +16,7 @@ from jitgrad.ir.node import (
     input_node,
     project,
     substitute,
+    topological,
     with_inputs,
 )
 from jitgrad.ir.op import op
@@ -208,10 +209,12 @@ class Regions:
     def region(
         self, outputs: list[Node], reads: list[Node], domain: tuple[int, ...], axes: tuple[int, ...]
     ) -> Node:
-        operands = [self.in_memory(r) for r in reads]
-        inputs = [input_node(f"a{i}", r.type) for i, r in enumerate(reads)]
-        inside = substitute(outputs, dict(zip(reads, inputs, strict=True)))
-        body = Graph("body", inputs, inside)
+        stand_ins = {r: input_node(f"a{i}", r.type) for i, r in enumerate(reads)}
+        inside = substitute(outputs, stand_ins)
+        # What is in memory and could be computed too is read: then its operands are not.
+        used = set(topological(inside))
+        operands = [self.in_memory(r) for r in reads if stand_ins[r] in used]
+        body = Graph("body", [x for x in stand_ins.values() if x in used], inside)
         return builder.make(
             op("fused"), tuple(operands), {"body": body, "domain": domain, "axes": axes}
         )

@@ -63,7 +63,12 @@ def routine(source: str) -> int:
 
         return words.compile_words(source)
 
-    return _address(source, compile_words)
+    global compiled
+    with compiling:
+        kernels = compiled
+        found = _address(source, compile_words)
+        compiled = kernels  # it is none
+    return found
 
 
 def _address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
