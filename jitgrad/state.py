@@ -17,13 +17,15 @@ class State(threading.local):
 
     `grad` is OFF, ON, or FUNCTIONAL inside of `grad(f)`, where Parameters are constants unless
     they are among the weights. `recording` is what it is when it is not OFF. `written` notes, for
-    whoever asked, what Tensors held that are written to.
+    whoever asked, what Tensors held that are written to. `weights` are the Parameters whose history
+    is another one as long as a function is being differentiated in them.
     """
 
     trace: Any = None
     grad: int = ON
     recording: int = ON
     written: dict[int, tuple[Any, Any, Any]] | None = None
+    weights: tuple[Any, ...] = ()
 
     def note(self, tensor: Any) -> None:
         """Say that a Tensor is about to be written to."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from jitgrad.frontend import tape
 from jitgrad.frontend.backward import Spot, own, walk
-from jitgrad.frontend.linear import alias_of, end_of
+from jitgrad.frontend.linear import alias_of, coming_from, end_of, histories
 from jitgrad.frontend.random import STREAMS
 from jitgrad.ir.types import TensorType
 from jitgrad.state import OFF, Leaf, state
@@ -28,7 +28,7 @@ Value = tuple[Tensor, np.ndarray, TensorType]  # a Tensor, and what it held
 class Again(tape.TapeNode):
     """A call of `function`. `outside`: where what it used beside its operands comes from."""
 
-    __slots__ = ("function", "leaves", "mode", "operands", "outside", "written")
+    __slots__ = ("function", "histories", "leaves", "mode", "operands", "outside", "written")
 
     def cotangents(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
         values = self.values()
@@ -42,7 +42,7 @@ class Again(tape.TapeNode):
             ends, stand_ins = _stand_ins(operands)
             wanted: list[Spot | None] = [None if e is None else (e, 0) for e in ends]
             wanted += self.outside
-            with _holding([*held, *self.written.values()]):
+            with _holding([*held, *self.written.values()]), coming_from(self.histories):
                 roots = [tape.edge_of(y) for y in self.function(*stand_ins)]
                 spots = [spot for spot in wanted if spot is not None]
                 found = walk(
@@ -69,6 +69,7 @@ def call_again(function: Function, operands: Sequence[Tensor]) -> tuple[Tensor, 
     outputs = [own(y) for y in results]
     node = Again("recompute", [*edges, *outside], [y._type for y in outputs])
     node.function, node.mode, node.written = function, state.grad, written
+    node.histories = histories()
     node.operands, node.outside = len(edges), outside
     node.leaves = [t for spot in outside if (t := _tensor(spot)) is not None]
     inputs = [*zip(operands, edges), *((t, (t._grad_fn, 0)) for t in node.leaves)]

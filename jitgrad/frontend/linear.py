@@ -11,7 +11,8 @@ derivatives do not confuse their perturbations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from jitgrad import tree
@@ -198,26 +199,43 @@ def _on_tape(
     call: Callable, points: Sequence[Tensor], weights: Sequence[Parameter], again: bool
 ) -> tuple[Any, Linear]:
     start = next(tape.serials)
-    origins = [(w._grad_fn, w._index) for w in weights]
     with tape.functional():
         ends = [end_of(t) for t in (*points, *weights)]
         aliases = [alias_of(p, end) for p, end in zip(points, ends)]
-        for weight, end in zip(weights, ends[len(points) :]):
-            weight._grad_fn, weight._index = end, 0
-        try:
+        with coming_from([(w, e, 0) for w, e in zip(weights, ends[len(points) :])]):
             leaves, structure = tree.flatten(call(aliases))
             leaves = [_private(x, aliases) if isinstance(x, Tensor) else x for x in leaves]
             outputs = [x for x in leaves if isinstance(x, Tensor)]
             roots = [tape.edge_of(y) for y in outputs]
-        finally:
-            for weight, (fn, index) in zip(weights, origins):
-                weight._grad_fn, weight._index = fn, index
     linear = TapeLinear(start, ends, [t._type for t in (*points, *weights)], again)
     linear.roots, linear.outputs = roots, outputs
     if not linear.outside(()):
         for y in outputs:  # their history ends in here
             y._grad_fn, y._index = None, 0
     return tree.unflatten(structure, leaves), linear
+
+
+History = tuple[Parameter, Any, int]  # what a Parameter comes from
+
+
+def histories() -> list[History]:
+    """What the Parameters come from that a function is being differentiated in."""
+    return [(w, w._grad_fn, w._index) for w in state.weights]
+
+
+@contextlib.contextmanager
+def coming_from(given: Sequence[History]) -> Iterator[None]:
+    """Inside, Parameters have another history."""
+    outer, before = state.weights, [(w, w._grad_fn, w._index) for w, _, _ in given]
+    state.weights = (*outer, *(w for w, _, _ in given))
+    for weight, fn, index in given:
+        weight._grad_fn, weight._index = fn, index
+    try:
+        yield
+    finally:
+        state.weights = outer
+        for weight, fn, index in reversed(before):
+            weight._grad_fn, weight._index = fn, index
 
 
 def end_of(tensor: Tensor) -> Any:
