@@ -70,8 +70,9 @@ class Entry:
         conditions = self.traced.conditions
         if conditions is None:
             return True
-        arrays = [graphcall.held(x) for x in (*tensors, *self.traced.captures)]
-        make = graphcall.placed(self.make, arrays)
+        inputs = [*tensors, *self.traced.captures]
+        make = graphcall.placed(self.make, inputs)
+        arrays = [graphcall.held(x) for x in inputs]
         if (True, make) not in self.executes:
             self.executes[True, make] = make(conditions, {})
         found = self.executes[True, make](*arrays)
@@ -82,7 +83,7 @@ class Entry:
         inputs = [*tensors, *self.traced.captures]
         edges = self.edges(inputs) if state.grad else None
         if edges is None:
-            self.executing([x._data for x in inputs])
+            self.executing(inputs)
         else:
             self.on_tape(inputs, edges)
 
@@ -136,7 +137,7 @@ class Entry:
         arguments, if the GPU is where all is to run.
         """
         asked, everything = graphcall.is_for_gpus(self.make), config.get("device") == "GPU"
-        on_device = asked or graphcall.placed(self.make, [x._data for x in inputs]) != self.make
+        on_device = asked or graphcall.placed(self.make, inputs) != self.make
         if not on_device:
             return
         from jitgrad.runtime.cuda.device import device
@@ -148,9 +149,9 @@ class Entry:
             names = [x.attrs["name"] for x in self.traced.graph.inputs]
             remote.together(self.traced.graph.name, list(zip(names, inputs, strict=True)))
 
-    def executing(self, arrays: Sequence[Any]) -> graphcall.Execute:
-        """The function for arrays where they are."""
-        make = graphcall.placed(self.make, arrays)
+    def executing(self, inputs: Sequence[Tensor]) -> graphcall.Execute:
+        """The function for Tensors where they are."""
+        make = graphcall.placed(self.make, inputs)
         if make is self.make:
             return self.execute
         if (False, make) not in self.executes:
@@ -158,8 +159,8 @@ class Entry:
         return self.executes[False, make]
 
     def run_plain(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        given = [graphcall.held(x) for x in inputs]
-        arrays = self.executing(given)(*given)
+        execute = self.executing(inputs)
+        arrays = execute(*[graphcall.held(x) for x in inputs])
         self.wrote(inputs)
         return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
 
@@ -179,7 +180,7 @@ class Entry:
     def on_tape(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> graphcall.Taped:
         """What runs where the tape follows these inputs."""
         needed = tuple([edge is not None for edge in edges])
-        make = graphcall.placed(self.make, [x._data for x in inputs])
+        make = graphcall.placed(self.make, inputs)
         if (needed, make) not in self.taped:
             traced = self.traced
             self.taped[needed, make] = graphcall.Taped(traced.graph, traced.writes, needed, make)

@@ -70,7 +70,9 @@ class Writer:
 
     def wrapped(self, *arrays: np.ndarray) -> tuple[Tensor, ...]:
         """The same by way of Python, for arrays that are known to fit."""
-        results = self.entry.executing(arrays)(*arrays)
+        pairs = zip(arrays, self.entry.traced.graph.inputs, strict=True)
+        inputs = [Tensor._wrap(a, x.type) for a, x in pairs]
+        results = self.entry.executing(inputs)(*arrays)
         return tuple([Tensor._wrap(a, t) for a, t in zip(results, self.entry.types)])
 
     def name(self, stem: str, value: Any) -> str:

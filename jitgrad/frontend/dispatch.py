@@ -46,11 +46,13 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
         if x._grad_fn is not None:
             followed = True
     call = call_of(op, tuple([x._type for x in inputs]), attrs)
-    if IN_USE and remote.is_there(inputs):
-        outputs = remote.apply(op, inputs, attrs)
-        if followed and state.grad:
-            tape.record(call, inputs, outputs)
-        return outputs if call.several else outputs[0]
+    if IN_USE:
+        if remote.is_there(inputs):
+            outputs = remote.apply(op, inputs, attrs)
+            if followed and state.grad:
+                tape.record(call, inputs, outputs)
+            return outputs if call.several else outputs[0]
+        arrays = [x._data for x in inputs]
     token = quiet.set(QUIET)
     try:
         value = op.numpy(*arrays, **attrs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,13 @@ import numpy as np
 from jitgrad import config
 from jitgrad.autodiff.custom import erase
 from jitgrad.errors import TapeError, fail
-from jitgrad.frontend import tape
+from jitgrad.frontend import remote, tape
 from jitgrad.frontend.pull import pull_of_graph, taken
 from jitgrad.frontend.replay import replay
 from jitgrad.frontend.split import split
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
-from jitgrad.runtime.cuda.array import Array, DeviceArray, any_there, host
+from jitgrad.runtime.cuda.array import DeviceArray, host
 from jitgrad.runtime.executable import Executable, compile_graph
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Tensor
@@ -47,9 +47,9 @@ def on_device(graph: Graph, updates: Mapping[int, int]) -> Execute:
     return functools.partial(device().run, device_program(erase(graph), updates))
 
 
-def placed(make: Maker, arrays: Iterable[Array]) -> Maker:
-    """How to make what runs for these arrays: on the GPU if any of them is there."""
-    return on_device if any_there(arrays) else make
+def placed(make: Maker, values: Sequence[Tensor]) -> Maker:
+    """How to make what runs for these Tensors: on the GPU if any of them is there."""
+    return on_device if remote.is_there(values) else make
 
 
 def is_for_gpus(make: Maker) -> bool:
@@ -195,7 +195,7 @@ def call_graph(graph: Graph, values: Sequence[Tensor], make: Maker) -> Sequence[
     """The outputs of a pure graph for Tensors of its inputs' types; recorded if they are."""
     if state.trace is not None:
         return replay(graph, values)
-    make = placed(make, [v._data for v in values])
+    make = placed(make, values)
     if state.grad:
         edges = [tape.edge_of(v) for v in values]
         needed = tuple([edge is not None for edge in edges])

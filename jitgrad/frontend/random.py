@@ -31,6 +31,7 @@ class Generator:
         STREAMS.add(self)
         self.key = Parameter(np.uint64(0), name=f"{name}.key", requires_grad=False)
         self.counter = Parameter(np.uint64(0), name=f"{name}.counter", requires_grad=False)
+        self.key._anywhere = self.counter._anywhere = True  # where the numbers are drawn
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> Generator:

@@ -15,7 +15,7 @@ from jitgrad.ir.node import Graph, input_node, project
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType
 from jitgrad.primitives.shape import broadcast
-from jitgrad.runtime.cuda.array import DeviceArray, any_there
+from jitgrad.runtime.cuda.array import DeviceArray, host
 from jitgrad.tensor import Tensor
 
 
@@ -57,8 +57,15 @@ def pass_on(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
 
 
 def is_there(values: Sequence[Tensor]) -> bool:
-    """Whether any of these Tensors is on a device."""
-    return any_there(v._data for v in values)
+    """Whether a device is where these Tensors belong, as data of the user's is there. What else is
+    there, the state of random streams, comes to the host if not.
+    """
+    there = [x for x in values if type(x._data) is DeviceArray]
+    if any(not hasattr(x, "_anywhere") for x in there):
+        return True
+    for x in there:
+        x._data = host(x._data)
+    return False
 
 
 def together(what: str, operands: Sequence[tuple[str, Tensor]]) -> None:
@@ -68,7 +75,7 @@ def together(what: str, operands: Sequence[tuple[str, Tensor]]) -> None:
     if config.get("device") == "GPU":
         return  # where all is to run: what is not there yet is meant to be
     there = [(n, x) for n, x in operands if type(x._data) is DeviceArray]
-    here = [(n, x) for n, x in operands if not (is_there([x]) or _joins(x))]
+    here = [(n, x) for n, x in operands if not (type(x._data) is DeviceArray or _joins(x))]
     if there and here:
         raise fail(
             DeviceError,

@@ -334,3 +334,22 @@ def test_a_loop_of_known_length_does_not_wait(machine: Counting) -> None:
     out = compiled(*there)
     assert machine.downloads == before
     out.asnumpy()
+
+
+def test_random_numbers_are_drawn_where_they_are_used(machine: Counting) -> None:
+    """The state of a random stream follows; it makes nothing else run on the device."""
+    from jitgrad.frontend.random import default_generator
+
+    ms.set_seed(3)
+    there, here = (nn.Dropout(p=0.5).set_train() for _ in range(2))
+    x = normal(4, 3)
+    first = ms.jit(lambda x: there(x))(x.to("GPU"))
+    second = ms.jit(lambda x: here(x))(x)
+    third = ops.randn(2)
+    assert (first.device, second.device, third.device) == ("GPU", "CPU", "CPU")
+    drawn = default_generator().counter.item()
+    ms.set_seed(3)
+    np.testing.assert_array_equal(ms.jit(lambda x: here(x))(x).asnumpy(), first.cpu().asnumpy())
+    np.testing.assert_array_equal(ms.jit(lambda x: here(x))(x).asnumpy(), second.asnumpy())
+    np.testing.assert_array_equal(ops.randn(2).asnumpy(), third.asnumpy())
+    assert default_generator().counter.item() == drawn
