@@ -63,12 +63,7 @@ def routine(source: str) -> int:
 
         return words.compile_words(source)
 
-    global compiled
-    with compiling:
-        kernels = compiled
-        found = _address(source, compile_words)
-        compiled = kernels  # it is none
-    return found
+    return _address(source, compile_words)
 
 
 def _address(source: str, compiler: Callable[[str], tuple[str, bytes]]) -> int:
