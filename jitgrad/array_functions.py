@@ -15,7 +15,7 @@ import numpy as np
 
 from jitgrad import ops, tree
 from jitgrad.errors import TraceError, fail
-from jitgrad.ops.promote import SPELLINGS
+from jitgrad.ops.promote import other_names
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -105,9 +105,9 @@ def _takes(function: Callable, args: Sequence[Any], kwargs: dict[str, Any]) -> b
     """Whether a function has these parameters, under NumPy's names or others that mean them."""
     signature = inspect.signature(function)
     own = signature.parameters.keys()
-    also = {name: min(group & own, default=name) for group in SPELLINGS for name in group - own}
+    also = other_names(own)
     try:
-        signature.bind(*args, **{also.get(k, k): v for k, v in kwargs.items()})
+        signature.bind(*args, **{k if k in own else also.get(k, k): v for k, v in kwargs.items()})
     except TypeError:
         return False
     return True

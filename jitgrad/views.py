@@ -96,8 +96,8 @@ def views_on(tensor: Tensor) -> Iterator[Tensor]:
 
 
 def is_shared(tensor: Tensor) -> bool:
-    """Whether a write to a Tensor may concern others."""
-    return hasattr(tensor, "_view") or hasattr(tensor, "_views")
+    """Whether a write to a Tensor concerns others."""
+    return hasattr(tensor, "_view") or next(views_on(tensor), None) is not None
 
 
 def chain(tensor: Tensor) -> Iterator[View]:

@@ -23,7 +23,7 @@ from jitgrad.frontend.replay import replay
 from jitgrad.frontend.split import split
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
-from jitgrad.runtime.cuda.array import DeviceArray, host
+from jitgrad.runtime.cuda.array import IN_USE, DeviceArray, host
 from jitgrad.runtime.executable import Executable, compile_graph
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Tensor
@@ -49,7 +49,7 @@ def on_device(graph: Graph, updates: Mapping[int, int]) -> Execute:
 
 def placed(make: Maker, values: Sequence[Tensor]) -> Maker:
     """How to make what runs for these Tensors: on the GPU if any of them is there."""
-    return on_device if remote.is_there(values) else make
+    return on_device if IN_USE and remote.is_there(values) else make
 
 
 def is_for_gpus(make: Maker) -> bool:

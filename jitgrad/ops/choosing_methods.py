@@ -42,7 +42,7 @@ def select(self, dim, index):
     if isinstance(dim, Tensor):
         return c.where(dim, self, index)
     at = dim % self.ndim
-    return indexing.getitem(self, (*[slice(None)] * at, index))
+    return indexing.getitem(self, indexing.along(at, index))
 
 
 def scatter_add(self, dim, index, src):
@@ -69,7 +69,7 @@ def index_put(self, indices, values, accumulate=False):
 def index_copy(self, dim, index, source):
     """A copy with slices written along an axis."""
     at = dim % self.ndim
-    return gathering.combine("index_copy", self, (*[slice(None)] * at, index), source, "update")
+    return gathering.combine("index_copy", self, indexing.along(at, index), source, "update")
 
 
 def put(self, index, source, accumulate=False):

@@ -148,8 +148,8 @@ def _running_logsumexp(x: Any, axis: int, exclusive: bool, reverse: bool) -> Any
     x = shaping.flip(x, (axis,)) if reverse else x
     out = sorting.logcumsumexp(x, axis)
     if exclusive:
-        first = shaping.narrow(out, axis, 0, 1) * 0 + float("-inf")
-        out = joining.concat((first, shaping.narrow(out, axis, 0, x.shape[axis] - 1)), axis)
+        first = splitting.narrow(out, axis, 0, 1) * 0 + float("-inf")
+        out = joining.concat((first, splitting.narrow(out, axis, 0, x.shape[axis] - 1)), axis)
     return shaping.flip(out, (axis,)) if reverse else out
 
 

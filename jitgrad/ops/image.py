@@ -13,7 +13,7 @@ from jitgrad.ops import elementwise as e
 from jitgrad.ops import patches
 from jitgrad.ops import reduce as r
 from jitgrad.ops.conv import avg_pool2d, max_pool2d, pair
-from jitgrad.ops.indexing import getitem, scattered
+from jitgrad.ops.indexing import along, getitem, scattered
 from jitgrad.ops.joining import concat
 from jitgrad.ops.promote import constant, fill, floating, one_of, static, tensor
 from jitgrad.ops.shaping import permuted, reshaped, sliced
@@ -226,7 +226,7 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
         if not linear:
             half = 0.5 if mode == "nearest-exact" else 0.0
             at = np.floor((np.arange(count) + half) * scale).astype(np.int64)
-            x = getitem(x, (*[slice(None)] * axis, np.minimum(at, extent - 1)))
+            x = getitem(x, along(axis, np.minimum(at, extent - 1)))
         elif extent != count or not align_corners:
             x = _linear(floating("interpolate", x), axis, count, scale, bool(align_corners))
     return x
@@ -250,9 +250,8 @@ def _linear(x: Tensor, axis: int, count: int, scale: float, align_corners: bool)
         at = np.clip((np.arange(count) + 0.5) * scale - 0.5, 0, None)
     low = np.minimum(np.floor(at).astype(np.int64), extent - 1)
     high, share = np.minimum(low + 1, extent - 1), at - low
-    key = (*[slice(None)] * axis,)
     column = constant(share.astype(x.dtype.numpy).reshape(-1, *(1,) * (x.ndim - axis - 1)))
-    first, second = getitem(x, (*key, low)), getitem(x, (*key, high))
+    first, second = getitem(x, along(axis, low)), getitem(x, along(axis, high))
     return e.add(e.mul(first, e.sub(1, column)), e.mul(second, column))
 
 

@@ -26,11 +26,11 @@ from jitgrad.ops.promote import (
     known,
     like,
     scalar,
-    shown,
     splat,
     structure,
 )
 from jitgrad.ops.shaping import reshaped
+from jitgrad.ops.views import shown
 from jitgrad.primitives import block
 from jitgrad.primitives import index as primitive
 from jitgrad.tensor import Tensor

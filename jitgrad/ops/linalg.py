@@ -26,9 +26,9 @@ from jitgrad.ops.promote import (
     fill,
     spellings,
     tensor,
-    viewing,
 )
 from jitgrad.ops.shaping import permuted, reshaped, sliced
+from jitgrad.ops.views import viewing
 from jitgrad.primitives import linalg as primitive
 from jitgrad.primitives.declare import NUMBER
 from jitgrad.tensor import Tensor

@@ -151,9 +151,9 @@ SAME: dict[Any, str] = {
     " eq ge gt isclose isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt"
     " ne not_equal",
     r: "all allclose amax amin aminmax any argmin count_nonzero logsumexp nanmean nansum prod ptp",
-    shaping: "expand_dims flip fliplr flipud moveaxis movedim narrow ravel roll rot90 squeeze"
+    shaping: "expand_dims flip fliplr flipud moveaxis movedim ravel roll rot90 squeeze"
     " swapaxes swapdims t unsqueeze",
-    splitting: "chunk dsplit hsplit repeat_interleave split tensor_split unbind vsplit",
+    splitting: "chunk dsplit hsplit narrow repeat_interleave split tensor_split unbind vsplit",
     gathering: "bincount gather_elements gather_nd index_add index_fill index_select masked_fill"
     " masked_scatter masked_select scatter unsorted_segment_max unsorted_segment_min"
     " unsorted_segment_prod unsorted_segment_sum",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,6 @@ from jitgrad.primitives.declare import ANY, Policy, accepts, policy_name
 from jitgrad.runtime.cuda.array import host
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
-from jitgrad.views import View, connect
 
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
@@ -358,12 +357,17 @@ SPELLINGS = (
 )
 
 
+def other_names(own: Set[str]) -> dict[str, str]:
+    """Other spellings of parameters, each with the parameter that it means."""
+    return {other: mine for group in SPELLINGS for mine in group & own for other in group - {mine}}
+
+
 def spellings(function: Callable) -> Callable:
     """Let keywords be written as in NumPy, PyTorch or MindSpore: axis or dim, keepdims or keepdim
     or keep_dims, input or x. The signature shows this function's own.
     """
     own = frozenset(inspect.signature(function).parameters)
-    also = {other: mine for group in SPELLINGS for mine in group & own for other in group - {mine}}
+    also = other_names(own)
 
     @functools.wraps(function)
     def call(*args, **kwargs):
@@ -388,44 +392,6 @@ def fresh(function: Callable) -> Callable:
     return call
 
 
-def viewing(write_back: Callable) -> Callable:
-    """Declare that a function of a Tensor gives a view of it. `write_back(view, base, …)`, with the
-    function's other arguments, is what the base becomes when the view is written to.
-    """
-
-    def mark(function: Callable) -> Callable:
-        first = next(iter(inspect.signature(function).parameters))
-
-        @functools.wraps(function)
-        def call(*args, **kwargs):
-            base, *rest = args or (kwargs.pop(first),)
-            out = function(base, *rest, **kwargs)
-            if not isinstance(base, Tensor):
-                return out
-            return shown(
-                out,
-                base,
-                lambda base: function(base, *rest, **kwargs),
-                lambda base, view: write_back(view, base, *rest, **kwargs),
-            )
-
-        return call
-
-    return mark
-
-
-def shown(
-    out: Tensor,
-    base: Tensor,
-    derive: Callable[[Tensor], Tensor],
-    write_back: Callable[[Tensor, Tensor], Tensor],
-) -> Tensor:
-    """What a function computed of a Tensor, as a view of it."""
-    out = copied(out) if out is base else out
-    connect(out, View(base, derive, write_back))
-    return out
-
-
 def copied(x: Tensor) -> Tensor:
     """The same value and history, as another Tensor with memory of its own."""
     if state.trace is not None:
@@ -445,6 +411,6 @@ __all__ = [
     "WEAK", "align", "apply", "assign", "axes_of", "axis_of", "broadcast_shape", "cast",
     "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh",
     "is_number", "known", "like", "named", "one_of", "promote_types", "rank_of", "refused",
-    "result_dtype", "scalar", "shape_of", "shown", "spellings", "splat", "spread", "static",
-    "structure", "tensor", "viewing", "weak",
+    "result_dtype", "scalar", "shape_of", "spellings", "splat", "spread", "static",
+    "structure", "tensor", "weak",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.gathering import combine, gather_elements
-from jitgrad.ops.indexing import getitem
+from jitgrad.ops.indexing import along, getitem
 from jitgrad.ops.promote import (
     axis_of,
     cast,
@@ -55,7 +55,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     new = np.ones(len(rows), bool)
     new[1:] = (rows[1:] != rows[:-1]).any(1)
     first = np.flatnonzero(new)
-    results = [getitem(x, (*[slice(None)] * axis, first))]
+    results = [getitem(x, along(axis, first))]
     if return_inverse:
         results.append(constant((np.cumsum(new) - 1).reshape(shape)))
     if return_counts:

@@ -18,8 +18,8 @@ from jitgrad.ops.promote import (
     static,
     structure,
     tensor,
-    viewing,
 )
+from jitgrad.ops.views import viewing
 from jitgrad.tensor import Tensor
 
 # --- what a view is written back as -------------------------------------------------------------
@@ -39,14 +39,6 @@ def _flattened_back(view, base, order="C", **keywords):
 def _permuted_back(view, base, order):
     perm = [a % base.ndim for a in shape_of("writing to a view", order)]
     return permuted("writing to a view", view, sorted(range(base.ndim), key=perm.__getitem__))
-
-
-def _narrowed_back(view, base, axis, start, length):
-    from jitgrad.ops.indexing import along, updated
-
-    at = axis_of("narrow", axis, base.ndim)
-    start = start + base.shape[at] if start < 0 else start
-    return updated(base, along(at, slice(start, start + length)), view)
 
 
 # --- one shape to another -----------------------------------------------------------------------
@@ -314,24 +306,8 @@ def sliced(x: Tensor, axis: int, start: int, stop: int, step: int = 1) -> Tensor
     return apply(structure.slice_, x, starts=tuple(starts), stops=tuple(stops), steps=tuple(steps))
 
 
-@spellings
-@viewing(_narrowed_back)
-def narrow(input, axis, start, length):
-    """The `length` elements from `start` along an axis."""
-    x = tensor("narrow", input)
-    at = axis_of("narrow", axis, x.ndim)
-    start = start + x.shape[at] if start < 0 else start
-    if not 0 <= start <= start + length <= x.shape[at]:
-        raise fail(
-            ArgumentError,
-            f"narrow of {x._type} along axis {axis} from {start}, {length} elements",
-            why=f"the axis has {x.shape[at]}",
-        )
-    return sliced(x, at, start, start + length)
-
-
 __all__ = [
     "expand_dims", "flatten", "flip", "fliplr", "flipped", "flipud", "moveaxis", "movedim",
-    "narrow", "permute", "permuted", "ravel", "reshape", "reshaped", "reverse", "roll", "rot90",
+    "permute", "permuted", "ravel", "reshape", "reshaped", "reverse", "roll", "rot90",
     "sliced", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze", "view",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.gathering import combine, indices_of
-from jitgrad.ops.indexing import getitem, updated
+from jitgrad.ops.indexing import along, getitem, updated
 from jitgrad.ops.linalg import diagonal_places
 from jitgrad.ops.norms import vector_norm
 from jitgrad.ops.promote import (
@@ -100,7 +100,7 @@ def view_as(input, other):
 def select_scatter(input, src, axis, index):
     """A copy with the slice at an index along an axis replaced."""
     x = tensor("select_scatter", input)
-    key = (*[slice(None)] * axis_of("select_scatter", axis, x.ndim), index)
+    key = along(axis_of("select_scatter", axis, x.ndim), index)
     return updated(x, key, src)
 
 
@@ -109,7 +109,7 @@ def slice_scatter(input, src, axis=0, start=None, end=None, step=1):
     """A copy with the slices start, start + step, … before end along an axis replaced."""
     x = tensor("slice_scatter", input)
     at = axis_of("slice_scatter", axis, x.ndim)
-    return updated(x, (*[slice(None)] * at, slice(start, end, step)), src)
+    return updated(x, along(at, slice(start, end, step)), src)
 
 
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):

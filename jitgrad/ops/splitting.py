@@ -113,6 +113,21 @@ def dsplit(input, indices_or_sections):
 
 
 @spellings
+def narrow(input, axis, start, length):
+    """The `length` elements from `start` along an axis."""
+    x = tensor("narrow", input)
+    at = axis_of("narrow", axis, x.ndim)
+    start = start + x.shape[at] if start < 0 else start
+    if not 0 <= start <= start + length <= x.shape[at]:
+        raise fail(
+            ArgumentError,
+            f"narrow of {x._type} along axis {axis} from {start}, {length} elements",
+            why=f"the axis has {x.shape[at]}",
+        )
+    return getitem(x, along(at, slice(start, start + length)))
+
+
+@spellings
 def unbind(input, dim=0):
     """The Tensors along an axis, as a tuple; the axis disappears."""
     x = tensor("unbind", input)
@@ -166,7 +181,7 @@ def _repeat_each(x: Tensor, counts: list[int], axis: int) -> Tensor:
             f"repeat_interleave of {x._type} along axis {axis} got {len(counts)} counts",
             why=f"it needs {x.shape[axis]} counts that are not negative",
         )
-    return getitem(x, (*[slice(None)] * axis, np.repeat(np.arange(len(counts)), counts)))
+    return getitem(x, along(axis, np.repeat(np.arange(len(counts)), counts)))
 
 
 def repeat_elements(x, rep, axis=0):
@@ -346,7 +361,7 @@ def cartesian_prod(*inputs):
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "chunk",
-    "column_stack", "dsplit", "dstack", "hsplit", "hstack", "meshgrid", "pad", "padded",
+    "column_stack", "dsplit", "dstack", "hsplit", "hstack", "meshgrid", "narrow", "pad", "padded",
     "repeat_elements", "repeat_interleave", "row_stack", "split", "tensor_split", "unbind",
     "unstack", "vsplit", "vstack",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 import jitgrad as ms
 from jitgrad import Parameter, Tensor, ops, tree
 from jitgrad.errors import TapeError, TraceError
+from jitgrad.views import is_shared
 from tests.frontend.control.conftest import interpreted
 
 START = np.arange(1.0, 9.0).reshape(4, 2)
@@ -295,3 +296,12 @@ def test_views_that_are_gone_are_forgotten() -> None:
     for i in range(1000):
         x[i % 4]
     assert len(x._views) < 20
+
+
+def test_a_tensor_without_views_is_not_shared() -> None:
+    x = Tensor(np.zeros((4, 2)))
+    row = x[0]
+    assert is_shared(x)
+    assert is_shared(row)
+    del row
+    assert not is_shared(x)

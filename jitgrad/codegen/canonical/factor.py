@@ -7,6 +7,8 @@ serve, a copy is turned round. Letters are given by their numbers: 65 A, 76 L, 7
 
 from __future__ import annotations
 
+from textwrap import indent
+
 from jitgrad.codegen.canonical.text import fill
 
 HEAD = "def kernel(ptrs, dims, lo, hi):\n"
@@ -95,20 +97,21 @@ FACTORED = """    # the factors, and the sign of the order that the pivots make
             if to_i64(pivots[m * n + i]) != i + 1:
                 sign = -sign
 """
-DET = """        for i in range(n):
-            sign = sign * work[at + i * n + i]
-        out[m] = sign
+# What becomes of the factors of matrix {m}, at any depth of loops.
+DET = """    for i in range(n):
+        sign = sign * work[at + i * n + i]
+    out[{m}] = sign
 """
-SLOGDET = """        total = {T}(0)
-        for i in range(n):
-            pivot = work[at + i * n + i]
-            total = total + log_{T}(abs_{T}(pivot))
-            if pivot < {T}(0):
-                sign = -sign
-            elif not pivot > {T}(0):
-                sign = pivot
-        signs[m] = sign
-        out[m] = total
+SLOGDET = """    total = {T}(0)
+    for i in range(n):
+        pivot = work[at + i * n + i]
+        total = total + log_{T}(abs_{T}(pivot))
+        if pivot < {T}(0):
+            sign = -sign
+        elif not pivot > {T}(0):
+            sign = pivot
+    signs[{m}] = sign
+    out[{m}] = total
 """
 
 LU = """    # dims: rows m, columns n, the smaller, m or 1
@@ -316,15 +319,19 @@ def triangular_solve(dtype: str) -> str:
     return text(TRIANGULAR, dtype)
 
 
+def _of_factors(end: str, results: str, work: str, dtype: str) -> str:
+    return text(FACTORED + indent(end, "    "), dtype, results=results, work=work, m="m")
+
+
 def det(dtype: str) -> str:
     """ptrs  a, out, work, pivots, getrf      dims  n, n or 1."""
-    return text(FACTORED + DET, dtype, results="out = {T}_ptr(ptrs, 1)", work="2")
+    return _of_factors(DET, "out = {T}_ptr(ptrs, 1)", "2", dtype)
 
 
 def slogdet(dtype: str) -> str:
     """ptrs  a, signs, out, work, pivots, getrf      dims  n, n or 1."""
     results = "signs = {T}_ptr(ptrs, 1)\n    out = {T}_ptr(ptrs, 2)"
-    return text(FACTORED + SLOGDET, dtype, results=results, work="3")
+    return _of_factors(SLOGDET, results, "3", dtype)
 
 
 def lu(dtype: str) -> str:

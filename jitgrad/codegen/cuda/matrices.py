@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from jitgrad.codegen.canonical.factor import DET, SLOGDET
 from jitgrad.codegen.canonical.text import fill
 from jitgrad.codegen.cuda import tables
 from jitgrad.codegen.cuda.grid import Grid
@@ -129,21 +130,6 @@ DETERMINANT = """    # the product of the pivots, and the sign of their order
     for i in range(n * n):
         work[at + i] = a[at + i]
 {eliminate}{end}"""
-DET = """    for i in range(n):
-        sign = sign * work[at + i * n + i]
-    out[lo] = sign
-"""
-SLOGDET = """    total = {T}(0)
-    for i in range(n):
-        pivot = work[at + i * n + i]
-        total = total + log_{T}(abs_{T}(pivot))
-        if pivot < {T}(0):
-            sign = -sign
-        elif not pivot > {T}(0):
-            sign = pivot
-    signs[lo] = sign
-    out[lo] = total
-"""
 OUT = "    out = {T}_ptr(ptrs, 1)\n"
 SIGN_OUT = "    signs = {T}_ptr(ptrs, 1)\n    out = {T}_ptr(ptrs, 2)\n"
 
@@ -178,7 +164,7 @@ def _eliminated(text: str, work: str, k: str = "n", rows: str = "n", changed: st
 
 
 def _determinant(results: str, scratch: str, end: str) -> Callable[[str], str]:
-    parts = (("results", results), ("scratch", scratch), ("end", end))
+    parts = (("results", results), ("scratch", scratch), ("end", end), ("m", "lo"))
     text = DETERMINANT
     for name, part in parts:
         text = text.replace("{" + name + "}", part)

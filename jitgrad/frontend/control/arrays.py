@@ -18,7 +18,7 @@ from jitgrad import tree
 from jitgrad.errors import TraceError, fail
 from jitgrad.frontend.control.report import note
 from jitgrad.frontend.control.traced import is_traced
-from jitgrad.frontend.number import Number, as_dtype
+from jitgrad.frontend.number import wide
 from jitgrad.ir.types import bool_, float64, int64
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -53,7 +53,7 @@ def making(function: Callable, frame: types.FrameType) -> Callable:
     site = frame.f_code, frame.f_lasti
 
     def make(*args: Any, **kwargs: Any) -> Any:
-        traced = next((x for x in tree.flatten((args, kwargs))[0] if is_traced(x)), None)
+        traced = traced_part((args, kwargs))
         if traced is not None:
             return traced.__array_function__(function, (Tensor,), args, kwargs)
         made = function(*args, **kwargs)
@@ -67,6 +67,11 @@ def making(function: Callable, frame: types.FrameType) -> Callable:
     return make
 
 
+def traced_part(nest: Any) -> Tensor | None:
+    """The first traced value in a nest."""
+    return next((x for x in tree.flatten(nest)[0] if is_traced(x)), None)
+
+
 class Read:
     """An array with an index behind it: a traced index makes a Tensor of it."""
 
@@ -76,33 +81,27 @@ class Read:
         self.array = array
 
     def __getitem__(self, key: Any) -> Any:
-        if self.array.dtype.kind in "biuf" and any(is_traced(x) for x in tree.flatten(key)[0]):
-            found: Tensor = Tensor(self.array)[key]  # type: ignore[index]
-            return found if found.shape or found.dtype is bool_ else _number(found)
-        return self.array[key]
+        if self.array.dtype.kind not in "biuf" or traced_part(key) is None:
+            return self.array[key]
+        found: Tensor = Tensor(self.array)[key]  # type: ignore[index]
+        if found.shape or found.dtype is bool_:
+            return found
+        # An element of an array is a number, which leaves the choice of a dtype to Tensors.
+        return wide(found, float64 if found.dtype.is_float else int64)
 
 
-def _number(element: Tensor) -> Number:
-    """An element of an array is a number, which leaves the choice of a dtype to Tensors."""
-    return Number.of(as_dtype(element, float64 if element.dtype.is_float else int64))
-
-
-class Written:
+class Written(Read):
     """An array with an index behind it, on the left of an assignment."""
 
-    __slots__ = ("array",)
-
-    def __init__(self, array: np.ndarray):
-        self.array = array
+    __slots__ = ()
 
     def __getitem__(self, key: Any) -> Any:
-        if any(is_traced(x) for x in tree.flatten(key)[0]):
+        if traced_part(key) is not None:
             raise as_tensor(self.array)
         return self.array[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        parts = [*tree.flatten(key)[0], *tree.flatten(value)[0]]
-        if any(is_traced(x) for x in parts):
+        if traced_part((key, value)) is not None:
             raise as_tensor(self.array)
         self.array[key] = value
 

@@ -1,0 +1,52 @@
+"""Functions that give views: the elements of their operand, and what is written to either."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+
+from jitgrad.ops.promote import copied
+from jitgrad.tensor import Tensor
+from jitgrad.views import View, connect
+
+
+def viewing(write_back: Callable) -> Callable:
+    """Declare that a function of a Tensor gives a view of it. `write_back(view, base, …)`, with the
+    function's other arguments, is what the base becomes when the view is written to.
+    """
+
+    def mark(function: Callable) -> Callable:
+        first = next(iter(inspect.signature(function).parameters))
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            base, *rest = args or (kwargs.pop(first),)
+            out = function(base, *rest, **kwargs)
+            if not isinstance(base, Tensor):
+                return out
+            return shown(
+                out,
+                base,
+                lambda base: function(base, *rest, **kwargs),
+                lambda base, view: write_back(view, base, *rest, **kwargs),
+            )
+
+        return call
+
+    return mark
+
+
+def shown(
+    out: Tensor,
+    base: Tensor,
+    derive: Callable[[Tensor], Tensor],
+    write_back: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """What a function computed of a Tensor, as a view of it."""
+    out = copied(out) if out is base else out
+    connect(out, View(base, derive, write_back))
+    return out
+
+
+__all__ = ["shown", "viewing"]
