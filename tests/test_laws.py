@@ -104,6 +104,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/margins.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
     "passes/placing.py": {"HOLDERS": "op -> where in its result its operands are"},
+    "passes/picks.py": REWRITES,
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},
     "passes/ranges.py": {
