@@ -72,6 +72,13 @@ def as_njit(fn: Callable, *example_args: Any) -> Callable:
     results = [_result(name, r) for r in entry.traced.results]
     slots = [_slot(t) for t in entry.traced.captures]
     embedded = Embedded(erase(entry.traced.graph), slots)
+    for called in embedded.in_python():
+        raise fail(
+            TraceError,
+            f"{name} cannot be called by Numba",
+            why=f"it calls {called}, which runs in Python",
+            instead="a function that Numba compiled, in `opaque`",
+        )
     return nopython.compiled(
         nopython.Face(
             name if name.isidentifier() else "function",

@@ -15,7 +15,7 @@ from typing import Any
 
 from jitgrad.autodiff.reverse import cotangents, pull
 from jitgrad.ir.node import Graph, Node, builder, input_node, project, substitute, topological
-from jitgrad.ir.op import Op
+from jitgrad.ir.op import Op, title
 from jitgrad.ir.types import TensorType, TupleType
 from jitgrad.primitives.elementwise import stop_gradient, value_of
 
@@ -37,15 +37,16 @@ class Pull:
 class Call:
     """All calls of an op on operands of the same types, with the same attributes.
 
+    name     what it computes.
     type     of the result.
     several  whether that is a tuple of results.
     results  the type of each.
     """
 
-    __slots__ = ("attrs", "op", "operands", "pulls", "results", "several", "type")
+    __slots__ = ("attrs", "name", "op", "operands", "pulls", "results", "several", "type")
 
     def __init__(self, op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]):
-        self.op, self.operands, self.attrs = op, operands, attrs
+        self.op, self.operands, self.attrs, self.name = op, operands, attrs, title(op, attrs)
         self.type: Any = op.infer(operands, attrs)
         self.several = type(self.type) is TupleType
         self.results: tuple = self.type.items if self.several else (self.type,)

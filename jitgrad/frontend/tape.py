@@ -22,6 +22,7 @@ from jitgrad.frontend import remote
 from jitgrad.frontend.pull import Call, Pull
 from jitgrad.frontend.straight import straight
 from jitgrad.ir.types import TensorType
+from jitgrad.primitives.declare import not_differentiable
 from jitgrad.runtime.cuda.array import IN_USE, any_there
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
@@ -124,7 +125,7 @@ class TapeNode:
         """The cotangents of the inputs from those of the results."""
         pull = self.pull
         if pull is None:
-            raise fail(TapeError, f"{self.label} cannot be differentiated")
+            raise not_differentiable(self.label)
         filled = [zeros(t) if g is None else g for g, t in zip(given, self.types)]
         if state.grad != OFF or state.trace is not None:  # recorded, or traced
             from jitgrad.frontend.replay import replay
@@ -198,7 +199,7 @@ def record(call: Call, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> N
     pull, follows = call.recorded(tuple([edge is not None for edge in edges]))
     if pull is not None and not pull.targets:
         return  # constant in every input that is followed
-    node = TapeNode(call.op.name, edges, call.results)
+    node = TapeNode(call.name, edges, call.results)
     for index in follows:
         out = outputs[index]
         out._grad_fn, out._index = node, index
