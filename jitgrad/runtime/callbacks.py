@@ -10,7 +10,6 @@ import ctypes
 import functools
 import math
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np

@@ -93,7 +93,7 @@ class Embedded:
         )
 
     def in_python(self) -> list[str]:
-        """Functions of users that it would call in Python: Numba's threads may not wait for that."""
+        """Functions that it would call in Python, for which Numba's threads cannot wait."""
         found = {p.number for n in self._launches() for p in n.pointers if isinstance(p, Callback)}
         return [CALLEES[k].name for k in sorted(found) if not callbacks.is_native(k)]
 

@@ -196,7 +196,7 @@ def test_results_are_as_promised(name: str, made) -> None:
     several = name == "count"
     wrapped = ms.opaque(made(function), like=(lambda x: (x, x, x)) if several else None)
     for call in (wrapped, ms.jit(lambda x: wrapped(x))):
-        with pytest.raises((kind, CallbackError), match="<lambda> (returned|raised)"):
+        with pytest.raises((kind, CallbackError), match=r"<lambda> (returned|raised)"):
             call(Tensor(A[0]))
 
 
