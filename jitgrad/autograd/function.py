@@ -216,7 +216,7 @@ def _on_tape(cls: type[Function], args: tuple) -> Any:
     }
     origins.update({id(x): (x, edges[i], x) for i, x in inputs if id(x) not in ctx._dirty})
     kept = [origins.get(id(t), (t, tape.edge_of(t), t)) for t in ctx._saved if t is not None]
-    node.saved = tuple([tape.Saved(*origin) for origin in kept])
+    node.saved = tuple([tape.saved(*origin) for origin in kept])
     ctx._node = weakref.ref(node)
     for index, (old, new) in enumerate(made):
         if new.dtype.is_float and id(old) not in ctx._constant:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jitgrad.autodiff.reverse import cotangents, pull
+from jitgrad.frontend.straight import straight
 from jitgrad.ir.node import Graph, Node, builder, input_node, project, substitute, topological
 from jitgrad.ir.op import Op, title
 from jitgrad.ir.types import TensorType, TupleType
 from jitgrad.primitives.elementwise import stop_gradient, value_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pull:
     """A derivative, run backwards.
 
@@ -32,6 +33,16 @@ class Pull:
     graph: Graph
     uses: tuple[int, ...]
     targets: tuple[int, ...]
+
+    @functools.cached_property
+    def run(self) -> Callable[..., tuple[Any, ...]]:
+        """The graph as a function of arrays."""
+        return straight(self.graph)
+
+    @functools.cached_property
+    def types(self) -> tuple[Any, ...]:
+        """Of what it gives."""
+        return tuple([y.type for y in self.graph.outputs])
 
 
 class Call:
