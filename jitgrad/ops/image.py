@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from typing import Any
 
@@ -203,14 +204,13 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     """Resized along the axes after the second, to a size or by a factor.
 
     Args:
-        mode: "nearest", "nearest-exact", "linear" (one axis) or "bilinear" (two); "area" takes
-            means of windows.
-        align_corners: for the linear modes, whether the corners' centres stay in place.
+        mode: "nearest", "nearest-exact", "linear" (one axis), "bilinear" or "bicubic" (two) or
+            "trilinear" (three); "area" takes means of windows.
+        align_corners: for the modes that blend, whether the corners' centres stay in place.
     """
     x = tensor("interpolate", input)
-    linear = mode in ("linear", "bilinear", "trilinear")
     one_of("interpolate", "mode", mode, ("nearest", "nearest-exact", "linear", "bilinear",
-                                         "trilinear", "area"))  # fmt: skip
+                                         "trilinear", "bicubic", "area"))  # fmt: skip
     spatial = x.shape[2:]
     if (size is None) == (scale_factor is None) or not spatial:
         raise fail(ArgumentError, f"interpolate of {x._type}", why="it needs size or scale_factor")
@@ -223,12 +223,13 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
         scale = extent / count
         if scale_factor is not None and not recompute_scale_factor:
             scale = 1 / given[axis - 2]
-        if not linear:
+        if mode.startswith("nearest"):
             half = 0.5 if mode == "nearest-exact" else 0.0
             at = np.floor((np.arange(count) + half) * scale).astype(np.int64)
             x = getitem(x, along(axis, np.minimum(at, extent - 1)))
         elif extent != count or not align_corners:
-            x = _linear(floating("interpolate", x), axis, count, scale, bool(align_corners))
+            wide = floating("interpolate", x)
+            x = _blended(wide, axis, count, scale, bool(align_corners), mode == "bicubic")
     return x
 
 
@@ -241,18 +242,43 @@ def _areas(x: Tensor, targets: tuple[int, ...]) -> Tensor:
     return (adaptive_avg_pool2d if len(targets) == 2 else adaptive_avg_pool3d)(x, targets)
 
 
-def _linear(x: Tensor, axis: int, count: int, scale: float, align_corners: bool) -> Tensor:
-    """Linear interpolation along an axis, as a product with a matrix of two weights a row."""
+def _triangle(share: np.ndarray) -> list[np.ndarray]:
+    """Weights of the elements at 0 and 1 for a place between them."""
+    return [1 - share, share]
+
+
+def _cubic(share: np.ndarray) -> list[np.ndarray]:
+    """Weights of the elements at -1, 0, 1 and 2: Keys' cubic convolution with a = -0.75.
+
+    R. G. Keys, Cubic convolution interpolation for digital image processing, 1981.
+    """
+    a = -0.75
+
+    def near(d: np.ndarray) -> np.ndarray:
+        return ((a + 2) * d - (a + 3)) * d * d + 1
+
+    def far(d: np.ndarray) -> np.ndarray:
+        return a * (((d - 5) * d + 8) * d - 4)
+
+    return [far(1 + share), near(share), near(1 - share), far(2 - share)]
+
+
+def _blended(x: Tensor, axis: int, count: int, scale: float, align_corners: bool, cubic: bool):
+    """Resized along an axis: each element a weighted sum of the two or four nearest."""
     extent = x.shape[axis]
     if align_corners:
         at = np.arange(count) * ((extent - 1) / builtins.max(count - 1, 1))
     else:
-        at = np.clip((np.arange(count) + 0.5) * scale - 0.5, 0, None)
-    low = np.minimum(np.floor(at).astype(np.int64), extent - 1)
-    high, share = np.minimum(low + 1, extent - 1), at - low
-    column = constant(share.astype(x.dtype.numpy).reshape(-1, *(1,) * (x.ndim - axis - 1)))
-    first, second = getitem(x, along(axis, low)), getitem(x, along(axis, high))
-    return e.add(e.mul(first, e.sub(1, column)), e.mul(second, column))
+        at = (np.arange(count) + 0.5) * scale - 0.5
+    at = at if cubic else np.clip(at, 0, None)
+    low = np.floor(at).astype(np.int64)
+    weights = (_cubic if cubic else _triangle)(at - low)
+    terms = []
+    for place, weight in enumerate(weights, -1 if cubic else 0):
+        column = constant(weight.astype(x.dtype.numpy).reshape(-1, *(1,) * (x.ndim - axis - 1)))
+        nearest = np.clip(low + place, 0, extent - 1)
+        terms.append(e.mul(getitem(x, along(axis, nearest)), column))
+    return functools.reduce(e.add, terms)
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None,
