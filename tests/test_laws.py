@@ -29,6 +29,7 @@ SCALARS = "names of scalar functions, the vocabulary of scalar expressions; ops 
 NO_OP = "the name of an attribute or of a module that an op happens to share"
 # file or folder -> reason; or file -> table -> reason, a table being a name of the module.
 TABLES: dict[str, str | dict[str, str]] = {
+    "autodiff/forward.py": {"HIDDEN": "op -> operands through which no derivative goes"},
     "autodiff/revolve.py": "the reverse of a loop, a program written in ops",
     "codegen/direct.py": {
         "ARITHMETIC": "Python's operators -> the operations of LLVM's integers and floats",
