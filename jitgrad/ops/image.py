@@ -271,8 +271,8 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
 
     Args:
         mode: "nearest", "nearest-exact", "linear" (one axis), "bilinear" or "bicubic" (two) or
-            "trilinear"; "area" takes means of windows.
-        align_corners: for the linear and cubic modes, whether the corners' centres stay in place.
+            "trilinear" (three); "area" takes means of windows.
+        align_corners: for the modes that blend, whether the corners' centres stay in place.
 
     >>> ops.interpolate(Tensor([[[1.0, 3.0]]]), size=4, mode="linear").tolist()
     [[[1.0, 1.5, 2.5, 3.0]]]

@@ -65,12 +65,9 @@ class Dense(Cell):
         return y if self.activation is None else self.activation(y)
 
     def extend_repr(self) -> str:
-        text = (
-            f"input_channels={self.in_channels}, output_channels={self.out_channels},"
-            f" has_bias={self.has_bias}"
-        )
-        active = self.activation is not None and not isinstance(self.activation, Cell)
-        return f"{text}, activation={self.activation}" if active else text
+        text = f"input_channels={self.in_channels}, output_channels={self.out_channels}"
+        text += ", has_bias=True" if self.has_bias else ""
+        return text if self.activation is None else f"{text}, activation={self.activation}"
 
 
 class BiDense(Cell):
@@ -122,7 +119,7 @@ class BiDense(Cell):
     def extend_repr(self) -> str:
         return (
             f"in1_channels={self.in1_channels}, in2_channels={self.in2_channels},"
-            f" out_channels={self.out_channels}, has_bias={self.has_bias}"
+            f" output_channels={self.out_channels}, has_bias={self.has_bias}"
         )
 
 
@@ -382,6 +379,6 @@ class Embedding(Cell):
     def extend_repr(self) -> str:
         return (
             f"vocab_size={self.vocab_size}, embedding_size={self.embedding_size},"
-            f" use_one_hot={self.use_one_hot}, dtype={self.embedding_table.dtype},"
-            f" padding_idx={self.padding_idx}"
+            f" use_one_hot={self.use_one_hot}, embedding_table={self.embedding_table},"
+            f" dtype={self.embedding_table.dtype}, padding_idx={self.padding_idx}"
         )
