@@ -13,7 +13,7 @@ from numba import config as numba_config
 
 import jitgrad as ms
 from jitgrad import config, ops
-from jitgrad.codegen import calls, factors, specials
+from jitgrad.codegen import calls
 from jitgrad.codegen.cuda import emulate, frame, grids, products
 from jitgrad.codegen.cuda.grid import Grid, blocks_for
 from jitgrad.errors import BoundsError, DeviceError
@@ -233,12 +233,12 @@ def test_the_context_decides_where_compiled_code_runs() -> None:
         ms.set_context(device_target="TPU")
 
 
-def test_every_other_call_has_a_kernel() -> None:
-    """All but those that only a library has: parts of LAPACK, and SciPy's special functions."""
-    on_the_cpu = {name for name in calls.CALLS if name in OPS and OPS[name].kind == "call"}
-    libraries = factors.RULES.keys() | specials.RULES.keys()
-    assert on_the_cpu - grids.RULES.keys() <= libraries
-    assert {"cholesky", "solve", "lu", "gcd"} <= grids.RULES.keys()
+def test_every_op_has_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = {name for name in calls.CALLS if OPS[name].kind == "call"} - grids.RULES.keys()
+    assert missing == set()
+    monkeypatch.delitem(grids.RULES, "argmax")
+    with config.override(cuda="emulate"), pytest.raises(DeviceError, match="argmax has no CUDA"):
+        ms.jit(lambda x: x.argmax(), backend="cuda")(Tensor([1.0, 2.0]))
 
 
 def test_numbers_that_need_64_bits() -> None:

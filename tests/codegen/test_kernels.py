@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import jitgrad.primitives  # noqa: F401  (fills the table)
-from jitgrad.codegen.cuda import grids
 from jitgrad.ir.node import Graph, Node, input_node, project
 from jitgrad.ir.op import OPS, Op, Sample
 from jitgrad.ir.types import DTYPES, DType, TupleType, bool_, float32, float64, int32, of_array
@@ -19,6 +18,7 @@ from tests.codegen.backends import BACKENDS, Backend, emulated, reference
 CHUNK = 8
 # Ulps between NumPy's functions and ours, each within its own bound of the true value.
 ULPS = {"float16": 2, "float32": 8, "float64": 8}
+SIGNS = {"eigh", "svd"}  # vectors have any sign, and rotations another than LAPACK
 LOOSE = {"lgamma": 64, "digamma": 64, "erfinv": 64}  # near their roots relative error has no bound
 
 
@@ -85,16 +85,13 @@ GROUPS = [
 
 @pytest.mark.parametrize(("kind", "dtype", "start", "backend"), GROUPS)
 def test_equals_reference(kind: str, dtype: DType, start: int, backend: Backend) -> None:
-    chunk = cases(kind, dtype)[start : start + CHUNK]
-    if backend is emulated:
-        chunk = [(op, sample) for op, sample in chunk if kind != "call" or op.name in grids.RULES]
-        if not chunk:
-            pytest.skip("these ops have no kernels for a GPU")
-    graph, arrays = graph_of(chunk)
+    graph, arrays = graph_of(cases(kind, dtype)[start : start + CHUNK])
     made_by = [n.inputs[0].op if n.op.kind == "tuple" else n.op for n in graph.outputs]
     given = [a.copy() for a in arrays]
     results = backend(graph, given)
     for op, got, want in zip(made_by, results, reference(graph, arrays), strict=True):
+        if backend is emulated and op.name in SIGNS:
+            got, want = np.abs(got), np.abs(want)
         assert_close(op, got, want)
     for before, after in zip(arrays, given, strict=True):
         np.testing.assert_array_equal(before, after)
