@@ -1,4 +1,4 @@
-"""The gradients of all ops, in the emulator: values, races, bounds."""
+"""The gradients of all ops on a device: in the emulator, for races and bounds, and in the simulator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jitgrad.autodiff.reverse import cotangents
 from jitgrad.ir.node import Graph, input_node, project
 from jitgrad.ir.op import OPS, Op, Sample
 from jitgrad.ir.types import DType, TensorType, TupleType, float16, float32, float64, of_array
-from tests.codegen.backends import emulated, reference
+from tests.codegen.backends import SIMULATED, Backend, emulated, reference
 
 CHUNK = 12
 SIGNS = {"eigh", "svd"}  # any sign of a vector will do: see test_cuda_matrices
@@ -59,10 +59,11 @@ GROUPS = [
 ]
 
 
+@pytest.mark.parametrize("backend", [pytest.param(emulated, id="emulated"), SIMULATED])
 @pytest.mark.parametrize(("dtype", "start"), GROUPS)
-def test_gradients(dtype: DType, start: int) -> None:
+def test_gradients(dtype: DType, start: int, backend: Backend) -> None:
     graph, arrays, ops = gradients(cases(dtype)[start : start + CHUNK])
-    got = emulated(graph, [a.copy() for a in arrays])
+    got = backend(graph, [a.copy() for a in arrays])
     bound = TOLERANCE[dtype]
     for op, a, b in zip(ops, got, reference(graph, arrays), strict=True):
         scale = float(np.abs(b.astype(np.float64)).max(initial=0.0))

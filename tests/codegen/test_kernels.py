@@ -1,4 +1,5 @@
-"""Every op, compiled: the CPU kernels, the same text as plain Python, and the plan for a GPU.
+"""Every op, compiled: the CPU kernels, the same text as plain Python, and the plan for a GPU, in
+the emulator and in Numba's simulator.
 
 All ops of one dtype that take the same kind of operands go through a few graphs, so that one test
 compiles a few kernels, not hundreds.
@@ -13,7 +14,7 @@ import jitgrad.primitives  # noqa: F401  (fills the table)
 from jitgrad.ir.node import Graph, Node, input_node, project
 from jitgrad.ir.op import OPS, Op, Sample
 from jitgrad.ir.types import DTYPES, DType, TupleType, bool_, float32, float64, int32, of_array
-from tests.codegen.backends import BACKENDS, Backend, emulated, reference
+from tests.codegen.backends import BACKENDS, SIMULATED, Backend, emulated, reference, simulated
 
 CHUNK = 8
 # Ulps between NumPy's functions and ours, each within its own bound of the true value.
@@ -66,11 +67,8 @@ def assert_close(op: Op, got: np.ndarray, want: np.ndarray) -> None:
 
 def backends(kind: str, dtype: DType) -> list:
     """Ops with kernels of their own are compiled in a few dtypes only."""
-    if kind != "call":
-        return BACKENDS
-    is_compiled = dtype in (float32, float64, int32, bool_)
-    names = ("compiled", "python", "emulated") if is_compiled else ("python", "emulated")
-    return [b for b in BACKENDS if b.id in names]
+    compiled = kind != "call" or dtype in (float32, float64, int32, bool_)
+    return [b for b in (*BACKENDS, SIMULATED) if compiled or b.id != "compiled"]
 
 
 GROUPS = [
@@ -90,7 +88,7 @@ def test_equals_reference(kind: str, dtype: DType, start: int, backend: Backend)
     given = [a.copy() for a in arrays]
     results = backend(graph, given)
     for op, got, want in zip(made_by, results, reference(graph, arrays), strict=True):
-        if backend is emulated and op.name in SIGNS:
+        if backend in (emulated, simulated) and op.name in SIGNS:
             got, want = np.abs(got), np.abs(want)
         assert_close(op, got, want)
     for before, after in zip(arrays, given, strict=True):
