@@ -1,4 +1,4 @@
-"""The gradients of all ops on a device: in the emulator, for races and bounds, and in the simulator."""
+"""The gradients of all ops on a device: the emulator finds races, the simulator is Numba's."""
 
 from __future__ import annotations
 
