@@ -14,7 +14,7 @@ import pytest
 from numba import config as numba_config
 
 from jitgrad import config
-from jitgrad.codegen.cuda import frame, products
+from jitgrad.codegen.cuda import frame, products, turned
 from jitgrad.codegen.launch import Launch
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
@@ -68,6 +68,12 @@ def few_threads() -> Iterator[None]:
         for module, name, value in (
             *((frame, "THREADS", 4), (frame, "WARP", 2), (frame, "LANES", 2)),
             *((products, "SIDE", 4), (products, "THREADS", 16)),
+            *(
+                (turned, "TILE", 4),
+                (turned, "ROWS", 2),
+                (turned, "THREADS", 8),
+                (turned, "SHORT", 1),
+            ),
         ):
             patch.setattr(module, name, value)
         yield

@@ -49,6 +49,8 @@ def columns(x):
 PROGRAMS: dict[str, tuple[Callable, list[tuple[int, ...]]]] = {
     "map": (ops.tanh, SHAPES),
     "transpose": (lambda x: ops.exp(x.T) + x.T, SHAPES),
+    "turned": (lambda x: ops.exp(x.transpose(0, 2, 3, 1)) + 1.0, [(2, 3, *s) for s in SHAPES]),
+    "both ways": (lambda x: x.transpose(2, 0, 1) * x.transpose(1, 0, 2), [(9, 9, 9), (37, 37, 37)]),
     "row": (softmax, SHAPES[1:]),
     "row sums": (rows, SHAPES),
     "across": (columns, SHAPES),

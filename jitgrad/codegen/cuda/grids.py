@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 
 from jitgrad.codegen import calls, rows
 from jitgrad.codegen.canonical import index
-from jitgrad.codegen.cuda import flow, frame, matrices, orthogonal, products, specials, tables
+from jitgrad.codegen.cuda import (
+    flow,
+    frame,
+    matrices,
+    orthogonal,
+    products,
+    specials,
+    tables,
+    turned,
+)
 from jitgrad.codegen.cuda.grid import Grid, blocks_for
 from jitgrad.codegen.launch import Launch, Pointer, Status
 from jitgrad.codegen.loops import Kernel
@@ -70,10 +79,12 @@ def of_kernel(
 ) -> Grid:
     """The launch of a kernel of the kernel IR over `count` rows of a length."""
     shape = frame.shape_of(kind, count, length)
-    text, names = frame.source(kernel, shape)
+    text, names, tiles = frame.source(kernel, shape)
+    shares, threads = shape.columns, shape.threads
+    if kind == "map":
+        shares, threads = (1, turned.THREADS) if tiles else (frame.THREADS, frame.THREADS)
+        count = tiles or count
     values = {**dict(zip(kernel.parameters, kernel.values, strict=True)), "count": count}
-    shares = (kind == "map" and frame.THREADS) or shape.columns
-    threads = frame.THREADS if kind == "map" else shape.threads
     moved = sum(p.nbytes for p in pointers if isinstance(p, Buffer))
     codes = tuple(a.dtype.code for a in kernel.arrays)
     dims = tuple(values[n] for n in names)
