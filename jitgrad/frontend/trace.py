@@ -105,6 +105,7 @@ class Trace:
         self.links: list[Any] = []  # between Tensors that may be one; see `aliases`
         self.faults: Any = None  # exceptions in compiled loops; see `control.faults`
         self.mixed: list[Any] = []  # lists and dicts that may be one of two
+        self.turn: Any = None  # of the loop on trial, the innermost; see `control.growing`
         self.trials = 0  # how many blocks are on trial, one inside of another
         self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
         self.decisions: list[tuple[Node, bool]] = []  # conditions that the trace went by
