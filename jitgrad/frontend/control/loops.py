@@ -1,7 +1,7 @@
 """`while` and `for` in converted code: plain Python turns, or one region (`roll`).
 
 A loop whose condition depends on data becomes a region; so does one over a long range. Where that
-cannot be, because the body changes a type, or a list, or prints, a turn is taken by itself and the
+cannot be, because the body changes a type or a list, a turn is taken by itself and the
 rest is tried again; then loops of known length are unrolled, and others follow the path that these
 arguments take (`paths`).
 """
