@@ -151,7 +151,8 @@ class Writer:
             c = self.name("captured", tensor)
             self.given.append(f"{c}{self.data}")
             if count + i in entry.written:
-                yield f"not {self.name('is_shared', is_shared)}({c})"
+                shared = f"{self.name('is_shared', is_shared)}({c})"
+                yield f"({c}._view is {c}._views is None or not {shared})"
             if count + i in entry.written or not tensor.dtype.is_float:
                 continue
             if not isinstance(tensor, Parameter):

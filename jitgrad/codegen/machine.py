@@ -1,4 +1,4 @@
-"""What kernels need of the machine beside arithmetic: halves, tapes, calls of kernels and BLAS."""
+"""What kernels need of the machine beside arithmetic: halves, tapes, BLAS, functions of users."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ WORD, BYTE, INT32 = ir.IntType(64), ir.IntType(8), ir.IntType(32)
 def functions() -> dict[str, Function]:
     """All of them, by name."""
     gemm = {f"gemm_{d}": fixed(["i64"] * 13, "", functools.partial(_gemm, d)) for d in FLOATS}
-    routines = {**tapes.functions(), **registers.functions(), **lapack.functions(), **gemm}
-    return {**HALVES, **NUMBERS, **routines}
+    calls = {**lapack.functions(), **gemm, "call_back": fixed(["i64", "i64"], "i64", _call_back)}
+    return {**HALVES, **NUMBERS, **tapes.functions(), **registers.functions(), **calls}
 
 
 FLOATS = ("f32", "f64")
@@ -108,6 +108,13 @@ def _gemm(dtype: str, builder: ir.IRBuilder, args: Sequence[Any]) -> None:
     given += [where(a), number(lda), where(b), number(ldb), beta, where(c), number(ldc)]
     kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
     builder.call(builder.inttoptr(f, kind.as_pointer()), given)
+
+
+def _call_back(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    """A function at an address, of the address of a table; 0 if all went well."""
+    function, table = args
+    kind = ir.FunctionType(WORD, [WORD])
+    return builder.call(builder.inttoptr(function, kind.as_pointer()), [table])
 
 
 # --- un-jitted ------------------------------------------------------------------------------------
