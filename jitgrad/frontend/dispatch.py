@@ -37,15 +37,16 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     """
     if state.trace is not None:
         return _traced(op, inputs, attrs)
-    arrays, followed = [], False
+    arrays, types, followed = [], [], False
     for x in inputs:
         array = x._data
         if array is None:
             x._array(f"given to {op.name}")  # raises
         arrays.append(array)
+        types.append(x._type)
         if x._grad_fn is not None:
             followed = True
-    call = call_of(op, tuple([x._type for x in inputs]), attrs)
+    call = call_of(op, tuple(types), attrs)
     if IN_USE:
         if remote.is_there(inputs):
             outputs = remote.apply(op, inputs, attrs)

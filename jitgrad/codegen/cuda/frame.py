@@ -6,6 +6,7 @@ Arrays are flat device arrays, then come the integers that the text uses. The lo
 become index arithmetic: what they enumerate is numbered, and the grid shares the numbers.
 
 map      every thread takes elements; where they lie side by side, 16 bytes of them at a time.
+         What is read across its rows is turned in shared memory, tile by tile.
 row      every row is reduced by `lanes` neighbouring threads of a block, which then add up their
          totals in shared memory. A block takes `columns` rows.
 across   so, but neighbouring threads take neighbouring rows: their elements lie side by side.
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jitgrad.codegen.cpu import INDENT, simple
-from jitgrad.codegen.cuda import wide
+from jitgrad.codegen.cuda import turned, wide
 from jitgrad.codegen.cuda.grid import NARROW, signature
 from jitgrad.codegen.loops import Blocks, For, Kernel, Let, Load, Statement, Store
 from jitgrad.codegen.scalar import literal
@@ -62,8 +63,8 @@ def _power(n: int) -> int:
     return 1 << max(n.bit_length() - 1, 0)
 
 
-def source(kernel: Kernel, shape: Shape) -> tuple[str, list[str]]:
-    """The kernel's text, and the names of its integers."""
+def source(kernel: Kernel, shape: Shape) -> tuple[str, list[str], int]:
+    """The kernel's text, the names of its integers, and how many tiles it goes through."""
     frame = _Frame(kernel, shape)
     first = kernel.body[0] if kernel.body else None
     if isinstance(first, Blocks):
@@ -76,7 +77,7 @@ def source(kernel: Kernel, shape: Shape) -> tuple[str, list[str]]:
     used = set(re.findall(r"\w+", text))
     names = [p for p in (*kernel.parameters, "count") if p in used]
     head = signature([*(a.name for a in kernel.arrays), *names])
-    return "\n".join([head, *frame.head(used), text, ""]), names
+    return "\n".join([head, *frame.head(used), text, ""]), names, frame.tiles
 
 
 class _Frame:
@@ -86,6 +87,7 @@ class _Frame:
         self.kernel, self.shape = kernel, shape
         self.extents = dict(zip(kernel.parameters, kernel.values, strict=True))
         self.reduces = _reduces(kernel.body)
+        self.tiles = 0
         self.shared: dict[str, str] = {}  # the shared array of each total, by what it holds
 
     def head(self, used: set[str]) -> list[str]:
@@ -113,6 +115,10 @@ class _Frame:
         dims, inside = _chain(self.kernel.body, self.kernel.outer)
         if len(dims) == 1 and wide.fits(inside):
             return wide.loops(inside, f"i{dims[0]}")
+        tiles = turned.tiles_of(inside, dims, self.extents)
+        if tiles is not None:
+            self.tiles = tiles.count(self.extents)
+            return turned.loops(inside, tiles, self.numbered)
         at = named("at", dims)
         lines = [f"{INDENT}for {at} in range(cuda.grid(1), count, cuda.gridsize(1)):"]
         lines += self.numbered("at", dims, 2)
@@ -209,7 +215,7 @@ class _Frame:
             ]
         return [INDENT * 2 + line for line in lines]
 
-    def numbered(self, name: str, dims: Sequence[int], depth: int) -> list[str]:
+    def numbered(self, name: str, dims: Sequence[int], depth: int = 0) -> list[str]:
         """The index of each loop, from the number of an element; one alone is that number."""
         lines = []
         total = 1
