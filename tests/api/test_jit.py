@@ -233,9 +233,9 @@ def call(args, kwargs):
     a0, a1, = args
     try:
         a2 = kwargs['y']
-        if not (type(a0) is Tensor and a0._type is type_0 and (a0_data := a0._data) is not None
+        if not (type(a0) is Tensor and a0._type is type_0
             and type(a1) is kind_2 and a1 == value_1
-            and type(a2) is Tensor and a2._type is type_0 and (a2_data := a2._data) is not None
+            and type(a2) is Tensor and a2._type is type_0
             and a2 is a0
             and epoch.value == guards.epoch
             and current[0] is code
@@ -245,7 +245,7 @@ def call(args, kwargs):
         return MISS
     if state.grad:
         return run((a0, a2, ))
-    outcome = execute(a0_data, a2_data, captured_3._data)
+    outcome = execute(a0._data, a2._data, captured_3._data)
     if type(outcome) is not tuple:
         failed(outcome)
         return MISS
