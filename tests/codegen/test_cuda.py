@@ -105,6 +105,26 @@ def test_products(m: int, n: int, k: int, swapped: tuple[bool, bool]) -> None:
     np.testing.assert_array_equal(got, f(a, b).asnumpy())  # of small integers: exact
 
 
+@pytest.mark.parametrize("swapped", [(False, False), (True, True)])
+def test_products_on_tensor_cores(swapped: tuple[bool, bool]) -> None:
+    """Of small integers, which float16 and the totals hold: exact, and one launch."""
+    (m, n, k), (left, right) = (65, 40, 23), swapped
+    a = RNG.integers(-4, 5, (k, m) if left else (m, k)).astype(np.float16)
+    b = RNG.integers(-4, 5, (n, k) if right else (k, n)).astype(np.float16)
+    graph = traced(lambda a, b: ops.matmul(a.T if left else a, b.T if right else b), a, b)
+    [(_, grid)] = DeviceProgram(graph, {}).grids
+    assert "mma_f16" in grid.source
+    np.testing.assert_array_equal(emulated(graph, [a, b])[0], reference(graph, [a, b])[0])
+
+
+def test_convolutions_on_tensor_cores() -> None:
+    x = RNG.integers(-2, 3, (2, 3, 6, 6)).astype(np.float16)
+    w = RNG.integers(-2, 3, (33, 3, 3, 3)).astype(np.float16)
+    graph = traced(lambda x, w: ops.conv2d(x, w), x, w)
+    assert any("mma_f16" in grid.source for _, grid in DeviceProgram(graph, {}).grids)
+    np.testing.assert_array_equal(emulated(graph, [x, w])[0], reference(graph, [x, w])[0])
+
+
 def text_grid(body: str, count: int, threads: int = 4) -> Grid:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return Grid(f"def kernel(a, count):\n{lines}", (), ("f32",), (count,), 2, threads)

@@ -2,7 +2,8 @@
 
 All are one product, c[i, j] = sum over p of a[i, p] b[p, j], and differ in where an element lies.
 A convolution's columns are never stored: the tiles are read from the image. A block of 256 threads
-makes a tile of c with `16 r` rows and columns, r x r elements a thread, 16 p at a time.
+makes a tile of c with `16 r` rows and columns, r x r elements a thread, 16 p at a time. Large ones
+of float16 go to tensor cores (`tensor`). All totals are float32 at least.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from jitgrad.codegen.conv.geometry import Geometry, geometry_of
 from jitgrad.codegen.cpu import INDENT
+from jitgrad.codegen.cuda import tensor
 from jitgrad.codegen.cuda.grid import NARROW, Grid, blocks_for, signature
 from jitgrad.codegen.scalar import working
 from jitgrad.ir.node import Node
@@ -51,47 +53,82 @@ class Product:
 
 
 def text_of(product: Product, r: int) -> str:
-    """The kernel's text, with r x r elements a thread."""
-    edge = SIDE * r
-    code = working(product.dtype).code
-    is_half = product.dtype is float16
+    """The kernel's text, with r x r elements a thread; 0 for tensor cores."""
+    edge = SIDE * (r or 4)
+    tile, inner = _on_tensor_cores(product) if r == 0 else _in_registers(product, r)
     body = [
-        f"tile_a = cuda.shared.array({SIDE * (edge + 1)}, {code})",
-        f"tile_b = cuda.shared.array({SIDE * (edge + 1)}, {code})",
+        f"tile_a = cuda.shared.array({tile})",
+        f"tile_b = cuda.shared.array({tile})",
         "thread = cuda.threadIdx.x",
-        f"row = thread // {SIDE}",
-        f"column = thread % {SIDE}",
+        *(LANES if r == 0 else (f"row = thread // {SIDE}", f"column = thread % {SIDE}")),
         f"rows = (m + {edge - 1}) // {edge}",
         f"columns = (n + {edge - 1}) // {edge}",
         "for tile in range(cuda.blockIdx.x, rows * columns * batches, cuda.gridDim.x):",
+        f"{INDENT}batch = tile // (rows * columns)",
+        f"{INDENT}i0 = tile // columns % rows * {edge}",
+        f"{INDENT}j0 = tile % columns * {edge}",
+        *(INDENT + line for line in inner),
     ]
-    inner = [
-        "batch = tile // (rows * columns)",
-        f"i0 = tile // columns % rows * {edge}",
-        f"j0 = tile % columns * {edge}",
-    ]
-    inner += [f"c{x}{y} = {code}(0)" for x in range(r) for y in range(r)]
-    inner.append(f"for p0 in range(0, k, {SIDE}):")
-    step = _load("tile_a", "a", "i", "m", product.a, code, edge, is_half)
-    step += _load("tile_b", "b", "j", "n", product.b, code, edge, is_half)
-    step.append("cuda.syncthreads()")
-    step.append(f"for q in range({SIDE}):")
-    ahead = [f"a{x} = tile_a[q * {edge + 1} + row + {SIDE * x}]" for x in range(r)]
-    ahead += [f"b{y} = tile_b[q * {edge + 1} + column + {SIDE * y}]" for y in range(r)]
-    ahead += [
-        f"c{x}{y} = {_multiplied(product.dtype, f'c{x}{y}', f'a{x}', f'b{y}')}"
-        for x in range(r)
-        for y in range(r)
-    ]
-    step += [INDENT + line for line in ahead]
-    step.append("cuda.syncthreads()")
-    inner += [INDENT + line for line in step]
-    for x in range(r):
-        for y in range(r):
-            inner += _store(product, x, y, is_half)
-    body += [INDENT + line for line in inner]
     head = signature(["a", "b", "c", *product.integers])
     return "\n".join([head, *(INDENT + line for line in body), ""])
+
+
+def _in_registers(product: Product, r: int) -> tuple[str, list[str]]:
+    """What a tile is, and the lines for one of the result: r x r elements a thread."""
+    code, pitch = working(product.dtype).code, SIDE * r + 1
+    unpack = "unpack_f16({})" if product.dtype is float16 else "{}"
+    at = f"q * {pitch} + e"
+    step = [
+        *_load("tile_a", at, "a", "i", "m", product.a, code, unpack, r),
+        *_load("tile_b", at, "b", "j", "n", product.b, code, unpack, r),
+        "cuda.syncthreads()",
+        f"for q in range({SIDE}):",
+    ]
+    rounds = range(r)
+    both = [(x, y) for x in rounds for y in rounds]
+    ahead = [f"left{x} = tile_a[q * {pitch} + row + {SIDE * x}]" for x in rounds]
+    ahead += [f"right{y} = tile_b[q * {pitch} + column + {SIDE * y}]" for y in rounds]
+    ahead += [
+        f"c{x}{y} = {_multiplied(product.dtype, f'c{x}{y}', f'left{x}', f'right{y}')}"
+        for x, y in both
+    ]
+    step += [*(INDENT + line for line in ahead), "cuda.syncthreads()"]
+    lines = [f"c{x}{y} = {code}(0)" for x, y in both]
+    lines += [f"for p0 in range(0, k, {SIDE}):", *(INDENT + line for line in step)]
+    for x, y in both:
+        lines += _store(product, f"c{x}{y}", f"row + {SIDE * x}", f"column + {SIDE * y}")
+    return f"{SIDE * pitch}, {code}", lines
+
+
+# Eight warps share a tile: four below each other, two side by side.
+LANES = (
+    "lane, warp = thread % 32, thread // 32",
+    f"row, column = warp % 4 * {tensor.ROWS}, warp // 4 * {4 * tensor.COLUMNS}",
+)
+
+
+def _on_tensor_cores(product: Product) -> tuple[str, list[str]]:
+    """The same for tensor cores: 16 x 32 elements a warp."""
+    pitch, edge = tensor.PITCH, 4 * SIDE
+    at = f"e * {pitch} + q"
+    step = [
+        *_load("tile_a", at, "a", "i", "m", product.a, "u16", "{}", 4),
+        *_load("tile_b", at, "b", "j", "n", product.b, "u16", "{}", 4),
+        "cuda.syncthreads()",
+    ]
+    names = [[f"c{y}{k}" for k in range(4)] for y in range(4)]
+    for y, held in enumerate(names):
+        places = f"tile_a, row * {pitch}, tile_b, (column + {tensor.COLUMNS * y}) * {pitch}"
+        four = ", ".join(held)
+        step.append(f"{four} = mma_f16({places}, lane, {four})")
+    step.append("cuda.syncthreads()")
+    lines = [f"{name} = f32(0)" for held in names for name in held]
+    lines += [f"for p0 in range(0, k, {tensor.DEPTH}):", *(INDENT + line for line in step)]
+    for y, held in enumerate(names):
+        for k, name in enumerate(held):
+            down = "row + lane // 4" + (" + 8" if k > 1 else "")
+            lines += _store(product, name, down, f"column + lane % 4 * 2 + {8 * y + k % 2}")
+    return f"{edge * pitch}, u16", lines
 
 
 def with_division(text: str, largest: int) -> str:
@@ -107,37 +144,40 @@ def _multiplied(dtype: DType, total: str, a: str, b: str) -> str:
 
 def _load(
     tile: str,
+    place: str,
     array: str,
     index: str,
     extent: str,
     operand: Operand,
     code: str,
-    edge: int,
-    half: bool,
+    unpack: str,
+    r: int,
 ) -> list[str]:
-    """The lines by which the threads of a block load a tile of an operand."""
-    lines = []
-    for round in range(edge // SIDE):
+    """The lines by which the threads of a block load a tile of an operand, `16 r` long: its
+    element (q, e) to a `place`.
+    """
+    lines, edge = [], SIDE * r
+    for round in range(r):
         if operand.by_depth:  # neighbouring threads take neighbouring p
             lines.append(f"q, e = thread % {SIDE}, thread // {SIDE} + {SIDE * round}")
         else:
-            at = f"thread + {THREADS * round}" if round else "thread"
-            lines.append(f"q, e = ({at}) // {edge}, ({at}) % {edge}")
+            at = f"(thread + {THREADS * round})" if round else "thread"
+            lines.append(f"q, e = {at} // {edge}, {at} % {edge}")
         lines += [f"p, {index} = p0 + q, {index}0 + e", f"value = {code}(0)"]
         lines.append(f"if p < k and {index} < {extent}:")
-        read = f"unpack_f16({array}[at])" if half else f"{array}[at]"
+        read = unpack.format(f"{array}[at]")
         found = [*operand.lines]
         if operand.inside:
             found += [f"if {operand.inside}:", f"{INDENT}value = {read}"]
         else:
             found.append(f"value = {read}")
         lines += [INDENT + line for line in found]
-        lines.append(f"{tile}[q * {edge + 1} + e] = value")
+        lines.append(f"{tile}[{place}] = value")
     return lines
 
 
-def _store(product: Product, x: int, y: int, is_half: bool) -> list[str]:
-    total = f"c{x}{y}"
+def _store(product: Product, total: str, down: str, across: str) -> list[str]:
+    is_half = product.dtype is float16
     if product.accumulate:
         old = "unpack_f16(c[at])" if is_half else "c[at]"
         total = f"{old} + {total}"
@@ -145,7 +185,7 @@ def _store(product: Product, x: int, y: int, is_half: bool) -> list[str]:
             total = f"to_{product.dtype.code}({total})"
     stored = f"pack_f16({total})" if is_half else total
     return [
-        f"i, j = i0 + row + {SIDE * x}, j0 + column + {SIDE * y}",
+        f"i, j = i0 + {down}, j0 + {across}",
         "if i < m and j < n:",
         *(INDENT + line for line in product.store),
         f"{INDENT}c[at] = {stored}",
@@ -162,7 +202,10 @@ def grid_of(
     """The launch of a product of these sizes; `dims` has the integers that it names."""
     m, n, k = sizes
     r = 4 if min(m, n) >= LARGE else 2 if min(m, n) > SIDE else 1
-    tiles = -(-m // (SIDE * r)) * -(-n // (SIDE * r)) * batches
+    if product.dtype is float16 and min(m, n) >= LARGE // 2 and k >= tensor.DEPTH:
+        r = 0
+    edge = SIDE * (r or 4)
+    tiles = -(-m // edge) * -(-n // edge) * batches
     given = {"m": m, "n": n, "k": k, "batches": batches, **dims}
     code = product.dtype.code
     moved = batches * (m * k + k * n + m * n) * product.dtype.size
