@@ -200,6 +200,10 @@ def _by_hand(rule: Callable[[Step], Sequence[Launch]]) -> Rule:
     return grids_of
 
 
+def _product(call: Callable[[Step], products.Call]) -> Rule:
+    return lambda step: [products.grid_of(call(step))]
+
+
 def _scatter(step: Step) -> list[Grid]:
     node = _node(step)
     base, idx, updates = node.inputs
@@ -232,8 +236,5 @@ RULES: dict[str, Rule] = {
     "gathered": flow.gathered,
     "pad": _pad,
     "concat": _concat,
-    "matmul": products.matmul,
-    "conv2d": products.conv2d,
-    "conv2d_input": products.conv2d_input,
-    "conv2d_weight": products.conv2d_weight,
+    **{name: _product(call) for name, call in products.CALLS.items()},
 }
