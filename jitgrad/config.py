@@ -88,6 +88,9 @@ SETTINGS: dict[str, Setting] = {
     "path_limit": Setting(
         "JITGRAD_PATH_LIMIT", int, 256, "conditions that one variant decides by their values"
     ),
+    "print_limit": Setting(
+        "JITGRAD_PRINT_LIMIT", int, 1000, "how often one `print` in a compiled loop is shown"
+    ),
     "unroll": Setting(
         "JITGRAD_UNROLL", int, 8, "iterations up to which a loop of known length is unrolled"
     ),

@@ -345,7 +345,8 @@ class Tensor:
             DTypeError,
             "a Tensor was passed to a function that Numba compiled",
             why="run eagerly, it takes NumPy arrays and numbers",
-            instead="jitgrad.jit for the function that calls it, or x.asnumpy()",
+            instead="jitgrad.jit for the function that calls it, jitgrad.opaque around this one, or"
+            " x.asnumpy()",
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -29,6 +29,7 @@ SCALARS = "names of scalar functions, the vocabulary of scalar expressions; ops 
 NO_OP = "the name of an attribute or of a module that an op happens to share"
 # file or folder -> reason; or file -> table -> reason, a table being a name of the module.
 TABLES: dict[str, str | dict[str, str]] = {
+    "autodiff/forward.py": {"HIDDEN": "op -> operands through which no derivative goes"},
     "autodiff/revolve.py": "the reverse of a loop, a program written in ops",
     "codegen/direct.py": {
         "ARITHMETIC": "Python's operators -> the operations of LLVM's integers and floats",
@@ -108,6 +109,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/margins.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
     "passes/placing.py": {"HOLDERS": "op -> where in its result its operands are"},
+    "passes/picks.py": REWRITES,
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},
     "passes/ranges.py": {

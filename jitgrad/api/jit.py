@@ -22,6 +22,7 @@ from jitgrad.frontend import graphcall
 from jitgrad.frontend.control import converted
 from jitgrad.frontend.guards import PLAIN, guards_of, is_cell
 from jitgrad.frontend.trace import Argument, trace
+from jitgrad.garbage import uncollected
 from jitgrad.state import state
 from jitgrad.tensor import Parameter, Tensor
 
@@ -128,7 +129,8 @@ class Compiled:
                 del self._entries[next(iter(self._entries))]
         entry = next((e for e in entries if e.valid() and e.applies(tensors)), None)
         if entry is None:
-            entry = self._trace(leaves, structure, args, kwargs, entries)
+            with uncollected():
+                entry = self._trace(leaves, structure, args, kwargs, entries)
             entries.insert(0, entry)
             del entries[VARIANTS:]
         if arrays and entry.written:  # NumPy arrays of the user's are not written to

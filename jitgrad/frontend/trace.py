@@ -103,8 +103,11 @@ class Trace:
         self.standing: dict[Node, Node] = {}  # placeholders of transforms to what they stand for
         self.log: Any = None  # of what the block on trial changes in place; see `control.attempt`
         self.links: list[Any] = []  # between Tensors that may be one; see `aliases`
+        self.mapped = 0  # how many `vmap`s are being traced, one inside of another
+        self.printer: Any = None  # of the loop on trial; see `control.prints`
         self.faults: Any = None  # exceptions in compiled loops; see `control.faults`
         self.mixed: list[Any] = []  # lists and dicts that may be one of two
+        self.turn: Any = None  # of the loop on trial, the innermost; see `control.growing`
         self.trials = 0  # how many blocks are on trial, one inside of another
         self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
         self.decisions: list[tuple[Node, bool]] = []  # conditions that the trace went by

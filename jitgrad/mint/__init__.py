@@ -8,6 +8,7 @@ import numpy as np
 
 from jitgrad import ops
 from jitgrad.errors import no_name
+from jitgrad.ops.absent import ABSENT
 
 # Functions that are the same there.
 SAME = (
@@ -310,4 +311,4 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"jitgrad.mint.{name}")
-    raise no_name(__name__, name, __all__)
+    raise no_name(__name__, name, __all__, ABSENT.get(name, ""))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jitgrad.errors import no_name as _no_name
 from jitgrad.ops import methods as _methods
+from jitgrad.ops.absent import ABSENT as _ABSENT
 from jitgrad.ops.table import NAMES as _NAMES
 
 globals().update(_NAMES)
@@ -16,14 +17,6 @@ _methods.install()
 __all__ = sorted(_NAMES)
 
 
-# What MindSpore has, and what would need complex dtypes.
-_COMPLEX = {
-    *("fft", "fft2", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft"),
-    *("irfft", "irfft2", "irfftn", "polar", "rfft", "rfft2", "rfftn", "stft", "view_as_real"),
-}
-
-
 def __getattr__(name: str):
     """An unknown name names the nearest that exist."""
-    why = "it needs complex dtypes, which are not here" if name in _COMPLEX else ""
-    raise _no_name(__name__, name, globals(), why)
+    raise _no_name(__name__, name, globals(), _ABSENT.get(name, ""))

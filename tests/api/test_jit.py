@@ -313,3 +313,20 @@ def test_an_index_out_of_bounds_in_the_shortest_call() -> None:
         with pytest.raises(BoundsError, match="out of bounds"):
             g(x, Tensor([7, 0]))
     np.testing.assert_array_equal(g(x, good).asnumpy(), [3.0, 1.0])
+
+
+def test_nobody_looks_for_garbage_while_a_function_is_traced() -> None:
+    seen: list[bool] = []
+
+    def program(x: Tensor, fails: bool) -> Tensor:
+        seen.append(gc.isenabled())
+        if fails:
+            raise ValueError("no")
+        return x + 1.0
+
+    compiled = ms.jit(program)
+    compiled(Tensor([1.0]), False)
+    with pytest.raises(ValueError, match="no"):
+        compiled(Tensor([1.0]), True)
+    assert seen == [False, False]
+    assert gc.isenabled()

@@ -200,10 +200,6 @@ def _by_hand(rule: Callable[[Step], Sequence[Launch]]) -> Rule:
     return grids_of
 
 
-def _product(call: Callable[[Step], products.Call]) -> Rule:
-    return lambda step: [products.grid_of(call(step))]
-
-
 def _scatter(step: Step) -> list[Grid]:
     node = _node(step)
     base, idx, updates = node.inputs
@@ -236,5 +232,5 @@ RULES: dict[str, Rule] = {
     "gathered": flow.gathered,
     "pad": _pad,
     "concat": _concat,
-    **{name: _product(call) for name, call in products.CALLS.items()},
+    **products.RULES,
 }

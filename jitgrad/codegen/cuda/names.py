@@ -34,6 +34,7 @@ def namespace_numba() -> dict[str, Any]:
     return {
         **namespace(emit.functions(_traced(), library=False)),
         **namespace(machine.HALVES),
+        **namespace(machine.NUMBERS),
         **_divisions(),
         **_wide(),
         **literals(),

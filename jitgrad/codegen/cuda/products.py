@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jitgrad.codegen.conv.geometry import Geometry, geometry_of
@@ -360,3 +360,10 @@ CALLS = {
     "conv2d_input": conv2d_input,
     "conv2d_weight": conv2d_weight,
 }
+
+
+def _rule(call: Callable[[Step], Call]) -> Callable[[Step], list[Grid]]:
+    return lambda step: [grid_of(call(step))]
+
+
+RULES = {name: _rule(call) for name, call in CALLS.items()}

@@ -13,6 +13,8 @@ import numpy as np
 
 from jitgrad import tree
 from jitgrad.errors import TapeError, fail
+from jitgrad.frontend import rows
+from jitgrad.frontend.control.growing import length, settled
 from jitgrad.frontend.control.text import Text, traced_print
 from jitgrad.frontend.control.traced import (
     TracedRange,
@@ -25,6 +27,7 @@ from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.number import Number, as_dtype, wide
 from jitgrad.ir.types import DType, float64, int64
 from jitgrad.primitives.elementwise import stop_gradient, value_of
+from jitgrad.primitives.reduce import reduce_sum
 from jitgrad.primitives.shape import reshape
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -114,6 +117,15 @@ def _extremum(name: str, plain: Callable) -> Callable:
     return call
 
 
+def _sum(items: Any, start: Any = 0) -> Any:
+    items = settled(items)
+    if not isinstance(items, (list, tuple)) or not rows.are_rows(items):
+        return sum(items, start)
+    if not all(isinstance(x, Tensor) and x._type is items[0]._type for x in items):
+        return sum(items, start)
+    return sum([apply(reduce_sum, x, axes=(0,)) for x in rows.gathered(items)], start)
+
+
 def _until(items: Any, going_on: bool) -> Any:
     """`all` (going on while true) and `any` (while false): items are asked for one by one."""
     from jitgrad.frontend.control.run import every, some
@@ -184,6 +196,8 @@ TABLE: dict[Any, Callable] = {
     np.int64: _of_traced(np.int64, _int),
     bool: _of_traced(bool, _bool),
     isinstance: _isinstance,
+    len: length,
+    sum: _sum,
     setattr: _setattr,
     type: _type,
     range: _of_traced(range, TracedRange.of),
