@@ -211,7 +211,8 @@ class Gradient:
             run = self._jitted_raw
         out, of_points, of_weights = run(*converted, **converted_kwargs)
         parts = [p.like_input(g) for p, g in zip(points, of_points, strict=True)]
-        if not any(isinstance(x, Tensor) for x in tree.flatten((args, kwargs))[0]):
+        numbers = not any(isinstance(x, Tensor) for x in tree.flatten((args, kwargs))[0])
+        if numbers and state.trace is None:
             out = tree.map(lambda x: x.asnumpy()[()] if isinstance(x, Tensor) else x, out)
         return self.package(out, points, parts, of_weights)
 
