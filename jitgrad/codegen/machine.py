@@ -20,7 +20,7 @@ def functions() -> dict[str, Function]:
     """All of them, by name."""
     gemm = {f"gemm_{d}": fixed(["i64"] * 13, "", functools.partial(_gemm, d)) for d in FLOATS}
     calls = {**lapack.functions(), **gemm, "call_back": fixed(["i64", "i64"], "i64", _call_back)}
-    return {**HALVES, **tapes.functions(), **registers.functions(), **calls}
+    return {**HALVES, **NUMBERS, **tapes.functions(), **registers.functions(), **calls}
 
 
 FLOATS = ("f32", "f64")
@@ -55,6 +55,25 @@ HALVES = {
     "unpack_f16": fixed(("u16",), "f32", _unpack_f16),
     "pack_f16": fixed(("f32",), "u16", _pack_f16),
     "round_f16": fixed(("f32",), "f32", _round_f16),
+}
+
+
+# --- numbers among a kernel's integers ------------------------------------------------------------
+
+
+def _number_f32(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    """The float32 whose bits are the lower half of a word."""
+    return builder.bitcast(builder.trunc(args[0], INT32), ir.FloatType())
+
+
+def _number_f64(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    """The float64 whose bits are a word."""
+    return builder.bitcast(args[0], ir.DoubleType())
+
+
+NUMBERS = {
+    "number_f32": fixed(("i64",), "f32", _number_f32),
+    "number_f64": fixed(("i64",), "f64", _number_f64),
 }
 
 
@@ -115,6 +134,8 @@ def namespace_python() -> dict[str, Any]:
         "f16_ptr": lambda ptrs, k: ptrs[k],
         **tapes.namespace_python(),
         **registers.namespace_python(),
+        "number_f32": lambda word: np.int64(word).astype(np.int32).view(np.float32),
+        "number_f64": lambda word: np.int64(word).view(np.float64),
         "unpack_f16": unpack_f16,
         "pack_f16": pack_f16,
         "round_f16": lambda x: _half(x).astype(np.float32),

@@ -93,8 +93,8 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     known = inputs and all(a is not None for a in arrays)
     if type(node.type) is TupleType:
         parts = [project(node, i) for i in range(len(node.type.items))]
-        return tuple([Tensor._of_node(_constant(part)) for part in parts])
-    node = _constant(node)
+        return tuple([Tensor._of_node(stopped(part)) for part in parts])
+    node = stopped(node)
     if known and node.type.size <= KNOWN_SIZE and op.kind != "region":
         with np.errstate(all="ignore"):
             value = np.asarray(op.numpy(*arrays, **attrs), node.type.dtype.numpy)
@@ -102,7 +102,7 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     return Tensor._of_node(node)
 
 
-def _constant(node: Node) -> Node:
+def stopped(node: Node) -> Node:
     """The value of a node; inside of `no_grad` it has no derivative."""
     if state.grad != OFF or not isinstance(node.type, TensorType) or not node.dtype.is_float:
         return node
