@@ -121,7 +121,8 @@ def _check_results(callee: Callee) -> None:
         found = dispatcher.overloads[tuple(given)].signature.return_type
     except NumbaError as error:
         raise _does_not_compile(callee, error) from None
-    parts = tuple(found) if callee.several and isinstance(found, types.BaseTuple) else (found,)
+    each: Any = found
+    parts = tuple(each) if callee.several and isinstance(found, types.BaseTuple) else (found,)
     if len(parts) != len(callee.results):
         raise callee.broken(CountError, f"{len(parts)} results, not {len(callee.results)}")
     for part, wanted in zip(parts, callee.results, strict=True):
