@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen.compile import function
 from jitgrad.errors import CallbackError, CountError, DTypeError, ShapeError, fail
 from jitgrad.ir.types import TensorType
 from jitgrad.locate import Location
@@ -96,6 +95,8 @@ def _by_numba(callee: Callee) -> Any:
     import numba
     from numba.core import types
     from numba.core.errors import NumbaError
+
+    from jitgrad.codegen.compile import function  # which a warm process does without
 
     _check_results(callee)
     signature = types.int64(types.CPointer(types.voidptr))
