@@ -22,6 +22,7 @@ from jitgrad.frontend.control.arrays import is_maker, making
 from jitgrad.frontend.control.attempt import ArrayPlace, DictPlace, ListPlace, Place, attempt
 from jitgrad.frontend.control.build import twin
 from jitgrad.frontend.control.growing import settled
+from jitgrad.frontend.control.ordering import sort_list
 from jitgrad.frontend.control.paths import Blocked
 from jitgrad.frontend.guards import is_cell, is_library
 from jitgrad.state import state
@@ -115,6 +116,8 @@ def _builtin(function: Any) -> Any:
                 check_mixed(state.trace, owner)
             if log is not None and place is not None:
                 log.touch(place)
+            if function.__name__ == "sort":
+                return functools.partial(sort_list, owner)
         return _with_twins(function)
     replaced = builtin.TABLE.get(function)
     if replaced is not None:
