@@ -98,6 +98,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     },
     "passes/arithmetic.py": REWRITES,
     "passes/axes.py": {"PAIRS": "view or join -> which of its axes are its operands'"},
+    "passes/batches.py": REWRITES,
     "passes/dce.py": {"BODIES": "regions whose results are those of one graph"},
     "passes/fuse.py": {"ROW_TO_FULL": "views that a row kernel reads its own results through"},
     "passes/joins.py": REWRITES,

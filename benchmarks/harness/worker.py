@@ -25,16 +25,17 @@ SHORT = 2e-4  # a sample lasts at least this long, or the clock is what is measu
 
 
 def peak() -> float:
-    """The largest resident size so far, in MB.
+    """The largest resident size so far, in MB, without the libraries' code.
 
     `ru_maxrss` begins with that of the process that started this one, so Linux is asked elsewhere.
     """
-    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    largest = _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return largest - _status("RssFile")
 
 
 def resident() -> float:
-    """The resident size now, in MB; where the system does not say it, the largest so far."""
-    return _status("VmRSS") or peak()
+    """The same of the resident size now; where the system does not say it, the largest so far."""
+    return _status("VmRSS") - _status("RssFile") or peak()
 
 
 def _status(field: str) -> float:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from jitgrad.codegen.launch import Launch, Library, zero
+from jitgrad.codegen.launch import Launch, Library, Pointer, zero
 from jitgrad.codegen.panels import DEEP, Operands, Panels, panels_of
 from jitgrad.ir.node import Node
 from jitgrad.ir.types import DType, float32, float64
@@ -105,13 +105,22 @@ def matmul(step: Step) -> list[Launch]:
     node = step.node
     assert node is not None
     a, b, c = step.reads[0], step.reads[1], step.writes[0]
-    panels = _panels(node)
+    return matmul_of_batch(node, (a, b, c), batch_panels(node), step.scratch)
+
+
+def matmul_of_batch(
+    node: Node, operands: Operands, panels: Panels | None, scratch: Sequence[Pointer]
+) -> list[Launch]:
+    """Batched products on panels of the right operands, packed in `scratch`; without, those of the
+    library.
+    """
     if panels is None:
-        return matmul_by_library(node, (a, b, c))
+        return matmul_by_library(node, operands)
+    a, b, c = operands
     m, batch, swapped = node.shape[-2], math.prod(node.shape[:-2]), _is_swapped(node.inputs[0])
     if not panels.packed:
         return panels.product((a, b, c), m, swapped, batch)
-    packed = step.scratch[0]
+    (packed,) = scratch
     return panels.pack(b, packed, batch) + panels.product((a, packed, c), m, swapped, batch)
 
 
@@ -126,12 +135,12 @@ def matmul_by_library(node: Node, operands: Operands) -> list[Launch]:
 
 def matmul_scratch(node: Node) -> Sequence[int]:
     """Bytes of packed operands."""
-    panels = _panels(node)
+    panels = batch_panels(node)
     many = math.prod(node.shape[:-2])
     return () if panels is None or not panels.packed else [panels.nbytes * many]
 
 
-def _panels(node: Node) -> Panels | None:
+def batch_panels(node: Node) -> Panels | None:
     """How the right operands of products are read, or None if the library is as fast."""
     m, n, k = node.shape[-2], node.shape[-1], node.inputs[0].shape[-1]
     (left, right), batch = map(_is_swapped, node.inputs), math.prod(node.shape[:-2])

@@ -143,7 +143,7 @@ class Cut:
                 self.sums[result] = next(scratch) if self.layout.chunks > 1 else self.memory[result]
         self.panels = {m: (p, next(scratch)) for m, p in _panels(self.layout).items()}
         self.local: set[Node] = set()
-        self.working: dict[Node, tuple[Buffer, ...]] = {}  # of loops
+        self.working: dict[Node, tuple[Buffer, ...]] = {}  # of loops and batches of products
         self.bytes = self.place_locals()
 
     def place_locals(self) -> int:
@@ -160,14 +160,21 @@ class Cut:
                 self.memory[result] = buffer
                 self.local.add(result)
                 dying.setdefault(last.get(result, position), []).append(buffer)
-            if is_flow(step):
-                sizes = structured_scratch(*self.flow(step, tiling, self.layout.tile))
-                working = [Buffer(n, "local", arena.take(n)) for n in sizes]
-                self.working[step] = tuple(working)
-                dying.setdefault(position, []).extend(working)
+            sizes = self.scratch(step, tiling)
+            working = [Buffer(n, "local", arena.take(n)) for n in sizes]
+            self.working[step] = tuple(working)
+            dying.setdefault(position, []).extend(working)
             for buffer in dying.pop(position, ()):
                 arena.free(buffer.at, buffer.nbytes)
         return arena.size
+
+    def scratch(self, step: Node, tiling: Tiling) -> Sequence[int]:
+        """Bytes of working memory of a step's launches on one tile."""
+        if is_flow(step):
+            return structured_scratch(*self.flow(step, tiling, self.layout.tile))
+        if step.op.kind == "call" and _is_batch(tiling):
+            return products.matmul_scratch(_of_tile(step, tiling, self.layout.tile))
+        return ()
 
     # --- pointers ---
 
@@ -243,29 +250,29 @@ class Cut:
 
     def call(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
         """A call on arrays of a tile's size. What is cut is so along its first axis in memory."""
-        operands, pointers = [], []
+        pointers = []
         for value, axis in zip(step.inputs, tiling.operands, strict=True):
             base, at = _stored(value), stored_axis(value)(axis) if axis >= 0 else axis
-            cut = input_node(f"a{len(operands)}", _cut(base.type, at, extent))
-            operands.append(cut if base is value else value.op(cut, **value.attrs))
             pointers.append(self.pointer(base, at, math.prod(base.shape[1:]) if at == 0 else 0))
         (axis,) = tiling.results
         pointers.append(self.pointer(step, axis, math.prod(step.shape[1:])))
-        node = step.op(*operands, **step.attrs)
-        panels = None
+        node, name = _of_tile(step, tiling, extent), step.op.name
         if step.inputs[1] in self.panels and tiling.operands[1] == WHOLE:
             panels, pointers[1] = self.panels[step.inputs[1]]
-        a, b, c = pointers
-        if panels is not None:
+            a, b, c = pointers
             return products.matmul_of_panels(node, (a, b, c), panels)
+        a, b, c = pointers
         if axis == SUMMED:
-            return ADDING[step.op.name](node, (a, b, c), self.layout.tile)
-        return CALLS[step.op.name](node, (a, b, c))
+            return ADDING[name](node, (a, b, c), self.layout.tile)
+        if _is_batch(tiling):
+            panels = products.batch_panels(_of_tile(step, tiling, self.layout.tile))
+            return products.matmul_of_batch(node, (a, b, c), panels, self.working[step])
+        return CALLS[name](node, (a, b, c))
 
     def launches(self, extent: int) -> tuple[Launch, ...]:
         made: list[Launch] = []
         for step, tiling in self.layout.steps:
-            if step in self.working:
+            if is_flow(step):
                 made += self.loops(step, tiling, extent)
             elif step.op.kind == "region":
                 made.append(self.region(step, tiling, extent))
@@ -287,6 +294,21 @@ class Cut:
 
 def _stored(value: Node) -> Node:
     return value.inputs[0] if value.op.kind == "view" else value
+
+
+def _is_batch(tiling: Tiling) -> bool:
+    """Whether each tile has matrices of its own: of both operands, and of the result."""
+    return WHOLE not in tiling.operands and SUMMED not in tiling.results
+
+
+def _of_tile(step: Node, tiling: Tiling, extent: int) -> Node:
+    """A call as it is for some indices of the axis that is cut."""
+    operands = []
+    for value, axis in zip(step.inputs, tiling.operands, strict=True):
+        base, at = _stored(value), stored_axis(value)(axis) if axis >= 0 else axis
+        cut = input_node(f"a{len(operands)}", _cut(base.type, at, extent))
+        operands.append(cut if base is value else value.op(cut, **value.attrs))
+    return step.op(*operands, **step.attrs)
 
 
 def _cut(of: TensorType, axis: int, extent: int) -> TensorType:

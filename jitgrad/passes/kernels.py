@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from jitgrad.ir.node import Graph
+from jitgrad.passes.batches import batches
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
 from jitgrad.passes.joins import joins
@@ -30,6 +31,7 @@ PASSES: tuple[Pass, ...] = (
     vectors,  # products that are reductions
     joins,  # sums of parts that are joins
     squeeze,  # no axes of extent 1
+    batches,  # one axis for many matrices
     optimize,  # what these have left
     sooner,  # sums that need not wait for others
     lanes_last,  # long axes inside of short ones

@@ -20,7 +20,11 @@ def _long(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def squeezed(x: Node) -> Node:
     """A value without its axes of extent 1."""
-    shape = tuple(n for n in x.shape if n != 1)
+    return reshaped(x, tuple(n for n in x.shape if n != 1))
+
+
+def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
+    """A value in another shape, without what only gave it the one that it has."""
     if shape == x.shape:
         return x
     number = splat(x)

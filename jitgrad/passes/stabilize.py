@@ -179,6 +179,34 @@ def gradient_of_log_of_a_sum_of_exponentials(g, x, axes, dims):
     return expand(g, x.shape, axes) * _softmax(x, axes)
 
 
+@rewrite(
+    lambda e, g, s, p, axes, dims: (
+        e
+        * (
+            g * broadcast(1 / s, dims=dims)
+            + broadcast(reduce_sum(-(g * broadcast(1 / s, dims=dims)) * p, axes=axes), dims=dims)
+        )
+    ),
+    ROUNDING,
+)
+def gradient_of_a_share(e, g, s, p, axes, dims):
+    """e (g / s + sum(-(g / s) p)), with p = e / s, is p (g - sum(g p)): it rounds less, and of e
+    and p only one has to be kept. If e is an exponential, p is its softmax and no exponential of a
+    large number is left.
+    """
+    if dims != kept_axes(e.ndim, axes) or not _is_share(p, e, s, axes):
+        return None
+    return p * (g - expand(reduce_sum(g * p, axes=axes), e.shape, axes))
+
+
+def _is_share(p, e, s, axes):
+    """Whether p is e / s, or what such a softmax became."""
+    if p is e / expand(s, e.shape, axes):
+        return True
+    whole = s.op is reduce_sum and s.inputs[0] is e and s.attrs["axes"] == axes
+    return e.op is exp and whole and p is _softmax(e.inputs[0], axes)
+
+
 # --- fewer roundings ----------------------------------------------------------------------------
 
 
@@ -205,6 +233,7 @@ RULES = Rules(
         softmax,
         log_of_softmax,
         gradient_of_log_of_a_sum_of_exponentials,
+        gradient_of_a_share,
     )
 )
 

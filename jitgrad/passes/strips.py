@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jitgrad.ir.node import (
@@ -42,6 +42,7 @@ from jitgrad.passes.tiles import (
 )
 
 SHORTEST = 32  # indices of an axis that is cut
+FEWEST, LARGE = 2, 1 << 16  # indices, where each has so many bytes of some value
 DEEP = 512  # rounds of the loops around one that is cut, from which another is better
 WORTH = 1 << 17  # bytes that would else go through memory
 STREAM = 1 << 21  # bytes that are read or written once: more than the cache has
@@ -165,22 +166,29 @@ class Cutter:
     def choose(self) -> dict[Node, tuple[Loop, Tiling]]:
         """For every step the class of axes, and its loop, by which most data stays together."""
         scores: Counter[Loop] = Counter()
+        share: Counter[Loop] = Counter()  # bytes of one index, of the largest value
         for step in self.steps:
-            for tiling in self.options[step]:
+            for name, tiling in self.named(step):
                 weight = 1 if SUMMED in tiling.results or is_deep(step, tiling) else 2
-                name = self.classes.find((step, tiling.loop))
-                for value, _ in self.axes(step, tiling):
+                for value, axis in self.axes(step, tiling):
                     scores[name] += weight * value.type.nbytes
+                    each = value.type.nbytes // max(value.shape[axis], 1)
+                    share[name] = max(share[name], each)
         chosen: dict[Node, tuple[Loop, Tiling]] = {}
         for step in self.steps:
             fitting = [
-                (self.classes.find((step, tiling.loop)), tiling)
-                for tiling in self.options[step]
-                if self.length(step, tiling) >= SHORTEST
+                (name, tiling)
+                for name, tiling in self.named(step)
+                if self.length(step, tiling) >= (FEWEST if share[name] >= LARGE else SHORTEST)
             ]
             if fitting:
                 chosen[step] = max(fitting, key=lambda f: scores[f[0]])
         return chosen
+
+    def named(self, step: Node) -> Iterator[tuple[Loop, Tiling]]:
+        """The ways to cut a step, each with the class of its loop."""
+        for tiling in self.options[step]:
+            yield self.classes.find((step, tiling.loop)), tiling
 
     def length(self, step: Node, tiling: Tiling) -> int:
         return max((_extent(v, a) for v, a in self.axes(step, tiling)), default=0)

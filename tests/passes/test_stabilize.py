@@ -162,6 +162,19 @@ def stabilized(node: Node) -> Node:
     return graph.outputs[0]
 
 
+def share_gradient() -> Node:
+    """As differentiation makes it: of exp(X) / sum(exp(X)), for cotangents between 0 and 1."""
+    g, e, rows = sigmoid(X), exp(X), (1,)
+    once = g * expand(1 / total(), F.shape, rows)
+    p = e / expand(total(), F.shape, rows)
+    return (once + expand(reduce_sum(-once * p, axes=rows), F.shape, rows)) * e
+
+
+def wanted_share_gradient(x: np.ndarray) -> np.ndarray:
+    g, p = special.expit(x), soft_max(x)
+    return p * (g - (g * p).sum(axis=1)[:, None])
+
+
 GUARDED = {
     "log of a sum of exponentials": (log(total()), log_sum_exp(ROWS)),
     "log of a reshaped sum of exponentials": (
@@ -177,13 +190,15 @@ GUARDED = {
         expand(full(3, F.with_shape((4,))) / total(), F.shape, (1,)) * exp(X),
         3 * soft_max(ROWS),
     ),
+    "gradient of a share": (share_gradient(), wanted_share_gradient(ROWS)),
 }
 
 
 @pytest.mark.parametrize("name", GUARDED)
 def test_guards(name: str) -> None:
     node, wanted = GUARDED[name]
-    np.testing.assert_allclose(run(stabilized(node)), wanted, rtol=1e-14)
+    eps = np.finfo(np.float64).eps  # differences of numbers up to 1, of a few roundings each
+    np.testing.assert_allclose(run(stabilized(node)), wanted, rtol=1e-14, atol=8 * eps)
     assert not np.allclose(run(node), wanted, equal_nan=False)
 
 

@@ -7,9 +7,10 @@ from jitgrad.passes.access import stored
 from jitgrad.passes.kernels import into_kernels
 from jitgrad.passes.pipeline import optimize
 from jitgrad.primitives.elementwise import exp, sigmoid, sqrt
+from jitgrad.primitives.linalg import matmul
 from jitgrad.primitives.reduce import reduce_sum
-from jitgrad.primitives.shape import broadcast, reshape
-from tests.programs import Program, graph_of
+from jitgrad.primitives.shape import broadcast, reshape, transpose_last
+from tests.programs import Program, graph_of, softmax
 
 POINTS, GROUPS = 600, 8
 
@@ -22,7 +23,7 @@ def largest(graph: Graph) -> int:
     """Elements of the largest value that one kernel leaves in memory for another."""
     outside = {stored(o) for o in graph.outputs}
     made = [n for n in graph.nodes if n.op.name == "project" and n not in outside]
-    return max(n.type.size for n in made)
+    return max((n.type.size for n in made), default=0)
 
 
 def squares(x: Node) -> Node:
@@ -69,3 +70,39 @@ def test_what_is_reshaped_behind_the_batch_is_one_strip() -> None:
     (strip,) = [n for n in fused.nodes if n.op.name == "strip"]
     assert len(strip.attrs["loops"]) >= 3
     assert largest(fused) <= 32 * 100  # sums, and nothing of the batch
+
+
+BATCH, HEADS, TIMES, SIZE = 2, 3, 128, 32
+
+
+def attention(q: Node, k: Node, v: Node) -> Node:
+    return matmul(softmax(matmul(q, transpose_last(k)) * 0.2), v)
+
+
+def masked_attention(q: Node, k: Node, v: Node, mask: Node) -> Node:
+    """The mask has no heads: they cannot be one axis with the batch."""
+    scores = matmul(q, transpose_last(k))
+    spread = broadcast(mask, shape=scores.shape, dims=(0, 3))
+    return matmul(softmax(scores + spread), v)
+
+
+def squared(program: Program) -> Program:
+    return lambda *xs: reduce_sum(program(*xs) * program(*xs), axes=(0, 1, 2, 3))
+
+
+def test_scores_of_attention_are_not_stored() -> None:
+    """Heads and batches are one axis, of which a strip takes one matrix after the other."""
+    heads = f"f32[{BATCH},{HEADS},{TIMES},{SIZE}]"
+    fused = kernels(squared(attention), f"{heads} {heads} {heads}", (0, 1, 2))
+    (strip,) = [n for n in fused.nodes if n.op.name == "strip"]
+    assert strip.attrs["extent"] == BATCH * HEADS
+    assert largest(fused) <= BATCH * HEADS * TIMES * SIZE
+
+
+def test_axes_that_a_mask_keeps_apart() -> None:
+    heads = f"f32[{BATCH},{HEADS},{TIMES},{SIZE}]"
+    types = f"{heads} {heads} {heads} f32[{BATCH},{TIMES}]"
+    fused = kernels(squared(masked_attention), types, (0, 1, 2))
+    (strip,) = [n for n in fused.nodes if n.op.name == "strip"]
+    assert strip.attrs["extent"] == BATCH
+    assert largest(fused) <= BATCH * HEADS * TIMES * SIZE
