@@ -1,5 +1,5 @@
-"""Forty-two short programs with loops and branches, as somebody who comes from NumPy, PyTorch or JAX
-writes them on the first day: values and gradients are the same in both modes.
+"""Short programs with loops and branches, as somebody who comes from NumPy, PyTorch or JAX writes
+them on the first day: values and gradients are the same in both modes.
 """
 
 from __future__ import annotations
@@ -210,6 +210,17 @@ def match_on_data(k, a):
             return q * 3
         case _:
             return a * 0
+
+
+@given(A, X)
+def names_of_patterns_and_comprehensions(a, x):
+    if a > 0.9:
+        a = sum([q * 0.8 for q in x])
+    else:
+        match a, x[0]:
+            case (q, r) if q > r:
+                a = q * r
+    return a
 
 
 class Color(enum.Enum):
