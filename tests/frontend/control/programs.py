@@ -94,7 +94,7 @@ class Writer:
     def __init__(self, random: Random):
         self.random = random
         self.counters = 0
-        self.compounds = 8  # more of them, one in another, take long to trace
+        self.compounds = 5  # more of them, one in another, take long to trace
 
     def one_of(self, choices: list[str]) -> str:
         return choices[self.random.randrange(len(choices))]
