@@ -7,6 +7,7 @@ in the same place, so that existing ``except`` clauses keep working.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -131,6 +132,27 @@ def fail(
 ) -> Exception:
     """Make (not raise) an exception of `kind` worded by `explain`."""
     return kind(explain(what, why=why, instead=instead, where=where))
+
+
+OF_MATH = re.compile(
+    r"\bmath\.(a?(?:sin|cos|tan)h?|atan2|exp2?|expm1|log(?:2|10|1p)?|sqrt|erfc?|floor|ceil|trunc|pow)\("
+)
+
+
+def gradient_lost(asked: str, where: Location | None = None) -> Exception:
+    """The error for a Tensor that is being differentiated, of which a number was made: by Python
+    itself, where one of its own functions of numbers was called.
+    """
+    where = where or user_expression()
+    of_math = OF_MATH.search(where.source) if where else None
+    first = f"ops.{of_math[1]}(t)" if of_math else "compute with Tensors"
+    return fail(
+        TapeError,
+        f"a Tensor that is being differentiated was {asked}",
+        why="its gradient would be lost",
+        instead=f"{first}, or take the value of ops.stop_gradient(t)",
+        where=where,
+    )
 
 
 def no_name(module: str, name: str, known: Iterable[str], why: str = "") -> AttributeError:

@@ -26,6 +26,7 @@ from jitgrad.errors import (
     TapeError,
     TraceError,
     fail,
+    gradient_lost,
 )  # fmt: skip
 from jitgrad.ir.node import Node, constant
 from jitgrad.ir.types import DType, TensorType, float32, of_array
@@ -273,12 +274,7 @@ class Tensor:
         array = self._array(asked)
         fn = self._grad_fn
         if fn is not None and state.grad == FUNCTIONAL and not getattr(fn, "parameter", False):
-            raise fail(
-                TapeError,
-                f"a Tensor that is being differentiated was {asked}",
-                why="its gradient would be lost",
-                instead="compute with Tensors, or take the value of ops.stop_gradient(t)",
-            )
+            raise gradient_lost(asked)
         return array
 
     def asnumpy(self) -> np.ndarray:

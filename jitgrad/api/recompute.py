@@ -9,6 +9,7 @@ from typing import Any
 from jitgrad import tree
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import regions
+from jitgrad.frontend.control import converted
 from jitgrad.ops.loops import as_tensor
 from jitgrad.tensor import Tensor
 
@@ -41,7 +42,7 @@ def recompute(fn: Callable, *args: Any, **kwargs: Any) -> Any:
             for i, x in zip(places, tensors, strict=True):
                 filled[i] = x
             inner_args, inner_kwargs = tree.unflatten(structure, filled)
-            results, made = tree.flatten(fn(*inner_args, **inner_kwargs))
+            results, made = tree.flatten(converted(fn)(*inner_args, **inner_kwargs))
             found.append(made)
             return [as_tensor(x) for x in results]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from jitgrad import config
 from jitgrad.autodiff.custom import erase
-from jitgrad.errors import TapeError, fail
+from jitgrad.errors import gradient_lost
 from jitgrad.frontend import remote, tape
 from jitgrad.frontend.pull import pull_of_graph, taken
 from jitgrad.frontend.replay import replay
@@ -169,13 +169,7 @@ class GraphNode(tape.TapeNode):
         if saved is None or self.kept is None:
             raise self.freed()
         if taped.taken is not None:
-            raise fail(
-                TapeError,
-                "a Tensor that is being differentiated was turned into a number",
-                why="its gradient would be lost",
-                instead="compute with Tensors, or take the value of ops.stop_gradient(t)",
-                where=taped.lost,
-            )
+            raise gradient_lost("turned into a number", taped.lost)
         seeds = [tape.zeros(t) if g is None else g for g, t in zip(given, self.types, strict=True)]
         if state.grad == OFF and state.trace is None:
             read = [saved[i].get(self) for i in taped.places]

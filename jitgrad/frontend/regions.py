@@ -8,7 +8,8 @@ along. `names` are those of the user's variables, for errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from jitgrad import config
 from jitgrad.autodiff.branch import cond as cond_op
 from jitgrad.autodiff.loop import loop as loop_op
 from jitgrad.autodiff.region import attributes
-from jitgrad.errors import BranchError, CarryError, ConditionError, LimitError, fail
+from jitgrad.errors import BranchError, CarryError, ConditionError, LimitError, TraceError, fail
 from jitgrad.frontend.again import call_again
 from jitgrad.frontend.checkpoint import checkpointed
 from jitgrad.frontend.closing import closed, frontier_of_branch, frontier_of_loop, tidied
@@ -87,7 +88,8 @@ class _Side:
     ):
         self.trace = trace
         self.stand_ins = [fresh_input("r", n.type) for n in given]
-        found = function(*[Tensor._of_node(n) for n in self.stand_ins])
+        with quiet(trace):
+            found = function(*[Tensor._of_node(n) for n in self.stand_ins])
         self.nodes = trace.resolve([trace.read(x) for x in found])
         # Both branches are traced on the same stand-ins, but for their names.
         back = dict(zip(self.stand_ins, given, strict=True))
@@ -309,6 +311,20 @@ def check_carry(before: Sequence[Any], after: Sequence[Any], names: Sequence[str
             )
 
 
+@contextlib.contextmanager
+def quiet(trace: Trace) -> Iterator[None]:
+    """TraceError for what is to be shown after the run, by code that a region has to itself."""
+    before = len(trace.effects)
+    yield
+    if len(trace.effects) > before:
+        raise fail(
+            TraceError,
+            "an exception that depends on data, or a print, in a function whose body is one region",
+            why="what ops.scan, ops.while_loop, ops.cond or recompute is given only computes",
+            instead="a plain `for`, `while` or `if`, or return a flag and look at it afterwards",
+        )
+
+
 class _Loop:
     """A loop while it is being traced."""
 
@@ -359,7 +375,8 @@ class _Loop:
         if test is not None:
             self.test = trace.resolve([trace.read(truth(test(k, *rest)))])[0]
             rest = [Tensor._of_node(n) for n in self.stand_ins[: self.own]]
-        new, records = body(k, *rest)
+        with quiet(trace):
+            new, records = body(k, *rest)
         self.new = trace.resolve([trace.read(x) for x in new])
         self.records = trace.resolve([trace.read(x) for x in records])
         check_carry(types[: self.own], [n.type for n in self.new], self.names)

@@ -17,6 +17,7 @@ import numpy as np
 from jitgrad.errors import BoundsError, ShapeError, TraceError, fail
 from jitgrad.ir.types import bool_, int32, int64
 from jitgrad.ops.keys import NEW, Entry, Place, Span, entries_of, inside
+from jitgrad.ops.moving import moving
 from jitgrad.ops.promote import (
     apply,
     cast,
@@ -242,6 +243,10 @@ def _is_view(out: Tensor, key: Any) -> bool:
 
 
 def _item(x: Tensor, key: Any) -> Tensor:
+    moved = moving(x, key)
+    if moved is not None:
+        where, rest = moved
+        return _item(_item(x, where), rest)
     entries = entries_of(x, key)
     if builtins.all(e is NEW or isinstance(e, Span) or isinstance(e.value, int) for e in entries):
         return reshaped("indexing", _slices(x, _as_spans(entries)), _basic_shape(entries))
@@ -259,6 +264,10 @@ def updated(x: Tensor, key: Any, value: Any) -> Tensor:
     mask = _traced_mask(x, key)
     if mask is not None:
         return _masked(x, mask, value)
+    moved = moving(x, key)
+    if moved is not None:
+        where, rest = moved
+        return updated(x, where, updated(_item(x, where), rest, value))
     entries = entries_of(x, key)
     if builtins.all(e is NEW or isinstance(e, Span) or isinstance(e.value, int) for e in entries):
         spans = _as_spans(entries)

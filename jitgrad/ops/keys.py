@@ -47,8 +47,8 @@ Entry = Span | Place | None
 def entries_of(x: Tensor, key: Any) -> list[Entry]:
     """The key as one entry for each axis of x and each new axis."""
     items = list(key) if isinstance(key, tuple) else [key]
-    items = [_item(item) for item in items]
-    taken = builtins.sum(_consumes(item) for item in items)
+    items = [item_of(item) for item in items]
+    taken = builtins.sum(consumes(item) for item in items)
     dots = [i for i, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
         raise fail(BoundsError, "an index has more than one '...'")
@@ -64,11 +64,11 @@ def entries_of(x: Tensor, key: Any) -> list[Entry]:
     axis = 0
     for item in items:
         found.extend(_entries(x, axis, item))
-        axis += _consumes(item)
+        axis += consumes(item)
     return found
 
 
-def _item(item: Any) -> Any:
+def item_of(item: Any) -> Any:
     """An element of a key: a slice, None, Ellipsis, an int, an integer array or Tensor, a mask."""
     if item is None or item is Ellipsis or isinstance(item, slice):
         return item
@@ -98,7 +98,7 @@ def _array_of(item: Any) -> Any:
     return array.astype(np.int64) if array.size == 0 else array
 
 
-def _consumes(item: Any) -> int:
+def consumes(item: Any) -> int:
     """How many axes an item of a key stands for."""
     if item is None or item is Ellipsis:
         return 0

@@ -9,6 +9,7 @@ saved by their names; everything else announces itself before it changes (`Trace
 from __future__ import annotations
 
 import collections
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class TracedPlace(Place):
     def put(self, content: Any) -> None:
         t = self.thing
         t._node, t._type, t._data = content._node, content._type, content._data
+        t._trace = state.trace
         t._version += 1
 
     def save(self) -> Any:
@@ -275,7 +277,21 @@ class Outcome:
             if found is not None:
                 held, own = found[1], type(thing)
                 return held if isinstance(held, (Tensor, own)) else own(held)
+        if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+            return self.fields_now(thing)
         return thing
+
+    def fields_now(self, thing: Any) -> Any:
+        """A dataclass that had attributes changed is another one until they are written."""
+        names = [f.name for f in dataclasses.fields(thing)]
+        keys = {name: (AttributePlace, id(thing), name) for name in names}
+        if not any(key in self.places for key in keys.values()):
+            return thing
+        held = [
+            self.places[key][1] if key in self.places else getattr(thing, name)
+            for name, key in keys.items()
+        ]
+        return tree.assembled(type(thing), tuple(names), held)
 
     def opened(self, value: Any) -> Any:
         """A nest whose containers hold what they held when the block ended."""

@@ -11,6 +11,7 @@ import itertools
 import sys
 import types
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 from jitgrad.errors import TraceError, UnsupportedError
@@ -53,10 +54,8 @@ def unread() -> tuple[type[TraceError], str, str]:
     """What a traced value says that is asked for its truth by the user's function that runs now:
     the class of the error, the reason and the remedy.
     """
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith((PACKAGE, *BETWEEN)):
-        frame = frame.f_back
-    code = frame.f_code if frame is not None else None
+    frames = _user_frames(sys._getframe(1))
+    code = next(frames, None)
     if code is None or code in ours:
         return PLAIN
     if is_library(code.co_filename):
@@ -68,10 +67,22 @@ def unread() -> tuple[type[TraceError], str, str]:
     if _is_class(code):
         why = f"the body of the class {code.co_name} runs as it is"
         return UnsupportedError, why, "compute it before the class"
-    reason = made.get(code)
-    if not isinstance(reason, NoSource):
-        return PLAIN
-    return reason.kind, f"{code.co_name} cannot be read: {reason}", reason.remedy
+    # A function runs as it is where it is called by one that could not be converted.
+    for caller in (code, *frames):
+        reason = made.get(caller)
+        if isinstance(reason, NoSource):
+            return reason.kind, f"{caller.co_name} cannot be read: {reason}", reason.remedy
+        if caller in ours:
+            break
+    return PLAIN
+
+
+def _user_frames(frame: types.FrameType | None) -> Iterator[types.CodeType]:
+    """What runs outside of this package, from a frame outwards."""
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith((PACKAGE, *BETWEEN)):
+            yield frame.f_code
+        frame = frame.f_back
 
 
 def code_of(function: types.FunctionType) -> types.CodeType | NoSource:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad import tree
-from jitgrad.errors import TapeError, fail
+from jitgrad.errors import gradient_lost
 from jitgrad.frontend import rows
 from jitgrad.frontend.control.growing import length, settled
 from jitgrad.frontend.control.ordering import extremum, ordered
@@ -72,12 +72,7 @@ def _constant(value: Tensor, dtype: DType) -> Number:
     if value.size != 1:
         float(value)  # raises
     if value.dtype.is_float and _is_differentiated(value):
-        raise fail(
-            TapeError,
-            "a Tensor that is being differentiated was turned into a number",
-            why="its gradient would be lost",
-            instead="compute with Tensors, or take the value of ops.stop_gradient(t)",
-        )
+        raise gradient_lost("turned into a number")
     return Number.of(as_dtype(apply(value_of, apply(reshape, value, shape=())), dtype))
 
 

@@ -25,6 +25,7 @@ from jitgrad.frontend.control.growing import settled
 from jitgrad.frontend.control.ordering import sort_list
 from jitgrad.frontend.control.paths import Blocked
 from jitgrad.frontend.guards import is_cell, is_library
+from jitgrad.locate import PACKAGE
 from jitgrad.state import state
 
 CONTAINERS = (list, dict, set, collections.deque)
@@ -84,7 +85,7 @@ def callee(function: Any) -> Any:
 def _user(function: types.FunctionType) -> Callable:
     new = twin(function)
     if new is function and is_library(function.__code__.co_filename):
-        ours = function.__module__.partition(".")[0] == "jitgrad"
+        ours = function.__code__.co_filename.startswith(PACKAGE)
         return function if ours else _with_twins(function)
     if state.trace.trials and _is_running(new.__code__):
         raise Blocked(f"{function.__name__} calls itself")

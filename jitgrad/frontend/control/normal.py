@@ -4,7 +4,7 @@
   early `return`, `break`, `continue` or `raise` is a choice between two blocks.
 - A function that returns somewhere inside returns explicitly at its end.
 - A `while` whose condition binds names asks it in its body.
-- `assert` is an `if` with a `raise`; `match` on plain values is a chain of `if`.
+- `assert` is an `if` with a `raise`; `match` is a chain of `if`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _block(statements: list[ast.stmt], fresh: Callable[[str], str]) -> list[ast.
             s = _assertion(s)
         if isinstance(s, ast.While) and bound([s.test]):
             s = _left_inside(s)
-        if isinstance(s, ast.Match) and all(_is_plain(c.pattern) for c in s.cases):
+        if isinstance(s, ast.Match) and not _is_ours(s):
             first, s = _chain(s, fresh)
             out.append(first)
         if isinstance(s, ast.If) and pending:
@@ -89,33 +89,69 @@ def _is_plain(pattern: ast.pattern) -> bool:
     return isinstance(pattern, (ast.MatchValue, ast.MatchSingleton))
 
 
+def _is_ours(s: ast.Match) -> bool:
+    """Whether `_structural` made it."""
+    return isinstance(s.subject, ast.Name) and s.subject.id.startswith("jg_")
+
+
 def _chain(s: ast.Match, fresh: Callable[[str], str]) -> tuple[ast.stmt, ast.stmt]:
     """The subject in a new name, and the cases as `if` statements."""
     subject = fresh("subject")
     first = ast.Assign([ast.Name(subject, ast.Store())], s.subject)
     chain: list[ast.stmt] = []
     for case in reversed(s.cases):
-        chain = _case(case, subject, chain)
+        chain = _case(case, subject, chain, fresh)
     whole = chain[0] if len(chain) == 1 else ast.If(ast.Constant(True), chain, [])
     return tuple([ast.fix_missing_locations(ast.copy_location(n, s)) for n in (first, whole)])  # type: ignore[return-value]
 
 
-def _case(case: ast.match_case, subject: str, otherwise: list[ast.stmt]) -> list[ast.stmt]:
+def _case(
+    case: ast.match_case, subject: str, otherwise: list[ast.stmt], fresh: Callable[[str], str]
+) -> list[ast.stmt]:
     pattern, body = case.pattern, case.body
-    name = pattern.name if isinstance(pattern, ast.MatchAs) else None
-    bind: list[ast.stmt] = []
-    if name:
-        given = ast.Name(subject, ast.Load())
-        bind = [ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], given), pattern)]
-    tests = [] if isinstance(pattern, ast.MatchAs) else [_test(pattern, subject)]
-    if case.guard and bind:
-        inner = ast.copy_location(ast.If(case.guard, body, otherwise), pattern)
-        return [*bind, inner]
+    tests, bind = [], []
+    if not _is_plain(pattern):
+        bind, tests = _structural(pattern, subject, fresh)
+    elif not isinstance(pattern, ast.MatchAs):
+        tests = [_test(pattern, subject)]
+    elif pattern.name:
+        bind = [ast.Assign([ast.Name(pattern.name, ast.Store())], ast.Name(subject, ast.Load()))]
     tests += [case.guard] if case.guard else []
+    bind = [ast.copy_location(s, pattern) for s in bind]
     if not tests:
         return [*bind, *body]
     test = tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), tests)
-    return [ast.copy_location(ast.If(test, body, otherwise), pattern)]
+    return [*bind, ast.copy_location(ast.If(test, body, otherwise), pattern)]
+
+
+def _structural(
+    pattern: ast.pattern, subject: str, fresh: Callable[[str], str]
+) -> tuple[list[ast.stmt], list[ast.expr]]:
+    """A pattern that only `match` itself understands: the statements that bind its names, and the
+    tests whether it fits. Values in it, which may be traced, are compared behind it.
+    """
+    matched, values = fresh("matched"), _Values(fresh)
+    pattern = values.visit(pattern)
+    none, found = (
+        ast.Assign([ast.Name(matched, ast.Store())], ast.Constant(fits)) for fits in (False, True)
+    )
+    match = ast.Match(ast.Name(subject, ast.Load()), [ast.match_case(pattern, None, [found])])
+    return [none, match], [ast.Name(matched, ast.Load()), *values.tests]
+
+
+class _Values(ast.NodeTransformer):
+    """Gives the values in a pattern names, and keeps the tests of these."""
+
+    def __init__(self, fresh: Callable[[str], str]):
+        self.fresh, self.tests = fresh, []
+
+    def visit_MatchValue(self, pattern: ast.pattern) -> ast.pattern:
+        name = self.fresh("value")
+        self.tests.append(_test(pattern, name))
+        return ast.copy_location(ast.MatchAs(None, name), pattern)
+
+    def visit_MatchOr(self, pattern: ast.MatchOr) -> ast.pattern:
+        return self.visit_MatchValue(pattern) if _is_plain(pattern) else pattern
 
 
 def _test(pattern: ast.pattern, subject: str) -> ast.expr:

@@ -196,13 +196,14 @@ def augmented(getter: Thunk, name: str) -> None:
 
 
 def look(thing: Any) -> Any:
-    """The thing itself, which is about to be indexed."""
-    trace = state.trace
-    if trace is None:
+    """The thing itself, which is about to be indexed, perhaps by a traced value."""
+    if state.trace is None:
         return thing
-    if type(thing) is list and trace.turn is not None:
+    if type(thing) is np.ndarray:
+        return Read(thing)
+    if type(thing) is list and growing(thing) is not None:
         return Items(thing)
-    return Read(thing) if type(thing) is np.ndarray else thing
+    return Picked(thing) if type(thing) in (list, tuple) else thing
 
 
 def touch(thing: Any, attribute: str | None = None) -> Any:
@@ -219,8 +220,10 @@ def touch(thing: Any, attribute: str | None = None) -> Any:
         place = place_of(thing)
         if place is not None:
             log.touch(place)
-    if isinstance(thing, np.ndarray) and attribute is None:
+    if attribute is None and isinstance(thing, np.ndarray):
         return Written(thing)
+    if attribute is None and type(thing) is list:
+        return Picked(thing)
     if log is None or attribute is None:
         return thing
     if not isinstance(getattr(thing, attribute, None), Parameter):
@@ -246,6 +249,42 @@ def outward(*names: str) -> None:
         table = sys._getframe(1).f_globals
         for name in names:
             state.trace.store(table, name)
+
+
+# --- lists and tuples by traced indices ---------------------------------------------------------
+
+
+class Picked:
+    """A list or tuple with an index behind it, which may be traced: then each item may be meant."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: Any):
+        self.items = items
+
+    def __getitem__(self, index: Any) -> Any:
+        if not is_traced(index):
+            return self.items[index]
+        *others, found = self.items or (None,)
+        place = self.place(index)
+        for i in reversed(range(len(others))):
+            found = choose(place == i, lambda i=i: others[i], lambda found=found: found)
+        return found
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if not is_traced(index) or type(self.items) is tuple:
+            self.items[index] = value
+            return
+        place = self.place(index)
+        for i, item in enumerate(self.items):
+            self.items[i] = choose(place == i, lambda: value, lambda item=item: item)
+
+    def __delitem__(self, index: Any) -> None:
+        del self.items[index]
+
+    def place(self, index: Any) -> Tensor:
+        """The index counted from 0; IndexError where there is no such item."""
+        return Tensor(np.arange(len(self.items)))[index]
 
 
 __all__ = [

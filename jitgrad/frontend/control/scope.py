@@ -33,12 +33,15 @@ def walk_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def bound(nodes: Iterable[ast.AST]) -> Names:
-    """The names that code binds or deletes in its own scope."""
+    """The names that code binds or deletes in its own scope; comprehensions have their own."""
+    inside = list(walk_scope(nodes))
+    targets = [n.target for n in inside if isinstance(n, ast.comprehension)]
+    hidden = {id(n) for target in targets for n in ast.walk(target)}
     found: set[str] = set()
-    hidden: set[str] = set()  # of comprehensions
-    for node in walk_scope(nodes):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.add(node.id)
+    for node in inside:
+        if isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load) and id(node) not in hidden:
+                found.add(node.id)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             found.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -47,25 +50,7 @@ def bound(nodes: Iterable[ast.AST]) -> Names:
             found.add(node.name)
         elif isinstance(node, ast.MatchMapping) and node.rest:
             found.add(node.rest)
-        elif isinstance(node, ast.comprehension):
-            hidden |= {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)}
-    return frozenset(found - (hidden - _bound_outside(nodes, hidden)))
-
-
-def _bound_outside(nodes: Iterable[ast.AST], wanted: set[str]) -> set[str]:
-    """Of some names of comprehensions, those that the scope binds as well."""
-    found: set[str] = set()
-    stack = list(nodes) if wanted else []
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.comprehension):
-            stack += [node.iter, *node.ifs]
-            continue
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.add(node.id)
-        if not isinstance(node, SCOPES):
-            stack += ast.iter_child_nodes(node)
-    return found & wanted
+    return frozenset(found)
 
 
 def read(nodes: Iterable[ast.AST]) -> Names:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -175,6 +177,19 @@ def test_a_number_has_no_gradient() -> None:
         with pytest.raises(TapeError, match="its gradient would be lost"):
             gradient(LONG)
     check_equal(interpreted(f)(LONG), f(LONG))
+
+
+def test_math_of_a_tensor() -> None:
+    """Compiled it is the op. Python makes a number of a Tensor first, which a gradient forbids."""
+
+    def f(v):
+        return v.sum() * math.sin(v[0])
+
+    check_equal(interpreted(f)(LONG), f(LONG))
+    wanted = ms.grad(lambda v: v.sum() * ops.sin(v[0]))(LONG)
+    check_equal(interpreted(ms.grad(f))(LONG), wanted)
+    with pytest.raises(TapeError, match=r"instead: ops\.sin\(t\), or take the value of"):
+        ms.grad(f)(LONG)
 
 
 def test_lengths_must_agree_where_they_are_said_to() -> None:
