@@ -144,7 +144,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/vectors.py": REWRITES,
     "passes/widen.py": {
         "ACCUMULATES": "ops that sum products, beside the reductions",
-        "widen": "makes the casts that it is about",
+        "_widened": "makes the casts that it is about",
     },
 }
 

@@ -16,6 +16,7 @@ from jitgrad.api.entry import Entry
 from jitgrad.api.points import title
 from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
+from jitgrad.api.tracebacks import for_user
 from jitgrad.autodiff.custom import erase
 from jitgrad.errors import DTypeError, LeakError, fail
 from jitgrad.frontend import graphcall
@@ -101,8 +102,11 @@ class Compiled:
                 return result
         if state.trace is not None:
             return converted(self._function)(*args, **kwargs)
-        entry, tensors = self.entry(args, kwargs)
-        result = entry.run(tensors)
+        try:
+            entry, tensors = self.entry(args, kwargs)
+            result = entry.run(tensors)
+        except Exception as error:
+            raise for_user(error)  # noqa: B904 (the same error)
         self._fast = entry.quick()
         return result
 

@@ -49,6 +49,13 @@ class Address:
         return max((d for d, s in enumerate(self.strides) if s is not None), default=-1)
 
 
+def stride(name: str | None, values: Mapping[str, int]) -> int:
+    """How far apart two rounds of a loop lie, for these values of parameters."""
+    if name is None:
+        return 0
+    return values[name] if name in values else int(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """name = array[at]."""

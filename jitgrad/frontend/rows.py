@@ -45,7 +45,7 @@ def row(whole: Tensor, at: int) -> Row:
     new = object.__new__(Row)
     new._whole, new._at, new._made = whole, at, None
     new._data, new._type = None, whole._type.with_shape(whole.shape[1:])
-    new._grad_fn, new._index, new._version, new._grad = None, 0, 0, None
+    new._begin()
     new._trace = state.trace
     return new
 

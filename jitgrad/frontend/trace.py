@@ -336,7 +336,7 @@ def _stand_in(argument: Argument, node: Node) -> Tensor:
     original = argument.parameter
     stand_in = object.__new__(type(original))
     stand_in._data, stand_in._type, stand_in._node = None, node.type, node
-    stand_in._grad_fn, stand_in._index, stand_in._version, stand_in._grad = None, 0, 0, None
+    stand_in._begin()
     stand_in._trace = state.trace
     stand_in.__dict__.update(original.__dict__)
     return stand_in

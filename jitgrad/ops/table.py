@@ -53,13 +53,14 @@ MODULES = (
 # What modules share with each other, but not with users.
 INTERNAL = {
     "Partial", "argument", "around", "as_tensor", "atleast", "average_pool", "batched",
-    "blended", "broadcasted", "ceil_more", "combine", "condition", "diagonal_places", "draw",
-    "draw_uniform", "factors", "fill_", "flipped", "fori_loop", "indices_of", "joint_shape",
-    "largest_of_bins", "log1pexp", "matrices", "maximum_pool", "nd_key", "padded", "paddings",
-    "pair", "permuted", "picked", "planes_of", "planes_summed", "product", "promote_types",
-    "range_", "reduce_loss", "reshaped", "running_product", "running_sum", "same", "scan",
-    "singular", "slice_", "sliced", "solved", "square_matrices", "symmetric", "to_dtype",
-    "transposed", "triple", "truth", "turned", "unit", "while_loop", "written",
+    "blended", "broadcasted", "ceil_more", "combine", "condition", "diagonal_places",
+    "distinct", "draw", "draw_uniform", "factors", "fill_", "flipped", "fori_loop",
+    "indices_of", "joint_shape", "largest_of_bins", "limited", "log1pexp", "matrices",
+    "maximum_pool", "nd_key", "padded", "paddings", "pair", "permuted", "picked", "planes_of",
+    "planes_summed", "product", "promote_types", "range_", "reduce_loss", "reshaped", "resized",
+    "running_product", "running_sum", "same", "scan", "singular", "slice_", "sliced", "solved",
+    "square_matrices", "symmetric", "to_dtype", "transposed", "triple", "truth", "turned",
+    "unit", "while_loop", "written",
 }  # fmt: skip
 
 # Other names of functions.

@@ -20,7 +20,7 @@ from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
 from jitgrad.passes.unload import unload
 from jitgrad.passes.vectors import thin, vectors
-from jitgrad.passes.widen import widen
+from jitgrad.passes.widen import widen, widen_sums
 
 Pass = Callable[..., Graph]
 PASSES: tuple[Pass, ...] = (
@@ -45,7 +45,8 @@ PASSES: tuple[Pass, ...] = (
 
 # These also rewrite the bodies of loops and branches.
 INSIDE: tuple[Pass, ...] = (orient, vectors, joins)
-ON_DEVICE = tuple(p for p in PASSES if p is not strips)  # whose caches no strip would fit
+# Where no cache would fit a strip, and products are kernels of our own, which what follows joins.
+ON_DEVICE = tuple(widen_sums if p is widen else p for p in PASSES if p not in (strips, thin))
 
 
 def into_kernels(

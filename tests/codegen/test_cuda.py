@@ -30,6 +30,10 @@ from tests.codegen.backends import SIMULATED, Backend, emulated, reference, simu
 RNG = np.random.default_rng(5)
 
 
+def normal(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
 # Nothing, one, primes, one more than a block; rows and columns, short and long.
 SHAPES = [(0, 3), (1, 1), (3, 7), (5, 257), (257, 2), (37, 41)]
 
@@ -62,10 +66,6 @@ PROGRAMS: dict[str, tuple[Callable, list[tuple[int, ...]]]] = {
 
 def traced(program: Callable, *arrays: np.ndarray) -> Graph:
     return ms.jit(program).lower(*map(Tensor, arrays)).stages[0][1]
-
-
-def normal(*shape: int) -> np.ndarray:
-    return RNG.standard_normal(shape).astype(np.float32)
 
 
 def emulated_in_two_blocks(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -103,6 +103,56 @@ def test_products(m: int, n: int, k: int, swapped: tuple[bool, bool]) -> None:
     with config.override(cuda="emulate"):
         got = ms.jit(f, backend="cuda")(a, b).asnumpy()
     np.testing.assert_array_equal(got, f(a, b).asnumpy())  # of small integers: exact
+
+
+@pytest.mark.parametrize("swapped", [(False, False), (True, True)])
+def test_products_on_tensor_cores(swapped: tuple[bool, bool]) -> None:
+    """Of small integers, which float16 and the totals hold: exact, and one launch."""
+    (m, n, k), (left, right) = (65, 40, 23), swapped
+    a = RNG.integers(-4, 5, (k, m) if left else (m, k)).astype(np.float16)
+    b = RNG.integers(-4, 5, (n, k) if right else (k, n)).astype(np.float16)
+    graph = traced(lambda a, b: ops.matmul(a.T if left else a, b.T if right else b), a, b)
+    [(_, grid)] = DeviceProgram(graph, {}).grids
+    assert "mma_f16" in grid.source
+    np.testing.assert_array_equal(emulated(graph, [a, b])[0], reference(graph, [a, b])[0])
+
+
+def test_convolutions_on_tensor_cores() -> None:
+    x = RNG.integers(-2, 3, (2, 3, 6, 6)).astype(np.float16)
+    w = RNG.integers(-2, 3, (33, 3, 3, 3)).astype(np.float16)
+    graph = traced(lambda x, w: ops.conv2d(x, w), x, w)
+    assert any("mma_f16" in grid.source for _, grid in DeviceProgram(graph, {}).grids)
+    np.testing.assert_array_equal(emulated(graph, [x, w])[0], reference(graph, [x, w])[0])
+
+
+FINISHED: dict[str, tuple[Callable, list[np.ndarray], int]] = {
+    "bias": (lambda x, w, b: ops.relu(x @ w + b), [normal(9, 7), normal(7, 5), normal(5)], 1),
+    "two results": (
+        lambda x, w: (ops.exp(y := x @ w), y * 2.0), [normal(33, 7), normal(7, 20)], 1,
+    ),
+    "batch": (lambda x, w: ops.tanh(x @ w), [normal(3, 9, 7), normal(3, 7, 5)], 1),
+    "channels": (
+        lambda x, w, b: ops.relu(ops.conv2d(x, w) + b),
+        [normal(2, 3, 6, 6), normal(4, 3, 3, 3), normal(4, 1, 1)], 1,
+    ),
+    "half": (
+        lambda x, w: ops.relu(x @ w),
+        [normal(40, 20).astype(np.float16), normal(20, 33).astype(np.float16)], 1,
+    ),
+    "turned": (lambda x, w: ops.exp((x @ w).T), [normal(9, 7), normal(7, 5)], 2),
+    "read again": (lambda x, w: (y := x @ w, ops.exp(y)), [normal(9, 7), normal(7, 5)], 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_what_follows_a_product(name: str) -> None:
+    """It is one launch with it, unless it reads the elements in another order or so do others."""
+    function, arrays, launches = FINISHED[name]
+    graph = traced(function, *arrays)
+    assert len(DeviceProgram(graph, {}).launches) == launches
+    bound = 1e-3 if arrays[0].dtype == np.float16 else 1e-6
+    for a, b in zip(emulated(graph, arrays), reference(graph, arrays), strict=True):
+        np.testing.assert_allclose(a, b, rtol=bound, atol=10 * bound)
 
 
 def text_grid(body: str, count: int, threads: int = 4) -> Grid:

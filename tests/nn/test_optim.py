@@ -449,6 +449,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.SGD(P), TypeError, "parameters must be a list, not a Parameter"),
     (lambda: nn.SGD([P, 3]), TypeError, "parameters must be Parameters"),
     (lambda: nn.SGD([P, P]), RuntimeError, "p is given to the optimizer twice"),
+    (
+        lambda: nn.SGD([P, ms.Parameter(ms.Tensor([1.0]), name="p")]),
+        ValueError,
+        "two Parameters are named 'p'",
+    ),
     (lambda: nn.SGD([P], momentum=-1.0), ValueError, "SGD: momentum must be at least 0, got -1.0"),
     (lambda: nn.SGD([P], nesterov=True), ValueError, "Nesterov's step needs a momentum"),
     (lambda: nn.SGD([P], weight_decay=-1.0), ValueError, "weight_decay must be at least 0"),

@@ -232,8 +232,5 @@ RULES: dict[str, Rule] = {
     "gathered": flow.gathered,
     "pad": _pad,
     "concat": _concat,
-    "matmul": products.matmul,
-    "conv2d": products.conv2d,
-    "conv2d_input": products.conv2d_input,
-    "conv2d_weight": products.conv2d_weight,
+    **products.RULES,
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from jitgrad.codegen.cpu import INDENT, index, loaded, simple
 from jitgrad.codegen.cuda.wide import in_memory
-from jitgrad.codegen.loops import Load, Statement
+from jitgrad.codegen.loops import Load, Statement, stride
 
 TILE, ROWS = 32, 8  # edge of a tile, and rows of threads that share it
 THREADS = TILE * ROWS
@@ -91,14 +91,8 @@ def _rounds(indices: str, tiles: Tiles, lines: Sequence[str]) -> list[str]:
 
 def _along(s: Load, dims: Sequence[int], values: Mapping[str, int]) -> int | None:
     """The loop along which an operand's elements lie side by side, if the innermost is not it."""
-    steps = {d: _value(s.at.strides[d], values) for d in dims}
+    steps = {d: stride(s.at.strides[d], values) for d in dims}
     if s.at.steps or steps[dims[-1]] in (0, 1) or values[f"n{dims[-1]}"] <= SHORT:
         return None
     beside = [d for d in dims[:-1] if steps[d] == 1 and values[f"n{d}"] > SHORT]
     return beside[0] if beside else None
-
-
-def _value(stride: str | None, values: Mapping[str, int]) -> int:
-    if stride is None:
-        return 0
-    return int(stride) if stride.lstrip("-").isdigit() else values[stride]

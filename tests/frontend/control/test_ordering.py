@@ -19,14 +19,8 @@ def extremes(v):
     least = min(range(5), key=lambda i: v[i])
     near = min(v[0], v[1], v[2], key=lambda x: abs(x - 2.0))
     best = best[0], best[1]["row"], v[best[1]["place"]]
-    return (
-        best,
-        v[least],
-        near,
-        max(v[0], 2.6) * v[1],
-        min([v[3]], default=None),
-        max([2, 7, 3], key=abs),
-    )
+    largest = max([2, 7, 3], key=abs)
+    return best, v[least], near, max(v[0], 2.6) * v[1], min([v[3]], default=None), largest
 
 
 def in_order(v):
