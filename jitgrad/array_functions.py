@@ -15,7 +15,6 @@ import numpy as np
 
 from jitgrad import ops, tree
 from jitgrad.errors import TraceError, fail
-from jitgrad.numpy.functions import stacked
 from jitgrad.ops.promote import other_names
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -38,6 +37,8 @@ def _round(a: Any, decimals: int = 0) -> Any:
 
 
 def _array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0) -> Any:
+    from jitgrad.numpy.functions import stacked  # all of `jitgrad.numpy` takes a while
+
     out = stacked(object)
     out = out if dtype is None else ops.cast(out, dtype)
     out = out.copy() if copy and out is object else out

@@ -55,6 +55,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "RULES": "op -> its launches on a device",
         "SCRATCH": "op -> bytes of scratch memory of such a launch",
     },
+    "codegen/cuda/products.py": {"CALLS": "op -> how it is a product"},
     "codegen/cuda/specials.py": {"_bodies": "op -> the lines that compute it"},
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
     "codegen/factors.py": {

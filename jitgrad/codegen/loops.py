@@ -1,9 +1,9 @@
 """The kernel IR: a fused region as a loop nest, without a target.
 
 A kernel reads and writes flat arrays at affine addresses, in loops over a collapsed index space.
-Extents and strides are parameters (`dims`), so one kernel serves every shape whose axes collapse
-alike. What stays in the text is only what changes the machine code: which strides are 0, which
-are short, and the order of the loops.
+Extents and strides are parameters (`dims`), and so are most numbers: one kernel serves every shape
+whose axes collapse alike, and every learning rate. What stays in the text is only what changes the
+machine code: which strides are 0, which are short, and the order of the loops.
 """
 
 from __future__ import annotations

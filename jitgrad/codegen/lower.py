@@ -63,6 +63,7 @@ class Lowering(Body):
         self.names: dict[Node, str] = {}
         self.depth: dict[str, int] = {}
         self.parameters = Parameters()
+        self.numbers: dict[str, str] = {}  # the parameters that are numbers, as literals
         self.inputs = [Array(f"a{i}", x.dtype) for i, x in enumerate(body.inputs)]
         self.outputs = [
             self.inputs[alias[i]] if i in alias else Array(f"r{i}", o.dtype)
@@ -81,13 +82,15 @@ class Lowering(Body):
         self.arrange()
 
     def describe(self) -> list[str]:
-        """The loops that were chosen, and what they cost for each element."""
+        """The loops that were chosen, the numbers, and what an element costs."""
         shape = "x".join(map(str, self.domain)) or "one element"
         reduced = f", axes {self.axes} reduced" if self.axes else ""
         moved = sum(a.dtype.size for a in {*self.inputs, *self.outputs})
         operations = sum(map(work, (n for n in self.body.nodes if self.operands(n))))
+        numbers = ", ".join(f"{name} = {text}" for name, text in self.numbers.items())
         return [
             f"loops: {self.kind} over {shape}{reduced}",
+            *([f"numbers: {numbers}"] if numbers else []),
             f"about {operations} additions' time and {moved} bytes of arrays an element",
         ]
 
@@ -222,7 +225,9 @@ class Lowering(Body):
         if bits is None:
             return self.value(node)
         if node not in self.names:
-            self.names[node] = self.parameters.new(f"k{len(self.parameters.names)}", bits)
+            name = f"k{len(self.parameters.names)}"
+            self.names[node] = self.parameters.new(name, bits)
+            self.numbers[name] = self.value(node)
         return of_bits(self.names[node], node.dtype)
 
     def here(self, at: Address) -> Address:

@@ -20,7 +20,6 @@ from jitgrad.errors import DTypeError, ShapeError, TapeError, fail
 from jitgrad.ir.node import Node, full
 from jitgrad.ir.op import OPS, Attrs, Op, Sample, register
 from jitgrad.ir.types import DType, TensorType, TupleType, Type, bool_
-from jitgrad.locate import Location
 from jitgrad.primitives.reference import NAMESPACE
 
 FLOAT, NUMBER, INTEGER, BOOL, ANY = "f", "iuf", "iu", "b", "biuf"
@@ -290,13 +289,12 @@ def zeros(type: Type) -> Any:
     return full(0, type) if isinstance(type, TensorType) else None
 
 
-def not_differentiable(name: str, where: Location | None = None) -> Exception:
+def not_differentiable(name: str) -> Exception:
     """The error for a derivative of what has none."""
     return fail(
         TapeError,
         f"{name} cannot be differentiated",
         instead="jitgrad.custom_vjp around it, or ops.stop_gradient of its operands",
-        where=where,
     )
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen.compile import function
 from jitgrad.errors import CallbackError, CountError, DTypeError, ShapeError, fail
 from jitgrad.ir.types import TensorType
 from jitgrad.locate import Location
@@ -26,7 +25,7 @@ RAISED, SHAPE = 1, 2  # what went wrong
 class _Raised(threading.local):
     """What a function raised in this thread, until somebody asks."""
 
-    error: BaseException | None = None
+    error: Any = None
 
 
 _raised = _Raised()
@@ -49,7 +48,7 @@ def is_native(number: int) -> bool:
     return type(CALLEES[number].function).__module__ == "numba.core.registry"
 
 
-def error(number: int, where: Location | None) -> BaseException:
+def error(number: int, where: Location | None) -> Exception:
     """What a call that failed has raised."""
     found, _raised.error = _raised.error, None
     if found is not None:
@@ -85,7 +84,7 @@ def _by_python(callee: Callee) -> Any:
 
 
 def _array(pointer: int, type: TensorType) -> np.ndarray:
-    buffer = (ctypes.c_char * type.nbytes).from_address(pointer) if type.nbytes else b""
+    buffer: Any = (ctypes.c_char * type.nbytes).from_address(pointer) if type.nbytes else b""
     return np.frombuffer(buffer, type.dtype.numpy, math.prod(type.shape)).reshape(type.shape)
 
 
@@ -96,6 +95,8 @@ def _by_numba(callee: Callee) -> Any:
     import numba
     from numba.core import types
     from numba.core.errors import NumbaError
+
+    from jitgrad.codegen.compile import function  # a process that finds its plans needs none of it
 
     _check_results(callee)
     signature = types.int64(types.CPointer(types.voidptr))
@@ -121,7 +122,8 @@ def _check_results(callee: Callee) -> None:
         found = dispatcher.overloads[tuple(given)].signature.return_type
     except NumbaError as error:
         raise _does_not_compile(callee, error) from None
-    parts = tuple(found) if callee.several and isinstance(found, types.BaseTuple) else (found,)
+    each: Any = found
+    parts = tuple(each) if callee.several and isinstance(found, types.BaseTuple) else (found,)
     if len(parts) != len(callee.results):
         raise callee.broken(CountError, f"{len(parts)} results, not {len(callee.results)}")
     for part, wanted in zip(parts, callee.results, strict=True):
@@ -142,9 +144,9 @@ def _does_not_compile(callee: Callee, error: Exception) -> Exception:
 
 def _text(callee: Callee) -> tuple[str, dict[str, Any], str]:
     """A function of the table that calls it and copies the results."""
-    import numba
+    from numba.np.numpy_support import carray
 
-    space: dict[str, Any] = {"carray": numba.carray, "function": callee.function}
+    space: dict[str, Any] = {"carray": carray, "function": callee.function}
     lines, count = [], len(callee.operands)
     for k, type in enumerate((*callee.operands, *callee.results)):
         space[f"d{k}"] = np.dtype(type.dtype.numpy)

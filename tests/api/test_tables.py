@@ -143,9 +143,7 @@ FLAGS = (False, True)
 SLOPES = {0: [2, 3], 1: [1, 1], "w": [1, 2], "b": 2}
 
 
-def expected(
-    value: bool, position: Any, weights: Any, aux: bool, ids: bool, sens: bool
-) -> tuple | list | int:
+def expected(value: bool, position: Any, weights: Any, aux: bool, ids: bool, sens: bool) -> Any:
     """What `grad` and `value_and_grad` of g(x, y) return, put together from its slopes."""
     scale = 10 if sens else 1
 

@@ -139,7 +139,7 @@ FINISHED: dict[str, tuple[Callable, list[np.ndarray], int]] = {
         lambda x, w: ops.relu(x @ w),
         [normal(40, 20).astype(np.float16), normal(20, 33).astype(np.float16)], 1,
     ),
-    "turned": (lambda x, w: ops.exp((x @ w).T), [normal(9, 7), normal(7, 5)], 2),
+    "turned": (lambda x, w: ops.exp(y := x @ w) + y.T, [normal(9, 7), normal(7, 9)], 2),
     "read again": (lambda x, w: (y := x @ w, ops.exp(y)), [normal(9, 7), normal(7, 5)], 2),
 }  # fmt: skip
 

@@ -89,7 +89,9 @@ def _finish(
     values = dict(zip(kernel.parameters, kernel.values, strict=True))
     lines = [f"{frame.named('at', dims)} = at"] if len(dims) == 1 else []
     lines += frame.numbered(values, "at", dims)
-    lines += [f"{s.name} = {total}" if s in mine else simple(s) for s in inside]
+    lines += [
+        f"{s.name} = {total}" if isinstance(s, Load) and s in mine else simple(s) for s in inside
+    ]
     used = frame.words("\n".join(lines))
     arrays = [(a, p) for a, p in zip(kernel.arrays, pointers, strict=True) if a.name in used]
     return products.Finish(

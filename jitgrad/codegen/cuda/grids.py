@@ -26,6 +26,7 @@ from jitgrad.codegen.cuda.grid import Grid, blocks_for
 from jitgrad.codegen.launch import Launch, Pointer, Status
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import lower
+from jitgrad.codegen.specials import RULES as BY_ELEMENT
 from jitgrad.errors import DeviceError, fail
 from jitgrad.ir.node import Graph, Node, input_node
 from jitgrad.ir.types import TensorType
@@ -223,7 +224,7 @@ OWN_SCRATCH: dict[str, Callable[[Node], Sequence[int]]] = {
 SCRATCH = frozenset({"fused", "sort"})  # whose launches need what those on the CPU need
 RULES: dict[str, Rule] = {
     **{name: _by_hand(rule) for name, rule in rows.RULES.items()},
-    **{name: _by_hand(calls.CALLS[name]) for name in ("gcd", "nextafter")},
+    **{name: _by_hand(BY_ELEMENT[name]) for name in ("gcd", "nextafter")},
     **specials.RULES,
     **matrices.RULES,
     **orthogonal.RULES,

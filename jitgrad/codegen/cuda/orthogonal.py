@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from jitgrad.codegen.canonical.text import fill
 from jitgrad.codegen.cuda.matrices import HEAD, code, rule
 from jitgrad.ir.node import Node
-from jitgrad.ir.types import TupleType
+from jitgrad.ir.types import TensorType, TupleType
 
 WRONG = "converge"
 
@@ -324,7 +324,7 @@ def _svd_dims(node: Node) -> tuple[int, ...]:
 
 def _results(node: Node) -> list[tuple[int, ...]]:
     assert isinstance(node.type, TupleType)
-    return [item.shape for item in node.type.items]
+    return [item.shape for item in node.type.items if isinstance(item, TensorType)]
 
 
 def _room(count: Callable[[int, int], int]) -> Callable[[Node], Sequence[int]]:

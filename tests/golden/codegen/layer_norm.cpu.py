@@ -1,6 +1,7 @@
 # kernel_0: reduce_sum div sub mul reduce_sum div add rsqrt mul mul add
 # f32[5], f32[5], f32[8,5], -> f32[8,5]; 40 elements, 360 bytes
 # loops: row over 8x5, axes (1,) reduced
+# numbers: k4 = f32(5.0), k5 = f32(1e-05)
 # about 28 additions' time and 16 bytes of arrays an element
 def kernel(ptrs, dims, lo, hi):
     a0 = f32_ptr(ptrs, 0)

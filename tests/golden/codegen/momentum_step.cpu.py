@@ -1,6 +1,7 @@
 # kernel_0: mul add mul sub
 # f32[8,5], f32[8,5], f32[8,5], -> (f32[8,5], f32[8,5]); 40 elements, 480 bytes
 # loops: map over 8x5
+# numbers: k1 = f32(0.9), k2 = f32(0.1)
 # about 4 additions' time and 12 bytes of arrays an element
 def kernel(ptrs, dims, lo, hi):
     a0 = f32_ptr(ptrs, 0)
