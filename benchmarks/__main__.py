@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.harness import drive, report, workload
+from benchmarks.harness import drive, report, scaling, workload
 
 PEERS = ("jax", "torch", "autograd", "pytensor", "mindspore")
 
@@ -17,6 +17,8 @@ PEERS = ("jax", "torch", "autograd", "pytensor", "mindspore")
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status is 1 if jitgrad failed, or disagreed with the reference."""
     options = parser().parse_args(argv)
+    if options.scaling:
+        return scaling.run(options.store, options.table)
     if options.table:
         print(report.markdown())
         return 0
@@ -52,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=5, help="turns of each candidate")
     add("--seconds", type=float, default=0.2, help="seconds of a turn")
     add("--store", action="store_true", help="keep the results for the README's table")
+    add("--scaling", action="store_true", help="how costs grow with loops, and nothing else")
     add("--table", action="store_true", help="print the README's table, and measure nothing")
     return found
 

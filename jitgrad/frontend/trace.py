@@ -107,6 +107,7 @@ class Trace:
         self.printer: Any = None  # of the loop on trial; see `control.prints`
         self.faults: Any = None  # exceptions in compiled loops; see `control.faults`
         self.mixed: list[Any] = []  # lists and dicts that may be one of two
+        self.loops: dict[Any, Any] = {}  # what loops carried, by their code; see `control.settling`
         self.turn: Any = None  # of the loop on trial, the innermost; see `control.growing`
         self.trials = 0  # how many blocks are on trial, one inside of another
         self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any

@@ -13,7 +13,7 @@ from typing import Any
 
 from jitgrad import config, tree
 from jitgrad.errors import LimitError, fail
-from jitgrad.frontend.control import appended, growing, names, region
+from jitgrad.frontend.control import appended, growing, names, region, settling
 from jitgrad.frontend.control.attempt import ListPlace, Outcome, attempt
 from jitgrad.frontend.control.branches import write_places
 from jitgrad.frontend.control.faults import FaultPlace
@@ -55,25 +55,38 @@ class Roll:
     def __init__(self, trace: Any, variables: Variables, turns: Turns, body: Callable[..., Any]):
         self.trace, self.variables, self.turns, self.body = trace, variables, turns, body
         self.start = len(trace.made)
-        self.places: dict[tuple, Slot] = {}
+        self.code = getattr(body, "__code__", None)
+        self.begin(trace.loops.get(self.code))
+
+    def begin(self, known: settling.Settled | None) -> None:
+        """Begin with what it carried when it was traced before, if it was."""
+        variables = self.variables
         self.slots: list[Slot] = []
         entries = zip(variables.names, variables.head, variables.live, variables.get())
         for name, head, live, value in entries:
             # A variable that each turn binds before it reads it begins as nothing in particular.
-            free = turns.some and not head
+            free = self.turns.some and not head
             slot = Slot(name, None, value if (head or live) and not free else UNBOUND)
             self.slots.append(slot)
+        self.before, self.places = settling.begin(known, self.slots)
+        self.guess = known is not None
         self.returned: Slot | None = None
         self.item: Any = None
         self.kinds = frozenset({END})
 
     def run(self) -> Any:
         """Make the region and bind its results; the loop's signal. Disagreement, Blocked."""
-        decided = len(self.trace.decisions)
+        decided, rounds = len(self.trace.decisions), 0
         try:
-            for _ in range(ROUNDS):
+            while rounds < ROUNDS:
                 outcome = self.turn()
-                if not self.adapt(outcome):
+                rounds += 1
+                if self.guess and settling.idle(self.named(outcome)):
+                    self.begin(None)
+                    rounds = 0
+                elif not self.adapt(outcome):
+                    found = settling.settled(self.before, self.slots, list(self.places.values()))
+                    self.trace.loops[self.code] = found
                     return self.finish(outcome)
                 del outcome  # what it refers to has no more names than in the program
                 self.trace.forget(self.start)
