@@ -97,6 +97,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/joins.py": REWRITES,
     "passes/lanes.py": REWRITES,
     "passes/layout.py": REWRITES,
+    "passes/columns.py": REWRITES,
     "passes/cost.py": {
         "SIMPLE": "functions of scalar expressions that are an instruction or two",
         "DIVIDES": "functions that take as long as a division",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from jitgrad.ir.node import Graph
+from jitgrad.passes.columns import columns
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
 from jitgrad.passes.joins import joins
@@ -29,6 +30,7 @@ PASSES: tuple[Pass, ...] = (
     orient,  # products the way they are read
     vectors,  # products that are reductions
     joins,  # sums of parts that are joins
+    columns,  # of short rows
     squeeze,  # no axes of extent 1
     optimize,  # what these have left
     sooner,  # sums that need not wait for others
