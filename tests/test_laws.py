@@ -84,6 +84,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "CALLS": "op -> its launches on a tile, for library calls",
         "ADDING": "op -> launches that add a tile's product to what there is",
         "PANELS": "op -> how the operand that all tiles share is packed",
+        "SLICES": "op -> its launches on slices of the first axis",
         "_reduction": "tiles of a product are summed",
     },
     "passes/access.py": {
