@@ -15,6 +15,7 @@ import numpy as np
 
 from jitgrad import ops, tree
 from jitgrad.errors import TraceError, fail
+from jitgrad.numpy.functions import stacked
 from jitgrad.ops.promote import other_names
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -37,7 +38,7 @@ def _round(a: Any, decimals: int = 0) -> Any:
 
 
 def _array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0) -> Any:
-    out = _stacked(object)
+    out = stacked(object)
     out = out if dtype is None else ops.cast(out, dtype)
     out = out.copy() if copy and out is object else out
     return ops.reshape(out, (1,) * (ndmin - out.ndim) + out.shape) if out.ndim < ndmin else out
@@ -45,12 +46,6 @@ def _array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: i
 
 def _asarray(a: Any, dtype: Any = None) -> Any:
     return _array(a, dtype, copy=None)
-
-
-def _stacked(value: Any) -> Tensor:
-    if isinstance(value, (list, tuple)):
-        return ops.stack([_stacked(x) for x in value])
-    return _tensor(value)
 
 
 def _tensor(value: Any) -> Tensor:

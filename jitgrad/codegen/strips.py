@@ -194,16 +194,8 @@ class Cut:
             tiling.loop,
             extent,
             self.layout.tile,
-            {
-                i: a
-                for i, (v, a) in enumerate(zip(step.inputs, tiling.operands, strict=True))
-                if v in self.local
-            },
-            {
-                i: a
-                for i, (v, a) in enumerate(zip(made, tiling.results, strict=True))
-                if v in self.local
-            },
+            tuple(self.locals_among(step.inputs, tiling.operands).items()),
+            tuple(self.locals_among(made, tiling.results).items()),
             SUMMED in tiling.results,
         )
         kind = schedule(domain, axes)

@@ -8,6 +8,8 @@ import numpy as np
 
 from jitgrad import ops
 from jitgrad.errors import no_name
+from jitgrad.ops.absent import ABSENT
+from jitgrad.ops.searching import distinct
 
 # Functions that are the same there.
 SAME = (
@@ -260,16 +262,13 @@ def bernoulli(input, *, generator=None):
 
 
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
-    """The different elements in order; no trace."""
-    values, inverse = ops.unique(input)
-    ordered, order = sort(values)
-    rank = ops.cast(ops.argsort(order), "int64")
-    inverse = ops.gather(rank, inverse, 0)
-    results = [ordered]
-    results += [inverse] if return_inverse else []
-    if return_counts:
-        results.append(ops.cast(ops.bincount(ops.ravel(inverse)), "int64"))
-    return tuple(results) if len(results) > 1 else ordered
+    """The different elements, or slices along `dim`, in order; no trace.
+
+    >>> values, counts = mint.unique(Tensor([3, 1, 3]), return_counts=True)
+    >>> values.tolist(), counts.tolist()
+    ([1, 3], [1, 2])
+    """
+    return distinct(input, return_inverse, return_counts, dim)
 
 
 def new_full(input, size, fill_value, *, dtype=None):
@@ -310,4 +309,4 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"jitgrad.mint.{name}")
-    raise no_name(__name__, name, __all__)
+    raise no_name(__name__, name, __all__, ABSENT.get(name, ""))

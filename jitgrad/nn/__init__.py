@@ -31,6 +31,7 @@ from jitgrad.nn.optim import *  # noqa: F403
 from jitgrad.nn.products import *  # noqa: F403
 from jitgrad.nn.schedule import *  # noqa: F403
 from jitgrad.nn.train_cells import *  # noqa: F403
+from jitgrad.ops.absent import ABSENT
 
 # Every module with an ``__all__`` lists its public names itself; MindSpore's aliases come last.
 Softshrink, Hardshrink = activations.SoftShrink, activations.HShrink
@@ -53,4 +54,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    raise no_name(__name__, name, __all__)
+    raise no_name(__name__, name, __all__, ABSENT.get(name, ""))

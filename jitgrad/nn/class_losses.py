@@ -169,7 +169,55 @@ class CTCLoss(LossBase):
         return ops.ctc_loss(log_probs, targets, *lengths, *how)[0]
 
 
+class SampledSoftmaxLoss(LossBase):
+    """The cross entropy of the true classes (n, num_true) against `num_sampled` sampled ones.
+
+    It takes weights (num_classes, d), biases (num_classes,), the true classes, and the inputs of
+    the last layer (n, d). Logits are less the logarithms of how often a class is expected in the
+    sample. `sampled_values` are what a candidate sampler returned, by default that of
+    `ops.uniform_candidate_sampler` at each call. `remove_accidental_hits` leaves out sampled
+    classes that are true ones of a row.
+    """
+
+    def __init__(
+        self,
+        num_sampled: int,
+        num_classes: int,
+        num_true: int = 1,
+        sampled_values: Any = None,
+        remove_accidental_hits: bool = True,
+        seed: int = 0,
+        reduction: str = "none",
+    ):
+        super().__init__(reduction)
+        if not 1 <= num_true <= num_classes or not 1 <= num_sampled <= num_classes:
+            raise fail(
+                ArgumentError,
+                f"SampledSoftmaxLoss got num_sampled={num_sampled}, num_true={num_true}",
+                why=f"there are {num_classes} classes",
+            )
+        self.num_sampled, self.num_classes, self.num_true = num_sampled, num_classes, num_true
+        self.sampled_values, self.seed = sampled_values, seed
+        self.remove_accidental_hits = remove_accidental_hits
+
+    def construct(self, weights: Tensor, biases: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
+        labels = ops.reshape(labels, (-1, self.num_true))
+        sampled, expected_true, expected = self.sampled_values or ops.uniform_candidate_sampler(
+            labels, self.num_true, self.num_sampled, True, self.num_classes, self.seed
+        )
+        rows = ops.gather(weights, labels, 0)
+        true = ops.sum(rows * ops.expand_dims(logits, 1), -1) + ops.gather(biases, labels, 0)
+        rows = ops.gather(weights, sampled, 0)
+        other = ops.matmul(logits, rows.T) + ops.gather(biases, sampled, 0)
+        true, other = true - ops.log(expected_true), other - ops.log(expected)
+        if self.remove_accidental_hits:
+            hits = ops.any(ops.expand_dims(labels, 2) == sampled, 1)
+            other = ops.where(hits, -1e37, other)
+        shares = ops.log_softmax(ops.concat((true, other), 1), 1)
+        return self.get_loss(-ops.mean(shares[:, : self.num_true], 1))
+
+
 __all__ = [
     "CTCLoss", "FocalLoss", "MultiClassDiceLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss",
-    "MultilabelMarginLoss",
+    "MultilabelMarginLoss", "SampledSoftmaxLoss",
 ]  # fmt: skip

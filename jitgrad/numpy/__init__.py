@@ -14,6 +14,7 @@ from jitgrad.ir.types import dtype as _dtype
 from jitgrad.numpy import functions as _functions
 from jitgrad.numpy import linalg as linalg
 from jitgrad.numpy import numerical as _numerical
+from jitgrad.ops.searching import distinct as _distinct
 from jitgrad.tensor import Tensor
 
 # Functions that are the same there.
@@ -309,11 +310,32 @@ def searchsorted(a, v, side="left", sorter=None):
 
 def unique(x, return_inverse=False):
     """The different elements in order."""
-    values, inverse = ops.unique(x)
-    ordered, order = ops.sort(values)
-    if not return_inverse:
-        return ordered
-    return ordered, ops.gather(ops.argsort(order), inverse, 0)
+    return _distinct(asarray(x), return_inverse)
+
+
+def intersect1d(ar1, ar2, assume_unique=False, return_indices=False):
+    """The elements that both have, in order; no trace.
+
+    >>> ms.numpy.intersect1d([1, 3, 4, 3], [3, 1, 2, 1]).tolist()
+    [1, 3]
+    """
+    x, y = ops.ravel(asarray(ar1)), ops.ravel(asarray(ar2))
+    both = [a._array("searched by intersect1d") for a in (x, y)]
+    _, *places = _np.intersect1d(*both, assume_unique, True)
+    return (x[places[0]], *map(asarray, places)) if return_indices else x[places[0]]
+
+
+def setdiff1d(ar1, ar2, assume_unique=False):
+    """The elements of one that the other does not have, in order, each once (or as they come, if
+    `assume_unique`); no trace.
+
+    >>> ms.numpy.setdiff1d([1, 3, 4, 3], [3, 2]).tolist()
+    [1, 4]
+    """
+    x, y = ops.ravel(asarray(ar1)), ops.ravel(asarray(ar2))
+    own, other = (a._array("searched by setdiff1d") for a in (x, y))
+    at = _np.arange(own.size) if assume_unique else _np.unique(own, return_index=True)[1]
+    return x[at[~_np.isin(own[at], other)]]
 
 
 def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad import ops
+from jitgrad.arrays import leaves
 from jitgrad.ir.types import dtype as _dtype
 from jitgrad.ir.types import int32, int64
 from jitgrad.ops.promote import named as ops_named
@@ -23,9 +24,18 @@ def _tensor(a: Any, dtype: Any = None) -> Tensor:
     """Ints and lists of ints are int32, as in MindSpore's numpy; arrays keep their dtype."""
     if isinstance(a, Tensor):
         return a if dtype is None else ops.cast(a, dtype)
+    if isinstance(a, (list, tuple)) and any(isinstance(x, Tensor) for x in leaves(a)):
+        return stacked(a) if dtype is None else ops.cast(stacked(a), dtype)
     x = Tensor(a, None if dtype is None else _dtype(dtype))
     own = dtype is not None or isinstance(a, (np.ndarray, np.generic))
     return ops.cast(x, int32) if x.dtype is int64 and not own else x
+
+
+def stacked(value: Any) -> Tensor:
+    """A Tensor of nested lists of Tensors, traced ones too, numbers and arrays."""
+    if isinstance(value, (list, tuple)):
+        return ops.stack([stacked(x) for x in value])
+    return value if isinstance(value, Tensor) else Tensor(value)
 
 
 def _constant(values: Any, dtype: Any = None) -> Tensor:

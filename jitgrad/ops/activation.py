@@ -54,16 +54,25 @@ def relu(input):
 
 def relu6(x):
     """min(max(x, 0), 6), with derivative 0 at 0 and at 6."""
-    return hardtanh(x, 0, 6)
+    return limited("relu6", x, 0, 6)
 
 
 @spellings
 def hardtanh(input, min_val=-1.0, max_val=1.0):
-    """x limited to [min_val, max_val], with derivative 0 on the edges."""
-    x = tensor("hardtanh", input, NUMBER)
-    x = _choose(_le(x, min_val), splat(min_val, x._type), x)
-    above = apply(scalar.less_equal, splat(max_val, x._type), x)
-    return apply(scalar.select, above, splat(max_val, x._type), x)
+    """x limited to [min_val, max_val], with derivative 1/2 on the edges.
+
+    >>> ops.hardtanh(Tensor([-3.0, 0.5, 2.0])).tolist()
+    [-1.0, 0.5, 1.0]
+    """
+    return e.minimum(e.maximum(tensor("hardtanh", input, NUMBER), min_val), max_val)
+
+
+def limited(name: str, input, low: float, high: float) -> Tensor:
+    """x limited to [low, high], with derivative 0 on the edges, as PyTorch has it."""
+    x = tensor(name, input, NUMBER)
+    x = _choose(_le(x, low), splat(low, x._type), x)
+    above = apply(scalar.less_equal, splat(high, x._type), x)
+    return apply(scalar.select, above, splat(high, x._type), x)
 
 
 @spellings
@@ -138,7 +147,7 @@ def threshold(input, thr, value):
 def hardsigmoid(input):
     """min(max(x + 3, 0), 6) / 6."""
     x = floating("hardsigmoid", input)
-    return e.div(hardtanh(e.add(x, 3), 0, 6), 6)
+    return e.div(limited("hardsigmoid", e.add(x, 3), 0, 6), 6)
 
 
 def hardswish(input):
@@ -236,7 +245,8 @@ def logit(input, eps=None):
     """log(x / (1 - x)), with x limited to [eps, 1 - eps]."""
     x = floating("logit", input)
     x = x if eps is None or eps < 0 else c.clamp(x, eps, 1 - eps)
-    return apply(scalar.log, e.div(x, e.sub(1, x)))
+    # a difference, so that the derivative at 0 and 1 is infinite, and not nan
+    return apply(scalar.sub, apply(scalar.log, x), apply(scalar.log1p, apply(scalar.neg, x)))
 
 
 @spellings
@@ -318,7 +328,7 @@ def gumbel_softmax(logits, tau=1.0, hard=False, dim=-1):
 
 __all__ = [
     "celu", "elu", "fast_gelu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
-    "hardswish", "hardtanh", "leaky_relu", "log1pexp", "log_softmax", "logit", "logsigmoid",
-    "mish", "prelu", "relu", "relu6", "rrelu", "selu", "silu", "softmax", "softmin", "softplus",
-    "softshrink", "softsign", "tanhshrink", "threshold",
+    "hardswish", "hardtanh", "leaky_relu", "limited", "log1pexp", "log_softmax", "logit",
+    "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "silu", "softmax",
+    "softmin", "softplus", "softshrink", "softsign", "tanhshrink", "threshold",
 ]  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from jitgrad.ir.types import float32, int32, int64
-from jitgrad.ops import compare as c
 from jitgrad.ops import (
+    class_images,
     conv,
     creation,
     ctc,
@@ -36,6 +36,7 @@ from jitgrad.ops import (
     vision,
     volumes,
 )
+from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.conv3d import conv3d
@@ -109,6 +110,7 @@ def _hamming_window(periodic=True, alpha=0.54, beta=0.46, dtype=float32):
 
 MORE_PLAIN: dict[str, Callable] = {
     **BESSEL,
+    **class_images.PLAIN,
     **{f"Segment{kind.title()}": _segments(kind) for kind in ("sum", "max", "min", "prod")},
     "Betainc": scientific.betainc, "Bincount": lambda array, size, weights: gathering.bincount(
         array, weights if tensor("Bincount", weights).size else None, int(size)
@@ -211,18 +213,6 @@ def _channels_dropped(function: Callable) -> Callable:
     return make
 
 
-def _resized(mode: str) -> Callable:
-    def make(size=None, align_corners=False, half_pixel_centers=False):
-        how = {"align_corners": align_corners} if mode == "bilinear" else {}
-
-        def call(x, new_size=None):
-            return image.interpolate(x, size=tuple(size or new_size), mode=mode, **how)
-
-        return call
-
-    return make
-
-
 def _windows(ksizes, strides=1, dilations=1, pads=0):
     def call(x):
         x = tensor("Im2Col", x)
@@ -233,6 +223,7 @@ def _windows(ksizes, strides=1, dilations=1, pads=0):
 
 
 MORE_OPTIONS: dict[str, Callable] = {
+    **class_images.OPTIONS,
     **updates.CLASSES,
     "CTCGreedyDecoder": lambda merge_repeated=True: lambda inputs, sequence_length: (
         ctc.ctc_greedy_decoder(inputs, sequence_length, merge_repeated)
@@ -373,10 +364,6 @@ MORE_OPTIONS: dict[str, Callable] = {
     "ReduceStd": lambda axis=(), unbiased=True, keep_dims=False: lambda x: r.std_mean(
         x, axis or None, int(unbiased), keep_dims
     ),
-    "ResizeBilinear": _resized("bilinear"),
-    "ResizeBilinearV2": _resized("bilinear"),
-    "ResizeNearestNeighbor": _resized("nearest"),
-    "ResizeNearestNeighborV2": _resized("nearest"),
     "SearchSorted": lambda dtype=int64, right=False: lambda sorted_sequence, values: state.cast(
         searching.searchsorted(sorted_sequence, values, right=right), dtype
     ),

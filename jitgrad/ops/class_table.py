@@ -36,6 +36,13 @@ from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.promote import axis_of, static, tensor
 
+
+def _real_div(x, y):
+    """x / y; the quotient of integers without what is after the point, as on MindSpore's CPU."""
+    both = [tensor("RealDiv", v) for v in (x, y)]
+    return special.truncate_div(x, y) if all(v.dtype.is_int for v in both) else e.div(x, y)
+
+
 # --- classes without options --------------------------------------------------------------------
 
 PLAIN: dict[str, Callable] = {
@@ -69,7 +76,7 @@ PLAIN: dict[str, Callable] = {
     "Ones": creation.ones, "OnesLike": creation.ones_like, "PReLU": activation.prelu,
     "PopulationCount": special.population_count, "Pow": e.pow, "Print": state.print_,
     "Rank": state.rank, "ReLU": activation.relu, "ReLU6": activation.relu6, "Real": special.real,
-    "RealDiv": e.div, "Reciprocal": e.reciprocal, "Reshape": shaping.reshape,
+    "RealDiv": _real_div, "Reciprocal": e.reciprocal, "Reshape": shaping.reshape,
     "RightShift": c.bitwise_right_shift, "Rint": e.rint, "Round": e.round, "Rsqrt": e.rsqrt,
     "ScalarToTensor": state.scalar_to_tensor, "Scan": loops.scan,
     "ScatterNd": gathering.scatter_nd, "SeLU": activation.selu, "Select": c.where,

@@ -198,19 +198,87 @@ def channel_shuffle(x, groups):
 # --- resizing -----------------------------------------------------------------------------------
 
 
+HALF, CORNERS = "half_pixel", "align_corners"
+MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area")
+
+
+def _linear(s: Any) -> list[tuple[int, Any]]:
+    return [(0, 1 - s), (1, s)]
+
+
+def _cubic(slope: float) -> Any:
+    """Keys's weights (1981)."""
+
+    def weights(s: Any) -> list[tuple[int, Any]]:
+        near = [((slope + 2) * d - (slope + 3)) * d * d + 1 for d in (s, 1 - s)]
+        behind, ahead = (((d - 5) * d + 8) * d * slope - 4 * slope for d in (s + 1, 2 - s))
+        return list(zip((-1, 0, 1, 2), (behind, *near, ahead)))
+
+    return weights
+
+
+# Which neighbours of a place are added up, and their weights by the share after the first.
+TAPS = {
+    **dict.fromkeys(("linear", "bilinear", "trilinear"), _linear),
+    "bicubic": _cubic(-0.75),
+    "inner cubic": _cubic(-0.5),  # of those neighbours that exist
+}
+
+
+def resized(x: Tensor, targets: Any, mode: str, where: Any = "", scales: Any = None) -> Tensor:
+    """[N, C, …] with other extents of the axes after the second.
+
+    Args:
+        mode: "nearest" or one of TAPS.
+        where: HALF puts edges on edges, CORNERS corners on corners, and else first on first.
+        scales: how far neighbours are from each other in the input; by default what fits.
+    """
+    for i, (extent, count) in enumerate(zip(x.shape[2:], targets, strict=True)):
+        scale = extent / count if scales is None else scales[i]
+        if where == CORNERS:
+            scale = (extent - 1) / builtins.max(count - 1, 1)
+        half = 0.5 if where == HALF else 0.0
+        at = (np.arange(count) + half) * scale
+        if mode == "nearest":
+            at = np.floor(at + 0.5 * (where == CORNERS)).astype(np.int64)
+            x = getitem(x, along(i + 2, np.minimum(at, extent - 1)))
+        elif extent != count or where != CORNERS:
+            x = _weighted(floating("interpolate", x), i + 2, at - half, mode)
+    return x
+
+
+def _weighted(x: Tensor, axis: int, at: np.ndarray, mode: str) -> Tensor:
+    """Values between the elements of an axis."""
+    extent = x.shape[axis]
+    at = np.maximum(at, 0) if TAPS[mode] is _linear else at
+    low = np.floor(at).astype(np.int64)
+    places, weights = zip(*((low + k, weight) for k, weight in TAPS[mode](at - low)))
+    if mode == "inner cubic":
+        weights = [np.where((p >= 0) & (p < extent), w, 0) for p, w in zip(places, weights)]
+        weights = [w / sum(weights) for w in weights]
+    total = None
+    for place, weight in zip(places, weights):
+        found = getitem(x, along(axis, np.clip(place, 0, extent - 1)))
+        column = weight.astype(x.dtype.numpy).reshape(-1, *(1,) * (x.ndim - axis - 1))
+        term = e.mul(found, constant(column))
+        total = term if total is None else e.add(total, term)
+    return total
+
+
 def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None,
                 recompute_scale_factor=None):  # fmt: skip
     """Resized along the axes after the second, to a size or by a factor.
 
     Args:
-        mode: "nearest", "nearest-exact", "linear" (one axis) or "bilinear" (two); "area" takes
-            means of windows.
-        align_corners: for the linear modes, whether the corners' centres stay in place.
+        mode: "nearest", "nearest-exact", "linear" (one axis), "bilinear" or "bicubic" (two) or
+            "trilinear" (three); "area" takes means of windows.
+        align_corners: for the modes that blend, whether the corners' centres stay in place.
+
+    >>> ops.interpolate(Tensor([[[1.0, 3.0]]]), size=4, mode="linear").tolist()
+    [[[1.0, 1.5, 2.5, 3.0]]]
     """
     x = tensor("interpolate", input)
-    linear = mode in ("linear", "bilinear", "trilinear")
-    one_of("interpolate", "mode", mode, ("nearest", "nearest-exact", "linear", "bilinear",
-                                         "trilinear", "area"))  # fmt: skip
+    one_of("interpolate", "mode", mode, MODES)
     spatial = x.shape[2:]
     if (size is None) == (scale_factor is None) or not spatial:
         raise fail(ArgumentError, f"interpolate of {x._type}", why="it needs size or scale_factor")
@@ -219,17 +287,11 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     targets = [int(g) if scale_factor is None else int(n * g) for n, g in zip(spatial, given)]
     if mode == "area":
         return _areas(x, tuple(targets))
-    for axis, (extent, count) in enumerate(zip(spatial, targets), 2):
-        scale = extent / count
-        if scale_factor is not None and not recompute_scale_factor:
-            scale = 1 / given[axis - 2]
-        if not linear:
-            half = 0.5 if mode == "nearest-exact" else 0.0
-            at = np.floor((np.arange(count) + half) * scale).astype(np.int64)
-            x = getitem(x, along(axis, np.minimum(at, extent - 1)))
-        elif extent != count or not align_corners:
-            x = _linear(floating("interpolate", x), axis, count, scale, bool(align_corners))
-    return x
+    kept = scale_factor is not None and not recompute_scale_factor
+    scales = [1 / g for g in given] if kept else None
+    if mode.startswith("nearest"):
+        return resized(x, targets, "nearest", mode == "nearest-exact" and HALF, scales)
+    return resized(x, targets, mode, CORNERS if align_corners else HALF, scales)
 
 
 def _areas(x: Tensor, targets: tuple[int, ...]) -> Tensor:
@@ -241,20 +303,6 @@ def _areas(x: Tensor, targets: tuple[int, ...]) -> Tensor:
     return (adaptive_avg_pool2d if len(targets) == 2 else adaptive_avg_pool3d)(x, targets)
 
 
-def _linear(x: Tensor, axis: int, count: int, scale: float, align_corners: bool) -> Tensor:
-    """Linear interpolation along an axis, as a product with a matrix of two weights a row."""
-    extent = x.shape[axis]
-    if align_corners:
-        at = np.arange(count) * ((extent - 1) / builtins.max(count - 1, 1))
-    else:
-        at = np.clip((np.arange(count) + 0.5) * scale - 0.5, 0, None)
-    low = np.minimum(np.floor(at).astype(np.int64), extent - 1)
-    high, share = np.minimum(low + 1, extent - 1), at - low
-    column = constant(share.astype(x.dtype.numpy).reshape(-1, *(1,) * (x.ndim - axis - 1)))
-    first, second = getitem(x, along(axis, low)), getitem(x, along(axis, high))
-    return e.add(e.mul(first, e.sub(1, column)), e.mul(second, column))
-
-
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None,
              recompute_scale_factor=None):  # fmt: skip
     """As `interpolate`."""
@@ -263,6 +311,6 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "channel_shuffle", "fold", "interpolate", "pixel_shuffle", "pixel_unshuffle", "unfold",
-    "upsample",
+    "channel_shuffle", "fold", "interpolate", "pixel_shuffle", "pixel_unshuffle", "resized",
+    "unfold", "upsample",
 ]  # fmt: skip

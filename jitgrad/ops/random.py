@@ -156,13 +156,13 @@ def uniform(shape, minval, maxval, seed=None, dtype=float32):
     shape, dtype = shape_of("uniform", shape), dtype_of(dtype)
     if dtype.is_int:
         return randint(minval, maxval, shape, seed, dtype=dtype)
-    shape = _joint("uniform", shape, minval, maxval)
+    shape = joint_shape("uniform", shape, minval, maxval)
     numbers = not isinstance(minval, Tensor) and not isinstance(maxval, Tensor)
     width = maxval - minval if numbers else e.sub(maxval, minval)
     return _located(draw_uniform(shape, dtype, seed), width, minval)
 
 
-def _joint(name: str, shape: tuple[int, ...], *parameters: Any) -> tuple[int, ...]:
+def joint_shape(name: str, shape: tuple[int, ...], *parameters: Any) -> tuple[int, ...]:
     """The shape asked for, widened where the parameters of a distribution are larger."""
     marker = splat(False, TensorType(bool_, shape))
     return broadcast_shape(name, [marker, *(p for p in parameters if isinstance(p, Tensor))])
@@ -170,7 +170,7 @@ def _joint(name: str, shape: tuple[int, ...], *parameters: Any) -> tuple[int, ..
 
 def normal(shape, mean, stddev, seed=None):
     """Normal of a mean and a standard deviation, numbers or Tensors; float32."""
-    shape = _joint("normal", shape_of("normal", shape), mean, stddev)
+    shape = joint_shape("normal", shape_of("normal", shape), mean, stddev)
     return _located(draw(primitive.normal, shape, float32, seed), stddev, mean)
 
 
@@ -181,7 +181,7 @@ def standard_normal(shape, seed=None):
 
 def laplace(shape, mean, lambda_param, seed=None):
     """Laplace of a mean and a scale."""
-    shape = _joint("laplace", shape_of("laplace", shape), mean, lambda_param)
+    shape = joint_shape("laplace", shape_of("laplace", shape), mean, lambda_param)
     centred = e.sub(draw_uniform(shape, float32, seed), 0.5 - 2.0**-25)
     unit = e.mul(e.sign(centred), e.neg(e.log1p(e.mul(e.abs(centred), -2))))
     return _located(unit, lambda_param, mean)
@@ -326,6 +326,7 @@ dropout3d = _channels((4, 5), "dropout3d")
 
 __all__ = [
     "bernoulli", "draw", "draw_uniform", "dropout", "dropout1d", "dropout2d", "dropout3d",
+    "joint_shape",
     "laplace", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn",
     "randn_like", "random_categorical", "randperm", "shuffle", "standard_laplace",
     "standard_normal", "truncated_normal", "uniform",

@@ -45,6 +45,23 @@ def unique(input):
     return getitem(ravel(x), first[order]), constant(at)
 
 
+def distinct(input, return_inverse=False, return_counts=False, dim=None):
+    """The different elements (or slices along `dim`) in ascending order; for each element which it
+    is, and how often each is there, if asked. The number of them depends on values: no trace.
+    """
+    x = tensor("unique", input)
+    x, axis = (ravel(x), None) if dim is None else (x, axis_of("unique", dim, x.ndim))
+    values = x._array("searched by unique")
+    _, first, inverse, counts = np.unique(values, True, True, True, axis=axis)
+    results = [getitem(x, along(axis or 0, first))]
+    if return_inverse:
+        shape = tensor("unique", input).shape if dim is None else (x.shape[axis],)
+        results.append(constant(inverse.reshape(shape).astype(np.int64)))
+    if return_counts:
+        results.append(constant(counts.astype(np.int64)))
+    return tuple(results) if len(results) > 1 else results[0]
+
+
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """The elements (or slices along `dim`) that differ from the one before."""
     x = tensor("unique_consecutive", input)
@@ -131,5 +148,6 @@ def histc(input, bins=100, min=0.0, max=0.0):
 
 
 __all__ = [
-    "argwhere", "bucketize", "histc", "nonzero", "searchsorted", "unique", "unique_consecutive",
+    "argwhere", "bucketize", "distinct", "histc", "nonzero", "searchsorted", "unique",
+    "unique_consecutive",
 ]  # fmt: skip

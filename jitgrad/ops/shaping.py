@@ -297,6 +297,30 @@ def roll(input, shifts, dims=None):
     return x
 
 
+def fftshift(input, dim=None):
+    """Axes (all of them by default) turned so that what is first comes to the middle.
+
+    >>> ops.fftshift(ops.arange(5)).tolist()
+    [3, 4, 0, 1, 2]
+    """
+    return _shifted("fftshift", input, dim, lambda extent: extent // 2)
+
+
+def ifftshift(input, dim=None):
+    """The inverse of `fftshift`.
+
+    >>> ops.ifftshift(Tensor([3, 4, 0, 1, 2])).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    return _shifted("ifftshift", input, dim, lambda extent: -(extent // 2))
+
+
+def _shifted(name: str, input, dim, amount) -> Tensor:
+    x = tensor(name, input)
+    axes = axes_of(name, tuple(range(x.ndim)) if dim is None else dim, x.ndim)
+    return roll(x, [amount(x.shape[axis]) for axis in axes], list(axes))
+
+
 def sliced(x: Tensor, axis: int, start: int, stop: int, step: int = 1) -> Tensor:
     """The elements start, start + step, … before stop along one axis, which fit."""
     if start == 0 and step == 1 and stop == x.shape[axis]:
@@ -307,7 +331,8 @@ def sliced(x: Tensor, axis: int, start: int, stop: int, step: int = 1) -> Tensor
 
 
 __all__ = [
-    "expand_dims", "flatten", "flip", "fliplr", "flipped", "flipud", "moveaxis", "movedim",
-    "permute", "permuted", "ravel", "reshape", "reshaped", "reverse", "roll", "rot90",
-    "sliced", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze", "view",
+    "expand_dims", "fftshift", "flatten", "flip", "fliplr", "flipped", "flipud", "ifftshift",
+    "moveaxis", "movedim", "permute", "permuted", "ravel", "reshape", "reshaped", "reverse",
+    "roll", "rot90", "sliced", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze",
+    "view",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from jitgrad.ops import (
     creation,
     ctc,
     decompose,
+    detection,
     einstein,
     elementwise,
     fractional,
@@ -28,6 +29,7 @@ from jitgrad.ops import (
     random,
     rearranging,
     reduce,
+    sampling,
     scientific,
     searching,
     shaping,
@@ -44,20 +46,21 @@ from jitgrad.ops import (
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
     searching, creation, linalg, einstein, decompose, solving, scientific, activation, norms,
-    loss, margins, ctc, conv, image, volumes, conv3d, fractional, vision, rearranging,
-    slicing, random, state, control, loops, classes,
+    loss, margins, ctc, conv, image, volumes, conv3d, fractional, vision, detection, rearranging,
+    slicing, random, sampling, state, control, loops, classes,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
 INTERNAL = {
-    "Partial", "around", "argument", "as_tensor", "atleast", "average_pool", "batched",
-    "broadcasted", "ceil_more", "combine", "condition", "diagonal_places", "draw", "draw_uniform",
-    "factors", "fill_", "flipped", "fori_loop", "indices_of", "largest_of_bins", "log1pexp",
-    "matrices", "maximum_pool", "nd_key", "padded", "paddings", "pair", "permuted", "planes_of",
-    "planes_summed", "product", "promote_types", "range_", "reduce_loss", "reshaped",
+    "Partial", "argument", "around", "as_tensor", "atleast", "average_pool", "batched",
+    "blended", "broadcasted", "ceil_more", "combine", "condition", "diagonal_places",
+    "distinct", "draw", "draw_uniform", "factors", "fill_", "flipped", "fori_loop",
+    "indices_of", "joint_shape", "largest_of_bins", "limited", "log1pexp", "matrices",
+    "maximum_pool", "nd_key", "padded", "paddings", "pair", "permuted", "picked", "planes_of",
+    "planes_summed", "product", "promote_types", "range_", "reduce_loss", "reshaped", "resized",
     "running_product", "running_sum", "same", "scan", "singular", "slice_", "sliced", "solved",
-    "square_matrices", "symmetric", "to_dtype", "transposed", "triple", "truth", "turned", "unit",
-    "while_loop", "written",
+    "square_matrices", "symmetric", "to_dtype", "transposed", "triple", "truth", "turned",
+    "unit", "while_loop", "written",
 }  # fmt: skip
 
 # Other names of functions.

@@ -6,7 +6,18 @@ from typing import Any
 
 from jitgrad.arrays import steps
 from jitgrad.errors import DTypeError, fail
-from jitgrad.ir.types import bool_, float16, float32, float64, int8, int16, int32, int64, uint8
+from jitgrad.ir.types import (
+    DType,
+    bool_,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+)
 from jitgrad.ir.types import dtype as dtype_of
 from jitgrad.ops import (
     choosing_methods,
@@ -15,6 +26,7 @@ from jitgrad.ops import (
     linalg,
     placement,
     random,
+    searching,
     shaping,
     sorting,
     state,
@@ -22,7 +34,7 @@ from jitgrad.ops import (
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
-from jitgrad.ops.promote import copied, fresh, shape_of, spellings
+from jitgrad.ops.promote import constant, copied, fresh, shape_of, spellings
 from jitgrad.primitives import sort as order
 from jitgrad.tensor import Tensor
 
@@ -41,8 +53,22 @@ def reshape(self, *shape_):
 
 
 def view(self, *shape_):
-    """As `reshape`; a dtype gives the elements in that dtype."""
+    """As `reshape`; a dtype gives the elements' bytes read as that dtype: a copy, and no trace.
+
+    >>> Tensor([1.0]).view(ms.int32).tolist()
+    [1065353216]
+    """
+    if len(shape_) == 1 and isinstance(shape_[0], DType):
+        bits = self._array("read as another dtype").copy()
+        return constant(bits.view(shape_[0].numpy))
     return shaping.reshape(self, _flat(shape_) if shape_ else ())
+
+
+def unique(self, sorted=None, return_inverse=False, return_counts=False, dim=None):
+    """The different elements in order, as `mint.unique`; without arguments as `ops.unique`."""
+    if sorted is None and dim is None and not (return_inverse or return_counts):
+        return searching.unique(self)
+    return searching.distinct(self, return_inverse, return_counts, dim)
 
 
 def reshape_as(self, other):
@@ -203,18 +229,20 @@ def mean(self, axis=None, keep_dims=False):
 
 
 def _extreme(name: str, value, op):
-    def method(self, *args, axis=None, keepdims=False, initial=None, where=None,
+    def method(self, *args, axis=None, keepdims=None, initial=None, where=None,
                return_indices=False, **spelled):  # fmt: skip
-        dims = args[:1] if args else tuple(spelled.pop(k) for k in ("dim",) if k in spelled)
+        dims = args[:1] or tuple(spelled.pop(k) for k in ("dim",) if k in spelled)
         if dims and isinstance(dims[0], Tensor):
             return (e.maximum if name == "max" else e.minimum)(self, dims[0])
-        keepdims = args[1] if len(args) > 1 else spelled.pop("keepdim", keepdims)
+        old = keepdims is not None  # MindSpore's own name of it: values alone
+        keepdims = args[1] if len(args) > 1 else spelled.pop("keepdim", bool(keepdims))
         keepdims = spelled.pop("keep_dims", keepdims)
         if spelled:
             raise fail(DTypeError, f"{name} got an unknown argument {next(iter(spelled))!r}")
         chosen = dims[0] if dims else axis
         values = value(self, chosen, keepdims, initial=initial, where=where)
-        if chosen is None or isinstance(chosen, (tuple, list)) or not (dims or return_indices):
+        indices = return_indices or (dims and not old)
+        if chosen is None or isinstance(chosen, (tuple, list)) or not indices:
             return values
         return values, r.argument(name, op, self, chosen, keepdims)
 
@@ -222,7 +250,8 @@ def _extreme(name: str, value, op):
     method.__doc__ = f"""The {name}imum of all, or along an axis.
 
     ``t.{name}(axis=0)`` gives the values, ``t.{name}(0)`` and ``t.{name}(dim=0)`` values and
-    indices, ``t.{name}(other)`` the elementwise {name}imum.
+    indices (with `keepdims`, which is MindSpore's older spelling, the values),
+    ``t.{name}(other)`` the elementwise {name}imum.
     """
     return method
 
@@ -330,7 +359,8 @@ METHODS: dict[str, Any] = {
     "repeat_interleave": repeat_interleave, "reshape": reshape,
     "reshape_as": reshape_as, "std": std,
     "stride": stride, "sub": e.subtract, "sum": sum_, "tile": tile, "to": to, "top_k": sorting.topk,
-    "trace": trace, "transpose": transpose, "type": type_, "unfold": unfold, "var": var,
+    "trace": trace, "transpose": transpose, "type": type_, "unfold": unfold, "unique": unique,
+    "var": var,
     "view": view, "view_as": reshape_as,
     **{name: _caster(name, dtype) for name, dtype in CASTERS.items()},
 }  # fmt: skip

@@ -69,8 +69,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         at = _unnormalized(place, extent, align_corners)
         coordinates.append(_inside(at, extent, padding_mode, align_corners))
     if mode == "nearest":
-        return _picked(x, [e.rint(at) for at in coordinates])
-    return _blended(x, coordinates)
+        return picked(x, [e.rint(at) for at in coordinates])
+    return blended(x, coordinates)
 
 
 def _unnormalized(at: Tensor, extent: int, align_corners: bool) -> Tensor:
@@ -93,22 +93,27 @@ def _inside(at: Tensor, extent: int, padding_mode: str, align_corners: bool) -> 
     return at if padding_mode == "zeros" else c.clamp(at, 0, extent - 1)
 
 
-def _picked(x: Tensor, coordinates: list[Tensor]) -> Tensor:
-    """Values at whole coordinates, zeros outside."""
+def picked(x: Tensor, coordinates: list[Tensor], image: Tensor | None = None) -> Tensor:
+    """Values [N, C, …] at whole coordinates [N, …], zeros outside.
+
+    Args:
+        image: which one each of the N takes its values from; by default its own.
+    """
     inside, key = None, []
     for at, extent in zip(coordinates, x.shape[2:], strict=True):
         known = c.logical_and(c.ge(at, 0), c.le(at, extent - 1))
         inside = known if inside is None else c.logical_and(inside, known)
         key.append(cast(c.where(known, at, 0), int32))
-    image = constant(np.arange(x.shape[0]).reshape(-1, *(1,) * (x.ndim - 2)))
-    last = permuted("grid_sample", x, [0, *range(2, x.ndim), 1])
+    image = constant(np.arange(x.shape[0])) if image is None else image
+    image = reshaped("picked", image, (-1, *(1,) * (key[0].ndim - 1)))
+    last = permuted("picked", x, [0, *range(2, x.ndim), 1])
     values = getitem(last, (expand(image, key[0].shape), *key))
-    values = c.where(reshaped("grid_sample", inside, (*inside.shape, 1)), values, 0)
-    return permuted("grid_sample", values, [0, values.ndim - 1, *range(1, values.ndim - 1)])
+    values = c.where(reshaped("picked", inside, (*inside.shape, 1)), values, 0)
+    return permuted("picked", values, [0, values.ndim - 1, *range(1, values.ndim - 1)])
 
 
-def _blended(x: Tensor, coordinates: list[Tensor]) -> Tensor:
-    """The corners around each place, weighted by how near they are."""
+def blended(x: Tensor, coordinates: list[Tensor], image: Tensor | None = None) -> Tensor:
+    """As `picked` between whole coordinates: the corners, weighted by how near they are."""
     low = [e.floor(at) for at in coordinates]
     share = [e.sub(at, start) for at, start in zip(coordinates, low, strict=True)]
     total = None
@@ -118,8 +123,8 @@ def _blended(x: Tensor, coordinates: list[Tensor]) -> Tensor:
             factor = part if k else e.sub(1, part)
             weight = factor if weight is None else e.mul(weight, factor)
         at = [e.add(start, k) if k else start for k, start in zip(corner, low, strict=True)]
-        spread = reshaped("grid_sample", weight, (weight.shape[0], 1, *weight.shape[1:]))
-        term = e.mul(_picked(x, at), spread)
+        spread = reshaped("blended", weight, (weight.shape[0], 1, *weight.shape[1:]))
+        term = e.mul(picked(x, at, image), spread)
         total = term if total is None else e.add(total, term)
     return total
 
@@ -210,6 +215,6 @@ def check_valid(bboxes, img_metas):
 
 
 __all__ = [
-    "affine_grid", "bounding_box_decode", "bounding_box_encode", "check_valid", "grid_sample",
-    "iou", "lrn",
+    "affine_grid", "blended", "bounding_box_decode", "bounding_box_encode", "check_valid",
+    "grid_sample", "iou", "lrn", "picked",
 ]  # fmt: skip

@@ -78,45 +78,45 @@ AvgPool3D BCEWithLogitsLoss BatchMatMul BatchNorm BatchToSpace BatchToSpaceND Be
 BesselI0e BesselI1 BesselI1e BesselJ0 BesselJ1 BesselK0 BesselK0e BesselK1 BesselK1e BesselY0
 BesselY1 Betainc BiasAdd BinaryCrossEntropy Bincount BitwiseAnd BitwiseOr BitwiseXor
 BoundingBoxDecode BoundingBoxEncode BroadcastTo Bucketize CTCGreedyDecoder CTCLoss Cast Cauchy Cdist
-CeLU Ceil CheckNumerics CheckValid Cholesky CholeskyInverse CholeskySolve Col2Im Concat
-Conj ConjugateTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Cos Cosh CountNonZero
-CropAndResize Cross CumProd CumSum Cummax Cummin CumulativeLogsumexp Custom DType DataFormatDimMap
+CeLU Ceil CheckNumerics CheckValid Cholesky CholeskyInverse CholeskySolve Col2Im Concat Conj
+ConjugateTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Cos Cosh CountNonZero CropAndResize
+Cross CumProd CumSum Cummax Cummin CumulativeLogsumexp Custom DType DataFormatDimMap
 DataFormatVecPermute Depend DepthToSpace Diag DiagPart Digamma Dilation2D Div DivNoNan Dropout
 Dropout2D Dropout3D Eig Einsum Elu EmbeddingLookup Eps Equal EqualCount Erf Erfc Erfinv
 EuclideanNorm Exp Expand ExpandDims Expm1 Eye FFTWithSize FastGeLU Fill FillDiagonal FillV2 Flatten
-Floor FloorDiv FloorMod Fmax Fmin Gamma Gather GatherD GatherNd Gcd GeLU Ger Geqrf GLU
-GradOperation Greater GreaterEqual GridSampler2D GridSampler3D HShrink HSVToRGB HSigmoid HSwish
-HammingWindow Heaviside Histogram HistogramFixedWidth HookBackward HyperMap Hypot IOU Identity
-IdentityN Igamma Igammac Im2Col Imag InTopK IndexAdd IndexFill InplaceAdd InplaceSub InplaceUpdate
-InsertGradientOf Inv Invert InvertPermutation IsClose IsFinite IsInf IsNan KLDivLoss L2Loss
-L2Normalize LARSUpdate LRN LSTM LayerNorm Lcm LeftShift Lerp Less LessEqual Lgamma LinSpace ListDiff
-Log Log1p LogMatrixDeterminant LogNormalReverse LogSoftmax LogSpace LogicalAnd LogicalNot LogicalOr
-LogicalXor Logit LowerBound LpNorm Lstsq LuSolve LuUnpack Map MaskedFill MaskedScatter
-MaskedSelect MatMul MatrixBandPart MatrixDeterminant MatrixDiagPartV3 MatrixDiagV3 MatrixExp
-MatrixInverse MatrixLogarithm MatrixPower MatrixSetDiagV3 MatrixSolve MatrixTriangularSolve
-MaxPool MaxPool3D MaxPool3DWithArgmax MaxPoolWithArgmax MaxUnpool2D Maximum Meshgrid Minimum
-MirrorPad Mish Mod Mul MulNoNan MultiMarginLoss MultilabelMarginLoss Multinomial
+Floor FloorDiv FloorMod Fmax Fmin Gamma Gather GatherD GatherNd Gcd GeLU Ger Geqrf GLU GradOperation
+Greater GreaterEqual GridSampler2D GridSampler3D HShrink HSVToRGB HSigmoid HSwish HammingWindow
+Heaviside Histogram HistogramFixedWidth HookBackward HyperMap Hypot IOU Identity IdentityN Igamma
+Igammac Im2Col Imag InTopK IndexAdd IndexFill InplaceAdd InplaceSub InplaceUpdate InsertGradientOf
+Inv Invert InvertPermutation IsClose IsFinite IsInf IsNan KLDivLoss L2Loss L2Normalize LARSUpdate
+LRN LSTM LayerNorm Lcm LeftShift Lerp Less LessEqual Lgamma LinSpace ListDiff Log Log1p
+LogMatrixDeterminant LogNormalReverse LogSoftmax LogSpace LogicalAnd LogicalNot LogicalOr LogicalXor
+LogUniformCandidateSampler Logit LowerBound LpNorm Lstsq LuSolve LuUnpack Map MaskedFill
+MaskedScatter MaskedSelect MatMul MatrixBandPart MatrixDeterminant MatrixDiagPartV3 MatrixDiagV3
+MatrixExp MatrixInverse MatrixLogarithm MatrixPower MatrixSetDiagV3 MatrixSolve
+MatrixTriangularSolve MaxPool MaxPool3D MaxPool3DWithArgmax MaxPoolWithArgmax MaxUnpool2D Maximum
+Meshgrid Minimum MirrorPad Mish Mod Mul MulNoNan MultiMarginLoss MultilabelMarginLoss Multinomial
 MultitypeFuncGraph Mvlgamma NLLLoss NanToNum Neg NextAfter NonZero NotEqual NthElement OneHot Ones
 OnesLike Orgqr PReLU Pad PadV3 Padding ParallelConcat Partial Polar Polygamma PopulationCount Pow
-Primitive Print Qr RGBToHSV ROIAlign RaggedRange RandomCategorical RandomChoiceWithMask
-RandomGamma RandomPoisson Randperm Range Rank ReLU ReLU6 Real RealDiv Reciprocal ReduceAll
-ReduceAny ReduceMax ReduceMean ReduceMin ReduceProd ReduceStd ReduceSum Renorm Reshape ResizeArea
-ResizeBicubic ResizeBilinear ResizeBilinearV2 ResizeLinear1D ResizeNearestNeighbor
-ResizeNearestNeighborV2 ReverseSequence ReverseV2 RightShift Rint RmsNorm Roll Round Rsqrt SGD
-ScalarCast ScalarToTensor ScatterAdd ScatterAddWithAxis ScatterDiv ScatterMax ScatterMin ScatterMul
-ScatterNd ScatterNdAdd ScatterNdDiv ScatterNdMax ScatterNdMin ScatterNdMul ScatterNdSub
-ScatterNdUpdate ScatterNonAliasingAdd ScatterSub ScatterUpdate SeLU SearchSorted SegmentMax
-SegmentMean SegmentMin SegmentProd SegmentSum Select Shape SiLU Sigmoid
-SigmoidCrossEntropyWithLogits Sign Sin Sinc Sinh Size Slice SmoothL1Loss SoftMarginLoss SoftShrink
-Softmax SoftmaxCrossEntropyWithLogits Softplus Softsign Sort SpaceToBatchND SpaceToDepth
-SparseGatherV2 SparseSoftmaxCrossEntropyWithLogits Split SplitV Sqrt Square SquareSumAll
-SquaredDifference Squeeze Stack StandardLaplace StandardNormal StopGradient StridedSlice Sub Svd Tan
-Tanh TensorScatterAdd TensorScatterDiv TensorScatterElements TensorScatterMax TensorScatterMin
-TensorScatterMul TensorScatterSub TensorScatterUpdate TensorShape Tile TopK Trace Transpose
-TridiagonalMatMul Tril TrilIndices TripletMarginLoss Triu TriuIndices Trunc TruncateDiv TruncateMod
-TruncatedNormal TupleToArray UniformInt UniformReal Unique UniqueConsecutive UniqueWithPad
-UnravelIndex UnsortedSegmentMax UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum Unstack
-UpperBound UpsampleNearest3D UpsampleTrilinear3D Xdivy Xlogy Zeros ZerosLike Zeta
+Primitive Print Qr RGBToHSV ROIAlign RaggedRange RandomCategorical RandomChoiceWithMask RandomGamma
+RandomPoisson Randperm Range Rank ReLU ReLU6 Real RealDiv Reciprocal ReduceAll ReduceAny ReduceMax
+ReduceMean ReduceMin ReduceProd ReduceStd ReduceSum Renorm Reshape ResizeArea ResizeBicubic
+ResizeBilinear ResizeBilinearV2 ResizeLinear1D ResizeNearestNeighbor ResizeNearestNeighborV2
+ReverseSequence ReverseV2 RightShift Rint RmsNorm Roll Round Rsqrt SGD ScalarCast ScalarToTensor
+ScatterAdd ScatterAddWithAxis ScatterDiv ScatterMax ScatterMin ScatterMul ScatterNd ScatterNdAdd
+ScatterNdDiv ScatterNdMax ScatterNdMin ScatterNdMul ScatterNdSub ScatterNdUpdate
+ScatterNonAliasingAdd ScatterSub ScatterUpdate SeLU SearchSorted SegmentMax SegmentMean SegmentMin
+SegmentProd SegmentSum Select Shape SiLU Sigmoid SigmoidCrossEntropyWithLogits Sign Sin Sinc Sinh
+Size Slice SmoothL1Loss SoftMarginLoss SoftShrink Softmax SoftmaxCrossEntropyWithLogits Softplus
+Softsign Sort SpaceToBatchND SpaceToDepth SparseGatherV2 SparseSoftmaxCrossEntropyWithLogits Split
+SplitV Sqrt Square SquareSumAll SquaredDifference Squeeze Stack StandardLaplace StandardNormal
+StopGradient StridedSlice Sub Svd Tan Tanh TensorScatterAdd TensorScatterDiv TensorScatterElements
+TensorScatterMax TensorScatterMin TensorScatterMul TensorScatterSub TensorScatterUpdate TensorShape
+Tile TopK Trace Transpose TridiagonalMatMul Tril TrilIndices TripletMarginLoss Triu TriuIndices
+Trunc TruncateDiv TruncateMod TruncatedNormal TupleToArray UniformCandidateSampler UniformInt
+UniformReal Unique UniqueConsecutive UniqueWithPad UnravelIndex UnsortedSegmentMax
+UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum Unstack UpperBound UpsampleNearest3D
+UpsampleTrilinear3D Xdivy Xlogy Zeros ZerosLike Zeta
 """
 
 TENSOR = """

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jitgrad.ops.absent import ABSENT
 from jitgrad.tools import mindspore
 
 
@@ -88,10 +89,14 @@ def _section(face: Face, markdown: bool) -> str:
     here = [name for name in face.names if name not in missing]
     head = f"{face.title}: {len(here)} of {len(face.names)}"
     parts = [f"## {head}" if markdown else head]
-    for label, names in (("Here", here), ("Not here", missing)):
-        if names:
-            listed = " ".join(f"`{name}`" if markdown else name for name in names)
-            parts.append(textwrap.fill(f"{label}: {listed}", 100, break_on_hyphens=False))
+    labels = {"Here": here}
+    for name in missing:
+        labels.setdefault(f"Not here, because {ABSENT.get(name, 'nobody made it')}", []).append(
+            name
+        )
+    for label, names in labels.items():
+        listed = " ".join(f"`{name}`" if markdown else name for name in names)
+        parts.append(textwrap.fill(f"{label}: {listed}", 100, break_on_hyphens=False))
     return "\n\n".join(parts) + "\n" if markdown else "\n".join(parts) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from jitgrad.errors import no_name
 from jitgrad.nn.metrics import *  # noqa: F403  they are under this name too
 from jitgrad.nn.metrics import __all__ as _metrics
+from jitgrad.ops.absent import ABSENT
 from jitgrad.train.callbacks import (
     Callback,
     History,
@@ -39,4 +40,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    raise no_name(__name__, name, __all__)
+    raise no_name(__name__, name, __all__, ABSENT.get(name, ""))

@@ -183,7 +183,7 @@ NUMBERS = {
     **VALUES,
     "float": (lambda x: float(x.sum()), "turned into a float"),
     "array": (lambda x: np.array(x), "turned into a NumPy array"),  # of Tensors, if compiled
-    "numpy": (lambda x: np.intersect1d(x, x), "turned into a NumPy array"),
+    "numpy": (lambda x: np.setxor1d(x, x), "turned into a NumPy array"),
 }
 
 

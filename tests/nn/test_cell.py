@@ -426,10 +426,12 @@ REPRS = [
     ),
     (
         nn.Dense(2, 2, activation="relu"),
-        "Dense(\n  input_channels=2, output_channels=2, has_bias=True\n  (activation): ReLU()\n)",
+        "Dense(\n  input_channels=2, output_channels=2, has_bias=True, activation=ReLU()\n"
+        "  (activation): ReLU()\n)",
     ),
+    (nn.Dense(2, 2, has_bias=False), "Dense(input_channels=2, output_channels=2)"),
     (nn.Dropout(p=0.25), "Dropout(p=0.25)"),
-    (nn.MaxPool2d(2, 2), "MaxPool2d(kernel_size=2, stride=2, pad_mode=valid)"),
+    (nn.MaxPool2d(2, 2), "MaxPool2d(kernel_size=2, stride=2, pad_mode=VALID)"),
 ]
 
 

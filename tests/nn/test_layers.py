@@ -156,10 +156,19 @@ CASES: dict[str, tuple[Callable[[], nn.Cell], Array, Callable[[Array, Values], A
         (7, 9), {"stride": 2, "pad_mode": "valid", "has_bias": True}, (2, 2), (0, 0, 0, 0)
     ),
     "conv2d_transpose_pad": transpose_case(
-        (6, 8),
-        {"stride": 2, "pad_mode": "pad", "padding": 1, "output_padding": 1},
+        (5, 7),
+        {"stride": 2, "pad_mode": "pad", "padding": 1},
         (2, 2),
         (1, 1, 1, 1),
+    ),
+    "conv2d_transpose_output_padding": (
+        lambda: nn.Conv2dTranspose(2, 3, 3, 2, "pad", 1, output_padding=(1, 0), has_bias=True),
+        draw(1, 2, 3, 4),
+        lambda x, w: np.pad(
+            ref.conv2d_transpose(x, w["weight"], (5, 7), (2, 2), (1, 1, 1, 1), (1, 1), 1)
+            + w["bias"].reshape(1, -1, 1, 1),
+            ((0, 0), (0, 0), (0, 1), (0, 0)),
+        ),
     ),
     "conv2d_transpose_groups": transpose_case(
         (3, 4), {"pad_mode": "same"}, (1, 1), (1, 1, 1, 1), out_channels=4, groups=2

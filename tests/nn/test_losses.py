@@ -323,6 +323,27 @@ def test_prelu_learns_one_slope_a_channel(mode: str) -> None:
     assert cell.w.name == "a"
 
 
+def test_sampled_softmax(mode: str) -> None:
+    rng = np.random.default_rng(4)
+    w, b, x = rng.normal(size=(9, 3)), rng.normal(size=9), rng.normal(size=(2, 3))
+    true, sampled = np.array([[1, 2], [5, 0]]), np.array([4, 2, 7])
+    often, expected = np.full((2, 2), 0.25), np.array([0.5, 0.25, 0.125])
+    wanted = []
+    for row, classes in zip(x, true, strict=True):
+        scores = w[classes] @ row + b[classes] - np.log(0.25)
+        kept = ~np.isin(sampled, classes)
+        others = (w[sampled] @ row + b[sampled] - np.log(expected))[kept]
+        whole = np.log(np.exp(scores).sum() + np.exp(others).sum())
+        wanted.append((whole - scores).mean())
+    values = tuple(ms.Tensor(v) for v in (sampled, often, expected))
+    loss = nn.SampledSoftmaxLoss(3, 9, 2, values)
+    operands = [ms.Tensor(v) for v in (w, b, true, x)]
+    np.testing.assert_allclose(loss(*operands).asnumpy(), wanted, rtol=1e-6)
+    assert nn.SampledSoftmaxLoss(3, 9, 2, reduction="sum")(*operands).shape == ()
+    with pytest.raises(ValueError, match="num_sampled=10"):
+        nn.SampledSoftmaxLoss(10, 9)
+
+
 def test_rrelu_is_random_in_training(mode: str) -> None:
     slopes = -nn.RReLU(0.1, 0.3).set_train()(ms.Tensor(-np.ones(1000, np.float32))).asnumpy()
     assert 0.1 <= slopes.min() < 0.11

@@ -105,6 +105,25 @@ def test_lookup(mode: str) -> None:
     np.testing.assert_allclose(found.asnumpy(), wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("operator", ["SUM", "MEAN", "MAX"])
+def test_fields(mode: str, operator: str) -> None:
+    rng = np.random.default_rng(3)
+    table, values = rng.normal(size=(9, 2)), rng.normal(size=(2, 4)) * [[1, 1, 0, 1], [1, 1, 1, 0]]
+    ids, fields = rng.integers(0, 9, (2, 4)), np.array([[0, 2, 0, 0], [0, 1, 1, 2]])
+    cell = nn.MultiFieldEmbeddingLookup(9, 2, 3, ms.Tensor(table), operator=operator)
+    wanted = np.zeros((2, 3, 2))
+    for n, f in np.ndindex(2, 3):
+        chosen = (fields[n] == f) & (values[n] != 0)
+        if chosen.any():
+            rows, weights = table[ids[n, chosen]], values[n, chosen]
+            each = rows * weights[:, None]
+            wanted[n, f] = each.max(0) if operator == "MAX" else each.sum(0)
+            if operator == "MEAN":
+                wanted[n, f] /= np.abs(weights).sum()
+    found = cell(*(ms.Tensor(a) for a in (ids, values, fields)))
+    np.testing.assert_allclose(found.asnumpy(), wanted, rtol=1e-5)
+
+
 def test_local_response(mode: str) -> None:
     x = np.random.default_rng(1).normal(size=(2, 5, 3, 2))
     found = nn.LRN(1, 2.0, 0.5, 0.75)(ms.Tensor(x)).asnumpy()

@@ -82,6 +82,25 @@ class AdaMax(Rule):
         return p - RATE / (1 - 0.9**self.t) * m / (v + 1e-8)
 
 
+class AdaFactor(Rule):
+    def __call__(self, p: Array, g: Array) -> Array:
+        self.t += 1
+        share, square = 1 - self.t**-0.8, g * g + 1e-30
+        if p.ndim > 1:
+            r = share * self.get("r", p[:, 0]) + (1 - share) * square.mean(1)
+            c = share * self.get("c", p[0]) + (1 - share) * square.mean(0)
+            self.state |= {"r": r, "c": c}
+            mean_square = np.outer(r, c) / r.mean()
+        else:
+            mean_square = self.state["v"] = share * self.get("v", p) + (1 - share) * square
+        u, rate = g / np.sqrt(mean_square), RATE
+        if self.settings.get("relative"):
+            rate = min(self.t**-0.5, 1e-6 * self.t) * max(np.sqrt((p * p).mean()), 1e-3)
+        u = rate * u / max(1, np.sqrt((u * u).mean()) / 0.5)
+        m = self.state["m"] = 0.9 * self.get("m", p) + 0.1 * u
+        return p - 0.1 * rate * p - m
+
+
 class Lamb(Rule):
     def __call__(self, p: Array, g: Array) -> Array:
         self.t += 1
@@ -178,6 +197,16 @@ RULES: dict[str, tuple[Callable[[Any], nn.Optimizer], Callable[[], Rule]]] = {
     ),
     "adam_weight_decay": (lambda p: nn.AdamWeightDecay(p, R, weight_decay=0.1), AdamWeightDecay),
     "adamax": (lambda p: nn.AdaMax(p, R), AdaMax),
+    "adafactor": (
+        lambda p: nn.AdaFactor(
+            p, R, clip_threshold=0.5, weight_decay=0.1, scale_parameter=False, relative_step=False
+        ),
+        AdaFactor,
+    ),
+    "adafactor_relative": (
+        lambda p: nn.AdaFactor(p, clip_threshold=0.5, weight_decay=0.1, warmup_init=True),
+        lambda: AdaFactor(relative=True),
+    ),
     "lamb": (lambda p: nn.Lamb(p, R, weight_decay=0.1), Lamb),
     "adagrad": (lambda p: nn.Adagrad(p, learning_rate=R), Adagrad),
     "adadelta": (lambda p: nn.Adadelta(p, R), Adadelta),
@@ -420,6 +449,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.SGD(P), TypeError, "parameters must be a list, not a Parameter"),
     (lambda: nn.SGD([P, 3]), TypeError, "parameters must be Parameters"),
     (lambda: nn.SGD([P, P]), RuntimeError, "p is given to the optimizer twice"),
+    (
+        lambda: nn.SGD([P, ms.Parameter(ms.Tensor([1.0]), name="p")]),
+        ValueError,
+        "two Parameters are named 'p'",
+    ),
     (lambda: nn.SGD([P], momentum=-1.0), ValueError, "SGD: momentum must be at least 0, got -1.0"),
     (lambda: nn.SGD([P], nesterov=True), ValueError, "Nesterov's step needs a momentum"),
     (lambda: nn.SGD([P], weight_decay=-1.0), ValueError, "weight_decay must be at least 0"),

@@ -166,9 +166,16 @@ def test_attention(mode: str) -> None:
 
 def test_attention_of_other_widths() -> None:
     cell = nn.MultiheadAttention(4, 2, kdim=3, vdim=5)
-    y, none = cell(*(ms.ops.ones((n, 2, w)) for n, w in ((3, 4), (6, 3), (6, 5))), None, False)
+    (y,) = cell(*(ms.ops.ones((n, 2, w)) for n, w in ((3, 4), (6, 3), (6, 5))), None, False)
     assert y.shape == (3, 2, 4)
-    assert none is None
+
+
+def test_the_cells_of_an_encoder_layer_are_mindspores() -> None:
+    cells = [name for name, _ in nn.TransformerEncoderLayer(4, 2, 6).cells_and_names()]
+    assert cells == [
+        *("", "self_attn", "self_attn.out_proj", "dense1", "dropout", "dense2", "norm1", "norm2"),
+        *("dropout1", "dropout2"),
+    ]
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
@@ -187,9 +194,9 @@ def test_encoder(mode: str, norm_first: bool) -> None:
         return v @ cell.weight.asnumpy().T + cell.bias.asnumpy()
 
     def feed(v: Array) -> Array:
-        h = dense(layer.linear1, v)
+        h = dense(layer.dense1, v)
         h = 0.5 * h * (1 + special.erf(h / np.sqrt(2)))
-        return dense(layer.linear2, h)
+        return dense(layer.dense2, h)
 
     def attend(v: Array) -> Array:
         return attended(v, v, v, layer.self_attn, np.zeros((1, 1, 3, 3), bool))[0]

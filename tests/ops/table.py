@@ -1121,6 +1121,20 @@ LAYERS = [
         IMAGE,
         name="interpolate bilinear",
     ),
+    row(  # the place halfway between the second and the third of four pixels
+        lambda x: ops.interpolate(x[..., :1, :4], size=(1, 7), mode="bicubic", align_corners=True)[
+            ..., 3
+        ],
+        lambda x: x[..., :1, :4] @ (np.array([-3, 19, 19, -3], x.dtype) / 32),
+        IMAGE,
+        name="interpolate bicubic",
+    ),
+    row(  # with its neighbours clamped at the edges, the same weights a quarter away from pixels
+        lambda x: ops.interpolate(x[..., :1, :2], size=(2, 4), mode="bicubic").sum((-1, -2)),
+        lambda x: 4 * x[..., :1, :2].sum((-1, -2)),
+        IMAGE,
+        name="interpolate bicubic sum",
+    ),
     row(
         lambda x, y: ops.clip_by_global_norm((x, y), 0.5),
         lambda x, y: tuple(v * 0.5 / np.sqrt((x**2).sum() + (y**2).sum()) for v in (x, y)),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg as sl
 
+import jitgrad as ms
 import jitgrad.mint.nn.functional as F
 import jitgrad.numpy as mnp
 from jitgrad import DType, Tensor, mint, ops
@@ -153,3 +154,26 @@ def test_all_names() -> None:
             found = getattr(module, name)
             known = callable(found) or isinstance(found, ModuleType)
             assert known or isinstance(found, DType) or hasattr(found, "__getitem__"), name
+
+
+def test_arrays_of_traced_tensors() -> None:
+    def f(x: Tensor, y: Tensor) -> Tensor:
+        return (mnp.array([[x * 2, y], [1.0, x * y]]) * Tensor([[1.0, 2.0], [3.0, 4.0]])).sum()
+
+    x, y = Tensor(3.0), Tensor(5.0)
+    for call in (f, ms.jit(f)):
+        assert call(x, y).item() == 6 + 10 + 3 + 60
+        assert [g.item() for g in ms.grad(call, (0, 1))(x, y)] == [2 + 20, 2 + 12]
+    assert mnp.array([x, 2]).dtype is ms.float32
+    assert mnp.array([x, 2], ms.int32).tolist() == [3, 2]
+
+
+def test_sets() -> None:
+    x, y = Tensor([1, 3, 4, 3]), Tensor([3, 1, 2, 1])
+    assert mnp.intersect1d(x, y).tolist() == [1, 3]
+    assert [v.tolist() for v in mnp.intersect1d(x, y, return_indices=True)] == [
+        [1, 3],
+        [0, 1],
+        [1, 0],
+    ]
+    assert mnp.setdiff1d(x, y).tolist() == [4]

@@ -9,7 +9,7 @@ import pytest
 
 import jitgrad as ms
 from jitgrad import Parameter, Tensor, ops
-from jitgrad.errors import DTypeError, ShapeError, TapeError
+from jitgrad.errors import DTypeError, ShapeError, TapeError, TraceError
 from jitgrad.ops import methods
 
 
@@ -279,3 +279,49 @@ def test_scatter_into_parameters(run) -> None:
     wanted = [[0.0, 0.0], [2.0, 2.0], [9.0, 0.0]]
     assert run(f)(ops.ones((2, 2))).tolist() == wanted
     assert p.tolist() == wanted
+
+
+def test_bytes_as_another_dtype() -> None:
+    x = Tensor([1.0, -2.0])
+    assert x.view(ms.int32).tolist() == np.float32([1, -2]).view(np.int32).tolist()
+    assert x.view(ms.uint8).shape == (8,)
+    assert x.view(2, 1).shape == (2, 1)
+    with pytest.raises(TraceError, match="read as another dtype"):
+        ms.jit(lambda v: v.view(ms.int32))(x)
+
+
+def test_distinct() -> None:
+    x = Tensor([[3, 1], [3, 1], [0, 2]])
+    values, at, counts = x.unique(return_inverse=True, return_counts=True)
+    assert (values.tolist(), counts.tolist()) == ([0, 1, 2, 3], [1, 2, 1, 2])
+    assert values[at].tolist() == x.tolist()
+    rows, at = ms.mint.unique(x, return_inverse=True, dim=0)
+    assert (rows.tolist(), at.tolist()) == ([[0, 2], [3, 1]], [1, 1, 0])
+    assert [v.tolist() for v in Tensor([3, 1, 3]).unique()] == [[3, 1], [0, 1, 0]]
+
+
+def test_edges_of_limits() -> None:
+    """As MindSpore has it in `ops`, and PyTorch in `mint`."""
+    x = Tensor([-1.0, 1.0, 0.5, 2.0])
+    for function, wanted in (
+        (ops.hardtanh, [0.5, 0.5, 1, 0]),
+        (ms.nn.Hardtanh(), [0.5, 0.5, 1, 0]),
+        (ms.mint.nn.functional.hardtanh, [0, 0, 1, 0]),
+        (lambda v: 6 * ops.hardsigmoid(3 * v) / 3, [0, 0, 1, 0]),
+    ):
+        assert ms.grad(lambda v: function(v).sum())(x).tolist() == wanted  # noqa: B023
+
+
+def test_quotients_of_integers() -> None:
+    x, y = Tensor([7, 2, -7], ms.int32), Tensor([2, 3, 2], ms.int32)
+    assert ops.RealDiv()(x, y).tolist() == [3, 0, -3]
+    assert ops.RealDiv()(x, 2.0).tolist() == [3.5, 1.0, -3.5]
+    assert ops.Div()(x, y).tolist()[0] == 3.5
+
+
+def test_which_largest_gives_indices() -> None:
+    """The older of MindSpore's two signatures, which has `axis` and `keepdims`, gives values."""
+    x = Tensor([[1.0, 3.0], [4.0, 2.0]])
+    assert x.max(-1, keepdims=True).tolist() == x.max(axis=-1, keepdims=True).tolist() == [[3], [4]]
+    for found in (x.max(-1, keepdim=True), x.max(dim=-1, keepdim=True), x.max(-1, True)):
+        assert [v.tolist() for v in found] == [[[3.0], [4.0]], [[1], [0]]]

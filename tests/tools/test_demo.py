@@ -41,11 +41,22 @@ def test_measures() -> None:
     assert eager.final_loss == 0.75
     assert eager.step == 2.0
     assert compiled.compile == 4.0
-    both = demo.Comparison(eager, compiled)
+    nudged = demo.Run(plan, demo.NUDGED, [4.0, 2.5, 1.0, 0.25])
+    both = demo.Comparison(eager, compiled, nudged)
     assert both.speedup == 2.0
-    assert both.loss_difference() == 0.25
-    assert both.loss_difference(1) == 0.0
+    assert both.loss_difference(eager) == 0.25
+    assert both.loss_difference(eager, 1) == 0.0
     assert "0.0e+00 in the first epoch and 2.5e-01 in all 4 steps" in both.differences
+    assert (
+        "the last bits of the first layer's weights alone make 5.0e-01 and 5.0e-01"
+        in both.differences
+    )
+
+
+def test_nudge() -> None:
+    weight = ms.Parameter(ms.Tensor([1.0, 1.0]))
+    demo.nudge(weight)
+    assert (weight.asnumpy() - 1).tolist() == [2.0**-23, 2.0**-23]
 
 
 @pytest.mark.parametrize("network", [demo.MLP, demo.LeNet])

@@ -6,6 +6,7 @@ from typing import Any
 
 from jitgrad import ops
 from jitgrad.errors import no_name
+from jitgrad.ops.activation import limited
 from jitgrad.ops.image import largest_of_bins
 
 # Functions that are the same there.
@@ -43,8 +44,8 @@ def silu(input, inplace=False):
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
-    """x within limits, and the limits outside."""
-    return _written(input, ops.hardtanh(input, min_val, max_val), inplace)
+    """x within limits, and the limits outside; the derivative on the limits is 0."""
+    return _written(input, limited("hardtanh", input, min_val, max_val), inplace)
 
 
 def threshold(input, threshold, value, inplace=False):

@@ -16,6 +16,7 @@ from jitgrad.ir.types import float32
 from jitgrad.mint.nn import functional as F
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.losses import LossBase
+from jitgrad.tensor import Tensor
 
 # --- without weights ----------------------------------------------------------------------------
 
@@ -171,6 +172,10 @@ class ConvTranspose2d(nn.Conv2dTranspose):
         _zeros_only("ConvTranspose2d", padding_mode)
         sizes = (in_channels, out_channels, kernel_size, stride, "pad", padding, output_padding)
         super().__init__(*sizes, dilation, groups, bias, dtype=dtype or float32)
+
+    def construct(self, x: Tensor) -> Tensor:
+        settings = (self.stride, self.padding, self.output_padding, self.group, self.dilation)
+        return F.conv_transpose2d(x, self.weight, self.bias, *settings)
 
 
 def _normalization(base: Any, name: str) -> type[Cell]:

@@ -14,6 +14,7 @@ from jitgrad.nn.layers.basic import (
     EmbeddingLookup,
     Flatten,
     Identity,
+    MultiFieldEmbeddingLookup,
     Unflatten,
 )
 from jitgrad.nn.layers.conv import Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose
@@ -140,6 +141,7 @@ __all__ = [
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "MultiFieldEmbeddingLookup",
     "MultiheadAttention",
     "Pad",
     "PixelShuffle",

@@ -20,8 +20,8 @@ class MultiheadAttention(Cell):
     """softmax(q kᵀ / sqrt(d)) v in several heads, with projections before and after.
 
     query (l, n, embed_dim), key (s, n, kdim) and value (s, n, vdim), or (n, l, …) with
-    `batch_first`, to the output, shaped as the query, and the weights (n, l, s), averaged over the
-    heads unless ``average_attn_weights=False``, or None with ``need_weights=False``.
+    `batch_first`, to a tuple: the output, shaped as the query, and, unless ``need_weights=False``,
+    the weights (n, l, s), averaged over the heads unless ``average_attn_weights=False``.
     key_padding_mask (n, s) is True where a key counts for nothing; attn_mask (l, s) is True where
     a pair does not count, or a float that is added to the scores. `add_bias_kv` adds a key and a
     value that are trained, `add_zero_attn` one of zeros.
@@ -79,7 +79,7 @@ class MultiheadAttention(Cell):
         need_weights: bool = True,
         attn_mask: Tensor | None = None,
         average_attn_weights: bool = True,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, ...]:
         q, k, v = (self._heads(x, which) for which, x in enumerate((query, key, value)))
         more = k.shape[2] - key.shape[1 if self.batch_first else 0]
         scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) / math.sqrt(q.shape[-1])
@@ -98,7 +98,7 @@ class MultiheadAttention(Cell):
         y = self.out_proj(ops.reshape(mixed, (*mixed.shape[:2], self.embed_dim)))
         y = y if self.batch_first else ops.transpose(y, (1, 0, 2))
         if not need_weights:
-            return y, None
+            return (y,)
         return y, ops.mean(weights, 1) if average_attn_weights else weights
 
     def _heads(self, x: Tensor, which: int) -> Tensor:

@@ -13,6 +13,7 @@ from jitgrad.nn.activations import as_activation
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.initializer import HeUniform, Uniform, initializer
 from jitgrad.nn.layers.windows import single
+from jitgrad.ops.promote import one_of
 from jitgrad.tensor import Parameter, Tensor
 
 
@@ -64,12 +65,9 @@ class Dense(Cell):
         return y if self.activation is None else self.activation(y)
 
     def extend_repr(self) -> str:
-        text = (
-            f"input_channels={self.in_channels}, output_channels={self.out_channels},"
-            f" has_bias={self.has_bias}"
-        )
-        active = self.activation is not None and not isinstance(self.activation, Cell)
-        return f"{text}, activation={self.activation}" if active else text
+        text = f"input_channels={self.in_channels}, output_channels={self.out_channels}"
+        text += ", has_bias=True" if self.has_bias else ""
+        return text if self.activation is None else f"{text}, activation={self.activation}"
 
 
 class BiDense(Cell):
@@ -121,7 +119,7 @@ class BiDense(Cell):
     def extend_repr(self) -> str:
         return (
             f"in1_channels={self.in1_channels}, in2_channels={self.in2_channels},"
-            f" out_channels={self.out_channels}, has_bias={self.has_bias}"
+            f" output_channels={self.out_channels}, has_bias={self.has_bias}"
         )
 
 
@@ -270,8 +268,8 @@ class EmbeddingLookup(Cell):
         dtype: Any = float32,
     ):
         super().__init__()
-        self.vocab_size = single("EmbeddingLookup", "vocab_size", vocab_size)
-        self.embedding_size = single("EmbeddingLookup", "embedding_size", embedding_size)
+        self.vocab_size = single(self.cls_name, "vocab_size", vocab_size)
+        self.embedding_size = single(self.cls_name, "embedding_size", embedding_size)
         self.max_norm = max_norm
         values = initializer(param_init, (vocab_size, embedding_size), dtype_of(dtype))
         self.embedding_table = Parameter(values, name="embedding_table")
@@ -286,6 +284,52 @@ class EmbeddingLookup(Cell):
         long = square > self.max_norm**2
         length = ops.sqrt(ops.where(long, square, 1.0))
         return ops.where(long, rows * (self.max_norm / length), rows)
+
+
+class MultiFieldEmbeddingLookup(EmbeddingLookup):
+    """Rows of `embedding_table` by number, times a value each, combined field by field.
+
+    Indices, values and numbers of fields (batch, n) give (batch, field_size, embedding_size). The
+    operator is "SUM", "MEAN" (over the sum of absolute values) or "MAX", which leaves out entries
+    whose value is 0; a field without entries gives zeros.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_size: int,
+        field_size: int,
+        param_init: Any = "normal",
+        target: str = "CPU",
+        slice_mode: str = "batch_slice",
+        feature_num_list: Any = None,
+        max_norm: float | None = None,
+        sparse: bool = True,
+        operator: str = "SUM",
+        dtype: Any = float32,
+    ):
+        super().__init__(vocab_size, embedding_size, param_init, max_norm=max_norm, dtype=dtype)
+        self.field_size = single(self.cls_name, "field_size", field_size)
+        self.operator = one_of(self.cls_name, "operator", operator, ("SUM", "MEAN", "MAX"))
+
+    def construct(self, input_indices: Tensor, input_values: Tensor, field_ids: Tensor) -> Tensor:
+        batch = input_indices.shape[0]
+        rows = super().construct(input_indices) * ops.expand_dims(input_values, -1)
+        # A field's place among those of the whole batch; entries that do not count go behind.
+        first = ops.expand_dims(ops.arange(batch) * self.field_size, 1)
+        at = field_ids + ops.cast(first, field_ids.dtype)
+        count = batch * self.field_size
+        total = ops.unsorted_segment_sum(ops.abs(input_values), at, count)
+        some = ops.expand_dims(total != 0, -1)
+        if self.operator == "MAX":
+            at = ops.where(input_values != 0, at, count)
+            merged = ops.unsorted_segment_max(rows, at, count + 1)[:count]
+            merged = ops.where(some, merged, 0.0)
+        else:
+            merged = ops.unsorted_segment_sum(rows, at, count)
+        if self.operator == "MEAN":
+            merged = ops.where(some, merged / ops.where(some, ops.expand_dims(total, -1), 1.0), 0.0)
+        return ops.reshape(merged, (batch, self.field_size, -1))
 
 
 class Embedding(Cell):
@@ -335,6 +379,6 @@ class Embedding(Cell):
     def extend_repr(self) -> str:
         return (
             f"vocab_size={self.vocab_size}, embedding_size={self.embedding_size},"
-            f" use_one_hot={self.use_one_hot}, dtype={self.embedding_table.dtype},"
-            f" padding_idx={self.padding_idx}"
+            f" use_one_hot={self.use_one_hot}, embedding_table={self.embedding_table},"
+            f" dtype={self.embedding_table.dtype}, padding_idx={self.padding_idx}"
         )

@@ -171,7 +171,8 @@ class Conv2dTranspose(Conv2d):
 
     h' is h * stride with "same", h * stride + max(rows - stride, 0) with "valid", and
     (h - 1) * stride - top - bottom + rows + output_padding with "pad". `weight` has shape
-    (in_channels, out_channels / group, rows, columns).
+    (in_channels, out_channels / group, rows, columns). As in MindSpore, `output_padding` rows and
+    columns of zeros follow the image; `ops.conv_transpose2d` continues it instead.
     """
 
     def __init__(
@@ -204,10 +205,11 @@ class Conv2dTranspose(Conv2d):
     def construct(self, x: Tensor) -> Tensor:
         x = self._image(x, 4)
         size, pad = windows.transposed(
-            *(self.pad_mode, self._pads, x.shape[2:], self._kernel, self._stride, self._dilation),
-            self.output_padding,
+            *(self.pad_mode, self._pads, x.shape[2:], self._kernel, self._stride, self._dilation)
         )
-        return transposed(self, x, self.weight, size, pad, self.bias)
+        y = transposed(self, x, self.weight, size, pad, self.bias)
+        below, right = self.output_padding
+        return ops.pad(y, (0, right, 0, below)) if below or right else y
 
 
 class Conv1d(_Conv):

@@ -57,7 +57,8 @@ class _Pool(Cell):
         return (x, True) if x.ndim == ndim else (ops.expand_dims(x, 0), False)
 
     def extend_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, pad_mode={self.pad_mode}"
+        mode = self.pad_mode.upper()
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, pad_mode={mode}"
 
 
 class _Pool2d(_Pool):

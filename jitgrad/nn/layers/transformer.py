@@ -8,7 +8,7 @@ from typing import Any
 from jitgrad import ops
 from jitgrad.errors import ShapeError, fail
 from jitgrad.ir.types import float32
-from jitgrad.nn.activations import GELU, as_activation
+from jitgrad.nn.activations import as_activation
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.containers import CellList
 from jitgrad.nn.initializer import XavierUniform, initializer
@@ -18,9 +18,17 @@ from jitgrad.nn.layers.norm import LayerNorm
 from jitgrad.tensor import Tensor
 
 
+def _exact_gelu(x: Tensor) -> Tensor:
+    return ops.gelu(x, approximate="none")
+
+
+# As in the paper's implementations, "gelu" is the exact one. These two are no cells of the layer.
+_FUNCTIONS = {"relu": ops.relu, "gelu": _exact_gelu}
+
+
 def _activation(owner: str, activation: Any) -> Any:
-    """As everywhere, except that "gelu" is the exact one, as in the paper's implementations."""
-    return GELU(approximate=False) if activation == "gelu" else as_activation(owner, activation)
+    known = _FUNCTIONS.get(activation) if isinstance(activation, str) else None
+    return known or as_activation(owner, activation)
 
 
 class TransformerEncoderLayer(Cell):
@@ -46,12 +54,12 @@ class TransformerEncoderLayer(Cell):
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout, batch_first=batch_first, dtype=dtype
         )
-        self.linear1 = Dense(d_model, dim_feedforward, dtype=dtype)
-        self.linear2 = Dense(dim_feedforward, d_model, dtype=dtype)
+        self.dense1 = Dense(d_model, dim_feedforward, dtype=dtype)
+        self.dropout = Dropout(p=dropout)
+        self.dense2 = Dense(dim_feedforward, d_model, dtype=dtype)
         self.norm1 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
         self.norm2 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
-        self.dropout, self.dropout1 = Dropout(p=dropout), Dropout(p=dropout)
-        self.dropout2 = Dropout(p=dropout)
+        self.dropout1, self.dropout2 = Dropout(p=dropout), Dropout(p=dropout)
         self.activation = _activation(self.cls_name, activation)
         self.norm_first = norm_first
 
@@ -69,11 +77,11 @@ class TransformerEncoderLayer(Cell):
         return self.norm2(x + self._feed(x))
 
     def _attend(self, x: Tensor, mask: Tensor | None, padding: Tensor | None) -> Tensor:
-        y, _ = self.self_attn(x, x, x, padding, False, mask)
+        (y,) = self.self_attn(x, x, x, padding, False, mask)
         return self.dropout1(y)
 
     def _feed(self, x: Tensor) -> Tensor:
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return self.dropout2(self.dense2(self.dropout(self.activation(self.dense1(x)))))
 
 
 class TransformerDecoderLayer(Cell):
@@ -100,13 +108,14 @@ class TransformerDecoderLayer(Cell):
         settings = (d_model, nhead, dropout)
         self.self_attn = MultiheadAttention(*settings, batch_first=batch_first, dtype=dtype)
         self.multihead_attn = MultiheadAttention(*settings, batch_first=batch_first, dtype=dtype)
-        self.linear1 = Dense(d_model, dim_feedforward, dtype=dtype)
-        self.linear2 = Dense(dim_feedforward, d_model, dtype=dtype)
+        self.dense1 = Dense(d_model, dim_feedforward, dtype=dtype)
+        self.dropout = Dropout(p=dropout)
+        self.dense2 = Dense(dim_feedforward, d_model, dtype=dtype)
         self.norm1 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
         self.norm2 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
         self.norm3 = LayerNorm((d_model,), epsilon=layer_norm_eps, dtype=dtype)
-        self.dropout, self.dropout1 = Dropout(p=dropout), Dropout(p=dropout)
-        self.dropout2, self.dropout3 = Dropout(p=dropout), Dropout(p=dropout)
+        self.dropout1, self.dropout2 = Dropout(p=dropout), Dropout(p=dropout)
+        self.dropout3 = Dropout(p=dropout)
         self.activation = _activation(self.cls_name, activation)
         self.norm_first = norm_first
 
@@ -131,17 +140,17 @@ class TransformerDecoderLayer(Cell):
         return self.norm3(x + self._feed(x))
 
     def _attend(self, x: Tensor, mask: Tensor | None, padding: Tensor | None) -> Tensor:
-        y, _ = self.self_attn(x, x, x, padding, False, mask)
+        (y,) = self.self_attn(x, x, x, padding, False, mask)
         return self.dropout1(y)
 
     def _look(
         self, x: Tensor, memory: Tensor, mask: Tensor | None, padding: Tensor | None
     ) -> Tensor:
-        y, _ = self.multihead_attn(x, memory, memory, padding, False, mask)
+        (y,) = self.multihead_attn(x, memory, memory, padding, False, mask)
         return self.dropout2(y)
 
     def _feed(self, x: Tensor) -> Tensor:
-        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return self.dropout3(self.dense2(self.dropout(self.activation(self.dense1(x)))))
 
 
 class TransformerEncoder(Cell):

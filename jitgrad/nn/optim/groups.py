@@ -28,6 +28,13 @@ class Groups:
         """Append one Parameter; RuntimeError if it is there already."""
         if any(p is parameter for p in self.parameters):
             raise RuntimeError(f"{parameter.name} is given to the optimizer twice")
+        if any(p.name == parameter.name for p in self.parameters):
+            raise fail(
+                ArgumentError,
+                f"two Parameters are named {parameter.name!r}",
+                why="the states that the optimizer keeps for them would have the same names",
+                instead="Parameter(…, name=…), or give the Cell that holds them another attribute",
+            )
         self.parameters.append(parameter)
         self.rates.append(rate)
         self.decays.append(decay)
