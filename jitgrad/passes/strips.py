@@ -138,7 +138,7 @@ class Cutter:
         stored in their places, and nothing is copied.
         """
         return step.op.name in HOLDERS and not all(
-            reader is not None
+            reader in self.options
             and any(t.operands[reader.inputs.index(value)] == 0 for t in self.options[reader])
             for value, reader in self.all_readers(step)
         )

@@ -108,3 +108,15 @@ def test_filters_of_rows_are_one_strip(program) -> None:
     steps = [s.node.op.name for s in compiled.lower(x, t).plan.steps if s.node is not None]
     assert steps.count("strip") == 1
     assert not {"pad", "cumsum", "cumprod", "recurrence"} & set(steps)
+
+
+def test_what_is_joined_for_another_shape_is_no_part_of_a_strip() -> None:
+    """A reshape of a join reads all of it."""
+    x = Tensor(np.random.default_rng(0).standard_normal((600, 40)))
+
+    def turned(x):
+        y = ops.cat([ops.exp(x), ops.sin(x)], 1)
+        return y.reshape(2400, 20) * ops.cos(x).sum()
+
+    compiled = jitgrad.jit(turned)
+    np.testing.assert_allclose(compiled(x).asnumpy(), turned(x).asnumpy(), rtol=1e-12)
