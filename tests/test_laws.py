@@ -110,7 +110,10 @@ TABLES: dict[str, str | dict[str, str]] = {
     },
     "passes/margins.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
-    "passes/placing.py": {"HOLDERS": "op -> where in its result its operands are"},
+    "passes/placing.py": {
+        "HOLDERS": "op -> where in its result its operands are",
+        "CHANGES": "the same for ops that change a copy of their first operand",
+    },
     "passes/picks.py": REWRITES,
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},

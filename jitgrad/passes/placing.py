@@ -20,9 +20,9 @@ from jitgrad.passes.tiles import sums
 if TYPE_CHECKING:
     from jitgrad.passes.plan import Buffer, Step
 
-# Offsets of an op's operands along its result's axes; None if they do not stay in one piece, and in
-# the place of an operand that is no part of the result.
-Offsets = Sequence[tuple[int, ...] | None] | None
+# Offsets of an op's operands along its result's axes, () for what is no part of the result; None if
+# they do not stay in one piece.
+Offsets = list[tuple[int, ...]] | None
 LONG = 16  # elements in a row of memory, from which loops lose nothing by a gap behind it
 
 
@@ -39,14 +39,11 @@ def _surrounded(node: Node) -> Offsets:
 
 
 def _changed(node: Node) -> Offsets:
-    return [(0,) * node.ndim, None, None]
+    return [(0,) * node.ndim, (), ()]
 
 
-HOLDERS: dict[str, Callable[[Node], Offsets]] = {
-    "concat": _side_by_side,
-    "pad": _surrounded,
-    "scatter": _changed,
-}
+HOLDERS: dict[str, Callable[[Node], Offsets]] = {"concat": _side_by_side, "pad": _surrounded}
+CHANGES: dict[str, Callable[[Node], Offsets]] = {"scatter": _changed}
 
 
 def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
@@ -55,7 +52,8 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
     """
     readers = Counter(buffer for step in steps for buffer in step.reads)
     for position, step in enumerate(steps):
-        rule = HOLDERS.get(step.node.op.name) if step.node is not None else None
+        name = step.node.op.name if step.node is not None else ""
+        rule = HOLDERS.get(name) or CHANGES.get(name)
         offsets = rule(step.node) if rule is not None and step.node is not None else None
         if step.node is None or offsets is None:
             continue
@@ -63,7 +61,7 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
         for part, buffer, offset in zip(step.node.inputs, step.reads, offsets, strict=True):
             maker = steps[buffer.first] if 0 <= buffer.first < position else None
             alone = readers[buffer] == 1 and buffer not in kept and buffer.home == "arena"
-            if maker is None or offset is None or not alone or part.type.size <= 1:
+            if maker is None or not offset or not alone or part.type.size <= 1:
                 continue
             if buffer not in maker.writes:  # it holds parts itself: the first of them is made there
                 continue
