@@ -90,6 +90,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "CALLS": "op -> its launches on a tile, for library calls",
         "ADDING": "op -> launches that add a tile's product to what there is",
         "PANELS": "op -> how the operand that all tiles share is packed",
+        "SLICES": "op -> its launches on slices of the first axis",
         "_reduction": "tiles of a product are summed",
     },
     "passes/access.py": {
@@ -104,13 +105,17 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/joins.py": REWRITES,
     "passes/lanes.py": REWRITES,
     "passes/layout.py": REWRITES,
+    "passes/columns.py": REWRITES,
     "passes/cost.py": {
         "SIMPLE": "functions of scalar expressions that are an instruction or two",
         "DIVIDES": "functions that take as long as a division",
     },
     "passes/margins.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
-    "passes/placing.py": {"HOLDERS": "op -> where in its result its operands are"},
+    "passes/placing.py": {
+        "HOLDERS": "op -> where in its result its operands are",
+        "CHANGES": "the same for ops that change a copy of their first operand",
+    },
     "passes/picks.py": REWRITES,
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},

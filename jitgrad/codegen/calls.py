@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import callbacks, factors, products, rows, specials, strips
+from jitgrad.codegen import callbacks, factors, placed, products, rows, specials, strips
 from jitgrad.codegen.conv import images, weight
-from jitgrad.codegen.launch import Launch, Strip, add_up, copy, of_kernel, zero
+from jitgrad.codegen.launch import Launch, Strip, add_up, copy, of_kernel
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import block_count, lower
 from jitgrad.codegen.structured import structured, structured_scratch
-from jitgrad.ir.node import Graph, Node, full, input_node
-from jitgrad.ir.types import TensorType
-from jitgrad.passes.access import Affine, strides
+from jitgrad.ir.node import Node
 from jitgrad.passes.plan import Buffer, Step
 from jitgrad.passes.schedule import schedule
 
@@ -79,60 +76,9 @@ def _region_scratch(node: Node) -> Sequence[int]:
     return [count * o.dtype.size for o in reductions]
 
 
-# --- placing arrays in arrays ---------------------------------------------------------------------
-
-
-def _placed(source: TensorType, target: Affine, operand: Buffer, result: Buffer) -> Launch:
-    """Copy an array into part of another: element [i, j] to an affine address."""
-    value = input_node("a0", source)
-    body = Graph("body", (value,), (value,))
-    kernel = lower(body, source.shape, (), stores={0: target})
-    return of_kernel(kernel, (operand, result))
-
-
-def _pad(step: Step) -> list[Launch]:
-    node = step.node
-    assert node is not None
-    (x,), at = node.inputs, node.attrs
-    steps = strides(node.shape)
-    if step.reads[0].whole is not None:
-        return [of_kernel(kernel, (step.writes[0],)) for kernel in margin(node)]
-    offset = sum(low * stride for low, stride in zip(at["low"], steps, strict=True))
-    spread = tuple((i + 1) * stride for i, stride in zip(at["interior"], steps, strict=True))
-    moved = _placed(x.type, Affine(offset, spread), step.reads[0], step.writes[0])
-    cleared = zero(step.writes[0], node.type.nbytes)
-    return [cleared, moved] if x.type.size else [cleared]
-
-
-def margin(node: Node) -> list[Kernel]:
-    """Zeros before and behind what a padding holds, along each axis."""
-    (x,), steps, made = node.inputs, strides(node.shape), []
-    for axis, (low, high) in enumerate(zip(node.attrs["low"], node.attrs["high"], strict=True)):
-        for start, extent in ((0, low), (low + x.shape[axis], high)):
-            shape = (*node.shape[:axis], extent, *node.shape[axis + 1 :])
-            if math.prod(shape):
-                zeros = Graph("body", (), (full(0, node.type.with_shape(shape)),))
-                target = Affine(start * steps[axis], steps)
-                made.append(lower(zeros, shape, (), stores={0: target}))
-    return made
-
-
-def _concat(step: Step) -> list[Launch]:
-    node = step.node
-    assert node is not None
-    steps, axis, at = strides(node.shape), node.attrs["axis"], 0
-    made = []
-    for operand, x in zip(step.reads, node.inputs, strict=True):
-        if x.type.size and operand.whole is None:
-            target = Affine(at * steps[axis], steps)
-            made.append(_placed(x.type, target, operand, step.writes[0]))
-        at += x.shape[axis]
-    return made
-
-
 CALLS |= {"gathered": structured}
 SCRATCH |= {"gathered": structured_scratch}
-CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
+CALLS |= {"fused": _region, "pad": placed.pad, "concat": placed.concat, **rows.RULES}
 CALLS |= {**factors.RULES, **specials.RULES}
 CALLS |= {
     "matmul": products.matmul,

@@ -33,7 +33,7 @@ def take(step: Step) -> list[Launch]:
 
 
 def scatter(step: Step) -> list[Launch]:
-    """A copy of the base, then the updates into it."""
+    """The updates into a copy of the base, or into the base where it is in the copy's place."""
     node = _node(step)
     base, idx, updates = node.inputs
     row = math.prod(base.shape[1:])
@@ -44,7 +44,8 @@ def scatter(step: Step) -> list[Launch]:
     extent = max(base.shape[0], 1)
     grain = extent if row < WIDE else -(-extent // 8)  # each part looks at all of the indices
     work = updates.type.size
-    return [copy(step.reads[0], out), Launch(text, pointers, dims, extent, work, grain=grain)]
+    into = Launch(text, pointers, dims, extent, work, grain=grain)
+    return [into] if step.reads[0].whole is out else [copy(step.reads[0], out), into]
 
 
 def dynamic_slice(step: Step) -> list[Launch]:

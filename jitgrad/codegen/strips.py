@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jitgrad.codegen import products
+from jitgrad.codegen import placed, products, rows
 from jitgrad.codegen.launch import Launch, Moving, Strip, add_up, of_kernel
 from jitgrad.codegen.loops import Tile
 from jitgrad.codegen.lower import lower
@@ -236,16 +236,28 @@ class Cut:
     def loops(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
         """A region of loops, for some lanes."""
         node, rows = self.flow(step, tiling, extent)
-        values = [*step.inputs, *results(step)]
+        return self.redirected(node, step, tiling, lambda made: structured(made, rows))
+
+    def slices(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
+        """A call that keeps slices of the first axis apart, on some of them."""
+        operands = [input_node(f"a{i}", _cut(v.type, 0, extent)) for i, v in enumerate(step.inputs)]
+        node = step.op(*operands, **step.attrs)
+        return self.redirected(node, step, tiling, SLICES[step.op.name])
+
+    def redirected(
+        self, node: Node, step: Node, tiling: Tiling, rule: Callable[[Step], Sequence[Launch]]
+    ) -> list[Launch]:
+        """The launches of a node, which is a step for one tile, on the step's memory."""
         moved: dict[Buffer, Any] = {}
+        values = [*step.inputs, *results(step)]
         for value, axis in zip(values, (*tiling.operands, *tiling.results), strict=True):
             stride = strides(value.shape)[axis] if axis >= 0 else 0
             moved[Buffer(0)] = self.pointer(value, axis, stride)
         found, count = tuple(moved), len(step.inputs)
-        made = Step(node, found[:count], found[count:], self.working[step])
+        made = Step(node, found[:count], found[count:], self.working.get(step, ()))
         return [
             replace(m, pointers=tuple([moved.get(p, p) for p in m.pointers]))  # type: ignore[arg-type]
-            for m in structured(made, rows)
+            for m in rule(made)
         ]
 
     def call(self, step: Node, tiling: Tiling, extent: int) -> list[Launch]:
@@ -276,6 +288,8 @@ class Cut:
                 made += self.loops(step, tiling, extent)
             elif step.op.kind == "region":
                 made.append(self.region(step, tiling, extent))
+            elif step.op.name in SLICES:
+                made += self.slices(step, tiling, extent)
             else:
                 made += self.call(step, tiling, extent)
         return tuple(made)
@@ -355,3 +369,8 @@ def strip(step: Step) -> list[Launch | Strip]:
 CALLS = {"matmul": products.matmul_by_library}
 ADDING = {"matmul": products.matmul_adding}
 PANELS = {"matmul": products.row_panels}
+SLICES: dict[str, Callable[[Step], Sequence[Launch]]] = {
+    "pad": placed.pad,
+    "concat": placed.concat,
+    **{name: rows.RULES[name] for name in ("cumsum", "cumprod", "recurrence")},
+}

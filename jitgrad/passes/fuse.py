@@ -9,7 +9,7 @@ the whole pass is linear.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from jitgrad.ir.node import Graph, Node
@@ -20,6 +20,7 @@ from jitgrad.passes.schedule import kept, schedule
 MOST_OPERANDS = 24  # arrays that one kernel reads
 MOST_RESULTS = 16  # and that it writes
 MOST_WORK = 300  # in additions: compile time grows faster than a kernel
+MOST_PUT_OFF = 8  # groups that wait for one stage later than they have to
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +35,8 @@ class Group:
     results: int = 0  # nodes that are stored in any case
     work: int = 0  # on the whole domain
     row_work: int = 0  # and on what is left of it
-    first_reader: float = math.inf  # the first stage in which something outside reads it
+    last_stage: float = math.inf  # in which it can run: before what reads it on its own
+    readers: set[Group] = field(default_factory=set)  # groups that read it
     merged_into: Group | None = None
 
     def root(self) -> Group:
@@ -131,24 +133,44 @@ class Fuser:
             elif node.op.kind not in ("view", "leaf"):
                 operands = [stored(i) for i in node.inputs]
                 self.stages[node] = max(map(self.available, operands), default=0)
-                self.note_reads(operands, self.stages[node])
+                for group in self.groups_of(operands):
+                    group.last_stage = min(group.last_stage, self.stages[node] - 1)
 
-    def note_reads(self, nodes: Iterable[Node], stage: int) -> None:
-        """Remember when values are read from outside of their groups: they cannot come later."""
+    def groups_of(self, nodes: Iterable[Node]) -> Iterator[Group]:
+        """The groups that make some values, or what these are views of."""
         for node in nodes:
             while node.op.kind == "view":
                 node = node.inputs[0]
             if node in self.groups:
-                group = self.groups[node].root()
-                group.first_reader = min(group.first_reader, stage)
+                yield self.groups[node].root()
 
-    def put_off(self, nodes: Iterable[Node], stage: int) -> None:
-        """Let the groups of some values wait for a stage, if nothing needs them before."""
-        for node in nodes:
-            group = self.groups[node].root()
-            if group.stage < stage < group.first_reader:
-                group.stage = stage
-                self.recent[(stage, group.domain)] = group
+    def put_off(self, links: Iterable[Node], read: Iterable[Node], stage: int) -> None:
+        """Let the groups of linked values wait for a stage, if nothing needs them before, or what
+        does can wait as well. Other values are read in that stage.
+        """
+        linked, fixed = list(self.groups_of(links)), set(self.groups_of(read))
+        for group in linked:
+            later = None
+            if group.stage < stage and group not in fixed:
+                later = self.later(group, stage, fixed.union(linked) - {group})
+            for each, new in (later or {}).items():
+                each.stage = new
+                self.recent[(new, each.domain)] = each
+
+    def later(self, group: Group, stage: int, fixed: set[Group]) -> dict[Group, int] | None:
+        """The stages of a group and of its readers if it waits; None if it cannot."""
+        found: dict[Group, int] = {}
+        pending = [(group, stage)]
+        while pending:
+            each, new = pending.pop()
+            if each.stage >= new or found.get(each, -1) >= new:
+                continue
+            if new > each.last_stage or each in fixed or len(found) == MOST_PUT_OFF:
+                return None
+            found[each] = new
+            each.readers = {r.root() for r in each.readers} - {each}
+            pending += [(reader, new + 1) for reader in each.readers]
+        return found
 
     def row_link(self, operand: Node) -> Node | None:
         """The row value that `operand` repeats along the reduced axes of its own group."""
@@ -172,8 +194,7 @@ class Fuser:
                 stored_operands.append(base)
         stage = max((self.available(s) for s in stored_operands), default=0)
         stage = max([stage, *(self.groups[n].root().stage for n, _ in links)])
-        self.note_reads(stored_operands, stage)
-        self.put_off([n for n, _ in links], stage)
+        self.put_off([n for n, _ in links], stored_operands, stage)
         now = [(n, repeated) for n, repeated in links if self.groups[n].root().stage == stage]
         bases = stored_operands + [n for n, _ in links if self.groups[n].root().stage < stage]
         group = self.common_group(node, now, bases)
@@ -263,7 +284,8 @@ class Fuser:
             main.row_work += other.row_work
         else:
             main.row_work += other.work + other.row_work
-        main.first_reader = min(main.first_reader, other.first_reader)
+        main.last_stage = min(main.last_stage, other.last_stage)
+        main.readers |= other.readers
         main.axes = main.axes or (other.axes if main.domain == other.domain else None)
         other.merged_into = main
 
@@ -312,7 +334,8 @@ class Fuser:
         return group
 
     def join(self, group: Group, node: Node, bases: list[Node]) -> None:
-        self.note_reads(bases, group.stage)
+        for made in self.groups_of(bases):
+            made.readers.add(group)
         group.nodes.append(node)
         group.operands.update(bases)
         group.results += node in self.results

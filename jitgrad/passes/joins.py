@@ -1,18 +1,23 @@
 """Sums of padded parts as joins of the parts.
 
 The gradient of `x[0]`, `x[1]`, … is a sum of arrays of x's size, each zero but for one part. Where
-the parts do not overlap, what is meant is their concatenation.
+the parts do not overlap, what is meant is their concatenation. A few rows beside a term that has
+all of them are added to these rows alone.
 """
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import dataclass
 
-from jitgrad.ir.node import Graph, Node, full, rebuild, with_inputs
+import numpy as np
+
+from jitgrad.ir.node import Graph, Node, constant, full, rebuild, with_inputs
 from jitgrad.ir.op import op
 
 SUMS, PADS = frozenset({"add"}), frozenset({"pad"})
+FEW = 8  # times as many rows are worth that most are left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def _layers(parts: list[Part]) -> list[list[Part]]:
 
 
 def joins(graph: Graph) -> Graph:
-    """Rewrite sums of at least two paddings that do not overlap."""
+    """Rewrite sums of paddings that do not overlap, or of one of a few rows."""
     uses = Counter(i for node in graph.nodes for i in node.inputs)
     uses.update(graph.outputs)
     inner = {
@@ -99,12 +104,21 @@ def _sum(root: Node, inner: set[Node], mapped: dict[Node, Node]) -> Node:
     found = ((term, _part(term)) for term in terms if count[term] == 1)
     parts = {term: part for term, part in found if part is not None}
     layers = [layer for layer in _layers(list(parts.values())) if len(layer) > 1]
-    if not layers:
-        return mapped[root]
     gone = {id(part) for layer in layers for part in layer}
-    rest = [t for t in terms if t not in parts or id(parts[t]) not in gone]
-    total = [*rest, *(_joined(layer, root) for layer in layers)]
-    made = total[0]
-    for term in total[1:]:
-        made = root.op(made, term)
-    return made
+    few = [p for p in parts.values() if id(p) not in gone and _is_few_rows(p, root)]
+    whole = [t for t in terms if t not in parts or not (id(parts[t]) in gone or parts[t] in few)]
+    total = [*whole, *(_joined(layer, root) for layer in layers)]
+    if not (layers or few) or not total:
+        return mapped[root]
+    made = functools.reduce(root.op, total)
+    return functools.reduce(_with_rows, few, made)
+
+
+def _is_few_rows(part: Part, whole: Node) -> bool:
+    return part.axis == 0 and FEW * part.value.type.size <= whole.type.size
+
+
+def _with_rows(total: Node, part: Part) -> Node:
+    """A total to whose rows a part is added."""
+    rows = constant(np.arange(part.start, part.stop, dtype=np.int32))
+    return op("scatter")(total, rows, part.value, mode="add")

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from jitgrad.ir.node import Graph
+<<<<<<< HEAD
 from jitgrad.passes.batches import batches
+=======
+from jitgrad.passes.columns import columns
+>>>>>>> h4
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
 from jitgrad.passes.joins import joins
@@ -30,6 +34,7 @@ PASSES: tuple[Pass, ...] = (
     orient,  # products the way they are read
     vectors,  # products that are reductions
     joins,  # sums of parts that are joins
+    columns,  # of short rows
     squeeze,  # no axes of extent 1
     batches,  # one axis for many matrices
     optimize,  # what these have left

@@ -74,8 +74,9 @@ def _is_bound(test: Node, pick: Pick) -> bool:
 def _of_lines(label: Node, starts: Node, size: int) -> Pick | None:
     """The pick at ``label * step + starts``, if there are the starts of an array's lines."""
     step = 1
-    if label.op is mul and splat(label.inputs[1]) is not None:
-        label, step = label.inputs[0], int(splat(label.inputs[1]))
+    number = splat(label.inputs[1]) if label.op is mul else None
+    if number is not None:
+        label, step = label.inputs[0], int(number)
     width, lines = size // starts.type.size, starts.attrs["value"].array
     for axis in range(starts.ndim + 1):
         rest = starts.shape[axis + (starts.shape[axis : axis + 1] == (1,)) :]

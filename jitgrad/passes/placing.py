@@ -2,7 +2,7 @@
 
 The gradient of an array whose columns were used apart is a join of columns. If such a part is read
 by nothing else, its kernel stores it into the joined array, and there is nothing to copy. The same
-holds for what gets a margin of zeros.
+holds for what gets a margin of zeros, and for an array of which some rows are changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from jitgrad.passes.tiles import sums
 if TYPE_CHECKING:
     from jitgrad.passes.plan import Buffer, Step
 
-# Offsets of an op's operands along its result's axes; None if they do not stay in one piece.
+# Offsets of an op's operands along its result's axes, () for what is no part of the result; None if
+# they do not stay in one piece.
 Offsets = list[tuple[int, ...]] | None
 LONG = 16  # elements in a row of memory, from which loops lose nothing by a gap behind it
 
@@ -37,7 +38,12 @@ def _surrounded(node: Node) -> Offsets:
     return None if any(node.attrs["interior"]) else [node.attrs["low"]]
 
 
+def _changed(node: Node) -> Offsets:
+    return [(0,) * node.ndim, (), ()]
+
+
 HOLDERS: dict[str, Callable[[Node], Offsets]] = {"concat": _side_by_side, "pad": _surrounded}
+CHANGES: dict[str, Callable[[Node], Offsets]] = {"scatter": _changed}
 
 
 def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
@@ -46,7 +52,8 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
     """
     readers = Counter(buffer for step in steps for buffer in step.reads)
     for position, step in enumerate(steps):
-        rule = HOLDERS.get(step.node.op.name) if step.node is not None else None
+        name = step.node.op.name if step.node is not None else ""
+        rule = HOLDERS.get(name) or CHANGES.get(name)
         offsets = rule(step.node) if rule is not None and step.node is not None else None
         if step.node is None or offsets is None:
             continue
@@ -54,7 +61,7 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
         for part, buffer, offset in zip(step.node.inputs, step.reads, offsets, strict=True):
             maker = steps[buffer.first] if 0 <= buffer.first < position else None
             alone = readers[buffer] == 1 and buffer not in kept and buffer.home == "arena"
-            if maker is None or not alone or part.type.size <= 1:
+            if maker is None or not offset or not alone or part.type.size <= 1:
                 continue
             if buffer not in maker.writes:  # it holds parts itself: the first of them is made there
                 continue
@@ -72,11 +79,16 @@ def _made(maker: Step, buffer: Buffer) -> TensorType | None:
     is_kernel = node is not None and ("domain" in node.attrs or "loops" in node.attrs)
     if node is None or not is_kernel or index in sums(node):
         return None
-    if any(n.op.kind == "call" for n in node.attrs["body"].nodes) or _is_read(node, index):
+    if _is_of_call(node, index) or _is_read(node, index):
         return None
     found = node.type.items[index] if isinstance(node.type, TupleType) else node.type
     assert isinstance(found, TensorType)
     return found
+
+
+def _is_of_call(node: Node, index: int) -> bool:
+    """Whether a strip's result is made by a call, which stores densely."""
+    return "loops" in node.attrs and node.attrs["body"].outputs[index].op.kind == "call"
 
 
 def _is_read(node: Node, index: int) -> bool:

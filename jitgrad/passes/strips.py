@@ -27,6 +27,7 @@ from jitgrad.ir.op import op
 from jitgrad.ir.types import TupleType
 from jitgrad.locate import Location
 from jitgrad.passes.interchange import carried_bytes
+from jitgrad.passes.placing import HOLDERS
 from jitgrad.passes.schedule import schedule
 from jitgrad.passes.tiles import (
     MOST_CHUNKS,
@@ -130,7 +131,18 @@ class Cutter:
             if not isinstance(step.type, TupleType):
                 self.results[step][0] = step
         self.options = {s: tilings(s) for s in self.steps}
+        self.options |= {s: [] for s in self.steps if self.is_for_others(s)}
         self.cut()
+
+    def is_for_others(self, step: Node) -> bool:
+        """Whether a join or a padding is read by what cannot read slices of it: then its parts are
+        stored in their places, and nothing is copied.
+        """
+        return step.op.name in HOLDERS and not all(
+            reader in self.options
+            and any(t.operands[reader.inputs.index(value)] == 0 for t in self.options[reader])
+            for value, reader in self.all_readers(step)
+        )
 
     def cut(self) -> None:
         """Choose a loop for each step."""

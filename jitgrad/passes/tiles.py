@@ -216,6 +216,22 @@ def _product_tilings(node: Node) -> list[Tiling]:
     return made
 
 
+def _apart_along(other: Callable[[Node], bool]) -> Callable[[Node], list[Tiling]]:
+    """Ops that keep the slices of the first axis apart, if they work along another."""
+
+    def rule(node: Node) -> list[Tiling]:
+        views = any(i.op.kind == "view" for i in node.inputs)
+        if node.ndim < 2 or views or not other(node):
+            return []
+        return [Tiling(0, (0,) * len(node.inputs), (0,))]
+
+    return rule
+
+
+def _pads_behind(node: Node) -> bool:
+    return not any(node.attrs[name][0] for name in ("low", "high", "interior"))
+
+
 def _loop_tilings(node: Node) -> list[Tiling]:
     """Loops over independent lanes, some lanes at a time."""
     lanes = lanes_of(node)
@@ -238,6 +254,11 @@ RULES: dict[str, Callable[[Node], Sequence[Tiling]]] = {
     "fused": region_tilings,
     "matmul": _product_tilings,
     "gathered": _loop_tilings,
+    "pad": _apart_along(_pads_behind),
+    **dict.fromkeys(
+        ("concat", "cumsum", "cumprod", "recurrence"),
+        _apart_along(lambda node: node.attrs["axis"] > 0),
+    ),
 }
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
+import jitgrad
+from jitgrad import Tensor, ops
 from jitgrad.ir.node import Graph, Node, full
 from jitgrad.passes.access import stored
 from jitgrad.passes.kernels import into_kernels
@@ -106,3 +111,49 @@ def test_axes_that_a_mask_keeps_apart() -> None:
     (strip,) = [n for n in fused.nodes if n.op.name == "strip"]
     assert strip.attrs["extent"] == BATCH
     assert largest(fused) <= BATCH * HEADS * TIMES * SIZE
+
+
+# --- calls that keep rows apart ---
+
+
+def neighbours(x, t):
+    d = x[:, 2:] - 2.0 * x[:, 1:-1] + x[:, :-2]
+    return ops.sqrt(d * d + 0.1).sum() + ((x - t) ** 2).sum()
+
+
+def rolled(x, t):
+    return (ops.tanh(ops.roll(x, 1, -1) - x) * t).sum()
+
+
+def running_sums(x, t):
+    c = ops.cumsum(ops.tanh(x), -1)
+    return ((c[:, 5:] - c[:, :-5] - t[:, 5:]) ** 2).sum()
+
+
+def running_products(x, t):
+    return ((ops.cumprod(1 + 0.1 * ops.sin(x), 1) - t) ** 2).sum()
+
+
+@pytest.mark.parametrize("program", [neighbours, rolled, running_sums, running_products])
+def test_filters_of_rows_are_one_strip(program) -> None:
+    rng = np.random.default_rng(0)
+    x, t = (Tensor(rng.standard_normal((301, 120))) for _ in range(2))
+    gradient = jitgrad.value_and_grad(program)
+    compiled = jitgrad.jit(gradient)
+    for ours, want in zip(compiled(x, t), gradient(x, t), strict=True):
+        np.testing.assert_allclose(ours.asnumpy(), want.asnumpy(), rtol=1e-11, atol=1e-11)
+    steps = [s.node.op.name for s in compiled.lower(x, t).plan.steps if s.node is not None]
+    assert steps.count("strip") == 1
+    assert not {"pad", "cumsum", "cumprod", "recurrence"} & set(steps)
+
+
+def test_what_is_joined_for_another_shape_is_no_part_of_a_strip() -> None:
+    """A reshape of a join reads all of it."""
+    x = Tensor(np.random.default_rng(0).standard_normal((600, 40)))
+
+    def turned(x):
+        y = ops.cat([ops.exp(x), ops.sin(x)], 1)
+        return y.reshape(2400, 20) * ops.cos(x).sum()
+
+    compiled = jitgrad.jit(turned)
+    np.testing.assert_allclose(compiled(x).asnumpy(), turned(x).asnumpy(), rtol=1e-12)

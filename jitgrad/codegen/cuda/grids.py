@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import calls, rows
+from jitgrad.codegen import calls, placed, rows
 from jitgrad.codegen.canonical import index
 from jitgrad.codegen.cuda import (
     flow,
@@ -151,7 +151,7 @@ def _pad(step: Step) -> list[Grid]:
     steps = strides(node.shape)
     if step.reads[0].whole is not None:  # it is in its place
         result = (step.writes[0],)
-        return [of_kernel(kernel, result, "map", kernel.work) for kernel in calls.margin(node)]
+        return [of_kernel(kernel, result, "map", kernel.work) for kernel in placed.margin(node)]
     offset = sum(low * stride for low, stride in zip(at["low"], steps, strict=True))
     spread = tuple((i + 1) * stride for i, stride in zip(at["interior"], steps, strict=True))
     moved = _placed(x.type, Affine(offset, spread), step.reads[0], step.writes[0])
@@ -214,8 +214,10 @@ def _scatter(step: Step) -> list[Grid]:
     parts = min(rows, PART)
     dims = (idx.type.size, base.shape[0], row, parts)
     del updates
-    first = tables.copy(step.reads[0], out, node.type.nbytes)
-    return [first, tables.launch(text, pointers, dims, parts * max(row, 1))]
+    into = tables.launch(text, pointers, dims, parts * max(row, 1))
+    if step.reads[0].whole is out:
+        return [into]
+    return [tables.copy(step.reads[0], out, node.type.nbytes), into]
 
 
 OWN_SCRATCH: dict[str, Callable[[Node], Sequence[int]]] = {
