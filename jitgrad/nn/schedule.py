@@ -13,7 +13,11 @@ from jitgrad.tensor import Tensor
 
 
 class LearningRateSchedule(Cell):
-    """Base: ``construct(global_step)`` takes an integer Tensor and returns the rate."""
+    """Base: ``construct(global_step)`` takes an integer Tensor and returns the rate.
+
+    >>> nn.WarmUpLR(0.5, 10)(Tensor(5)).item()
+    0.25
+    """
 
     def construct(self, global_step: Tensor) -> Tensor:
         """The learning rate at a step."""

@@ -121,7 +121,11 @@ class TrainOneStepCell(Cell):
 
 
 class FixedLossScaleUpdateCell(Cell):
-    """A scale of the loss that stays."""
+    """A scale of the loss that stays.
+
+    >>> nn.FixedLossScaleUpdateCell(1024.0).get_loss_scale()
+    1024.0
+    """
 
     def __init__(self, loss_scale_value: float):
         super().__init__()
@@ -139,6 +143,9 @@ class FixedLossScaleUpdateCell(Cell):
 class DynamicLossScaleUpdateCell(Cell):
     """A scale of the loss that falls by `scale_factor` when gradients overflow, not below 1, and
     rises by it after `scale_window` steps without.
+
+    >>> nn.DynamicLossScaleUpdateCell(1024.0, 2, 100).get_loss_scale()
+    1024.0
     """
 
     def __init__(self, loss_scale_value: float, scale_factor: float, scale_window: int):

@@ -126,7 +126,11 @@ def empty_like(input, *, dtype=None):
 
 
 def fill_(type, shape, value):
-    """One value of a dtype in a shape, the older order of arguments."""
+    """One value of a dtype in a shape, the older order of arguments.
+
+    >>> ops.fill(ms.float32, (2,), 3).tolist()
+    [3.0, 3.0]
+    """
     return _filled("fill", shape, value, dtype_of(type))
 
 
@@ -150,7 +154,11 @@ def arange(start=0, end=None, step=1, *, dtype=None):
 
 
 def range_(start, end, step, maxlen=1000000):
-    """start, start + step, … before end, as `arange`."""
+    """start, start + step, … before end, as `arange`.
+
+    >>> ops.range(0, 6, 2).tolist()
+    [0, 2, 4]
+    """
     return arange(start, end, step)
 
 

@@ -376,13 +376,21 @@ def eig(A):
     """Eigenvalues, in no order, and eigenvectors as columns, where all are real.
 
     Not differentiable, and not in a trace.
+
+    >>> values, vectors = ops.eig(Tensor([[2.0, 0.0], [0.0, 1.0]]))
+    >>> values.tolist()
+    [2.0, 1.0]
     """
     values, vectors, x = _eigen("eig", A)
     return tuple(constant(part.astype(x.dtype.numpy)) for part in (values, vectors))
 
 
 def eigvals(A):
-    """Eigenvalues, in no order, where all are real. Not differentiable, and not in a trace."""
+    """Eigenvalues, in no order, where all are real. Not differentiable, and not in a trace.
+
+    >>> ops.eigvals(Tensor([[2.0, 0.0], [0.0, 1.0]])).tolist()
+    [2.0, 1.0]
+    """
     values, _, x = _eigen("eigvals", A)
     return constant(values.astype(x.dtype.numpy))
 

@@ -61,7 +61,6 @@ def gather(input_params, input_indices, axis, batch_dims=0):
         axis: the axis to index.
         batch_dims: how many leading axes are paired with those of the indices.
 
-    >>> from jitgrad import Tensor, ops
     >>> ops.gather(Tensor([[1, 2, 3], [4, 5, 6]]), Tensor([2, 0]), 1).tolist()
     [[3, 1], [6, 4]]
     """
@@ -96,7 +95,11 @@ def index_select(input, axis, index):
 
 
 def take(input, index, axis=None):
-    """Elements of the flattened Tensor, or slices along an axis, at given indices."""
+    """Elements of the flattened Tensor, or slices along an axis, at given indices.
+
+    >>> ops.take(Tensor([[1, 2], [3, 4]]), Tensor([0, 3])).tolist()
+    [1, 4]
+    """
     x = tensor("take", input)
     return gather(ravel(x), index, 0) if axis is None else gather(x, index, axis)
 
@@ -298,7 +301,12 @@ def scatter(input, axis, index, src, reduce="none"):
 
 @spellings
 def index_add(x, indices, y, axis, use_lock=True, check_index_bound=True):
-    """A copy of x with the slices of y added along an axis at the indices of a vector."""
+    """A copy of x with the slices of y added along an axis at the indices of a vector.
+
+    >>> ops.index_add(ms.Parameter(ops.zeros(3)), Tensor([2, 2]), Tensor([1.0, 4.0]),
+    ...     0).tolist()
+    [0.0, 0.0, 5.0]
+    """
     x, at = tensor("index_add", x), indices_of("index_add", indices)
     axis = axis_of("index_add", axis, x.ndim)
     return combine("index_add", x, (*[ALL] * axis, at), y, "add")

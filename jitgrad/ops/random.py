@@ -334,7 +334,11 @@ def multinomial(input, num_samples, replacement=True, seed=None):
 
 
 def random_categorical(logits, num_sample, seed=None, dtype=int64):
-    """Indices drawn with the probabilities softmax(logits), for each row."""
+    """Indices drawn with the probabilities softmax(logits), for each row.
+
+    >>> ops.random_categorical(Tensor([[-1e9, 0.0]]), 3).tolist()
+    [[1, 1, 1]]
+    """
     from jitgrad.ops.activation import softmax
 
     found = multinomial(softmax(logits), num_sample, True, seed or None)

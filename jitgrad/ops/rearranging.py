@@ -115,7 +115,12 @@ def batch_to_space_nd(input_x, block_size, crops):
 
 
 def col2im(input_x, output_size, kernel_size, dilation, padding_value, stride):
-    """Columns [N, C, k, L] added up into images: the adjoint of taking windows."""
+    """Columns [N, C, k, L] added up into images: the adjoint of taking windows.
+
+    >>> ops.col2im(ops.ones((1, 1, 4, 4)), Tensor([3, 3]), [2, 2], [1, 1], [0, 0], [1, 1])[0,
+    ...     0, 1].tolist()
+    [2.0, 4.0, 2.0]
+    """
     x = tensor("col2im", input_x)
     x = reshaped("col2im", x, (x.shape[0], x.shape[1] * x.shape[2], x.shape[3]))
     size = tuple(static("col2im", "output_size", output_size))
@@ -203,7 +208,11 @@ def matrix_set_diag(x, diagonal, k=0, align="RIGHT_LEFT"):
 
 
 def fill_diagonal(input, value, wrap=False):
-    """A copy of a matrix with a value on its diagonal; `wrap` goes on below, in tall matrices."""
+    """A copy of a matrix with a value on its diagonal; `wrap` goes on below, in tall matrices.
+
+    >>> ops.fill_diagonal(ops.zeros((2, 3)), 5.0).tolist()
+    [[5.0, 0.0, 0.0], [0.0, 5.0, 0.0]]
+    """
     x = tensor("fill_diagonal", input)
     mask = np.zeros(x.shape, bool)
     np.fill_diagonal(mask, True, wrap)

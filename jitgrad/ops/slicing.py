@@ -33,7 +33,11 @@ from jitgrad.primitives.declare import FLOAT
 
 @fresh
 def slice_(input_x, begin, size):
-    """The block that begins at `begin` and has the extents `size`; -1 goes to the end."""
+    """The block that begins at `begin` and has the extents `size`; -1 goes to the end.
+
+    >>> ops.slice(Tensor([[1, 2, 3], [4, 5, 6]]), (0, 1), (2, 2)).tolist()
+    [[2, 3], [5, 6]]
+    """
     x = tensor("slice", input_x)
     begin, size = shape_of("slice", begin), shape_of("slice", size)
     if len(begin) != x.ndim or len(size) != x.ndim:
@@ -300,7 +304,11 @@ def mirror_pad(input_x, paddings, mode):
 
 
 def swiglu(input, dim=-1):
-    """One half along an axis through silu, times the other."""
+    """One half along an axis through silu, times the other.
+
+    >>> ops.swiglu(Tensor([0.0, 0.0, 3.0, 4.0])).tolist()
+    [0.0, 0.0]
+    """
     from jitgrad.ops.activation import silu
     from jitgrad.ops.splitting import chunk
 

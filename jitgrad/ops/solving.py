@@ -111,7 +111,12 @@ def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False):
 
 
 def matrix_triangular_solve(matrix, rhs, lower=True, adjoint=False):
-    """`solve_triangular` of matrices, from their lower triangles unless said otherwise."""
+    """`solve_triangular` of matrices, from their lower triangles unless said otherwise.
+
+    >>> ops.matrix_triangular_solve(Tensor([[2.0, 0.0], [0.0, 1.0]]), Tensor([[2.0],
+    ...     [4.0]])).tolist()
+    [[1.0], [4.0]]
+    """
     return solve_triangular(matrix, rhs, int(adjoint), lower)
 
 
@@ -171,7 +176,11 @@ def pinv(x, *, atol=None, rtol=None, hermitian=False):
 
 
 def tensorinv(a, ind=2):
-    """The inverse of a Tensor as a map from its last axes to its first `ind`."""
+    """The inverse of a Tensor as a map from its last axes to its first `ind`.
+
+    >>> ops.tensorinv(ops.eye(4).reshape(4, 2, 2), 1).shape
+    (2, 2, 4)
+    """
     x = floating("tensorinv", a)
     rows = math.prod(x.shape[:ind])
     found = inverse(reshaped("tensorinv", x, (rows, x._type.size // max(rows, 1))))
@@ -179,7 +188,11 @@ def tensorinv(a, ind=2):
 
 
 def tensorsolve(a, b):
-    """The x with the sum of a * x over the axes of x equal to b."""
+    """The x with the sum of a * x over the axes of x equal to b.
+
+    >>> ops.tensorsolve(ops.eye(4).reshape(4, 2, 2), ops.ones(4)).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     x, right = floating("tensorsolve", a), floating("tensorsolve", b)
     matrix = reshaped("tensorsolve", x, (right._type.size, -1))
     found = solve(matrix, reshaped("tensorsolve", right, (right._type.size,)))

@@ -277,7 +277,11 @@ def depend(value, expr):
 
 
 def print_(*input_x):
-    """Print values; a traced Tensor has none, which is a TraceError."""
+    """Print values; a traced Tensor has none, which is a TraceError.
+
+    >>> ops.print_(Tensor([1.0]))
+    [1.]
+    """
     for x in input_x:
         if isinstance(x, Tensor):
             x._array("printed")

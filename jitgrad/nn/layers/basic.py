@@ -266,7 +266,11 @@ class Unflatten(Cell):
 
 
 class Identity(Cell):
-    """The input itself."""
+    """The input itself.
+
+    >>> nn.Identity()(Tensor([1.0])).tolist()
+    [1.0]
+    """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()

@@ -226,7 +226,13 @@ class Top1CategoricalAccuracy(TopKCategoricalAccuracy):
 
 
 class Top5CategoricalAccuracy(TopKCategoricalAccuracy):
-    """The share of examples whose class is among the five of the highest scores."""
+    """The share of examples whose class is among the five of the highest scores.
+
+    >>> metric = nn.Top5CategoricalAccuracy()
+    >>> metric.update(Tensor(np.eye(8)[:1]), Tensor([0]))
+    >>> metric.eval()
+    1.0
+    """
 
     def __init__(self) -> None:
         super().__init__(5)
