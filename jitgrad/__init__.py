@@ -84,7 +84,7 @@ _LATER = (
 )  # fmt: skip
 _IN = {
     "as_njit": "api.njit", "check_grads": "testing", "compare": "tools.compare",
-    "explain": "tools.explain", "export": "onnx", "stop_gradient": "ops",
+    "explain": "tools.explain", "export": "onnx", "opaque": "api.opaque", "stop_gradient": "ops",
 }  # fmt: skip
 _NAMES_OF = ("common.dtype", "common.api", "train", "amp")
 

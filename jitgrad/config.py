@@ -38,16 +38,17 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
-def _frontend(text: str) -> str:
-    if text not in ("direct", "numba"):
-        raise ValueError("it is direct or numba")
-    return text
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError("it is 0 or more")
+    return number
 
 
 SETTINGS: dict[str, Setting] = {
     "debug": Setting(
         "JITGRAD_DEBUG",
-        int,
+        _count,
         0,
         "1 compiles and re-traces, 2 passes, 3 graphs, 4 plans, 5 kernel sources, 6 machine code",
     ),
@@ -62,12 +63,12 @@ SETTINGS: dict[str, Setting] = {
     ),
     "frontend": Setting(
         "JITGRAD_FRONTEND",
-        _frontend,
+        _one_of("direct", "numba"),
         "direct",
         "numba sends all kernels through Numba's type inference, direct only those that need it",
     ),
     "threads": Setting(
-        "JITGRAD_NUM_THREADS", int, 0, "threads of a call; 0 for as many as there are cores"
+        "JITGRAD_NUM_THREADS", _count, 0, "threads of a call; 0 for as many as there are cores"
     ),
     "cuda": Setting(
         "JITGRAD_CUDA",
@@ -81,22 +82,30 @@ SETTINGS: dict[str, Setting] = {
     "device": Setting(
         "JITGRAD_DEVICE", _one_of("CPU", "GPU"), "CPU", "CPU or GPU: where compiled functions run"
     ),
-    "kept": Setting("JITGRAD_KEPT_MEMORY", int, 1024, "MB of large results' memory that is kept"),
+    "kept": Setting(
+        "JITGRAD_KEPT_MEMORY", _count, 1024, "MB of large results' memory that is kept"
+    ),
     "loop_limit": Setting(
-        "JITGRAD_LOOP_LIMIT", int, 0, "iterations after which a while loop is an error; 0: no limit"
+        "JITGRAD_LOOP_LIMIT",
+        _count,
+        0,
+        "iterations after which a while loop is an error; 0: no limit",
     ),
     "path_limit": Setting(
-        "JITGRAD_PATH_LIMIT", int, 256, "conditions that one variant decides by their values"
+        "JITGRAD_PATH_LIMIT", _count, 256, "conditions that one variant decides by their values"
+    ),
+    "print_limit": Setting(
+        "JITGRAD_PRINT_LIMIT", _count, 1000, "how often one `print` in a compiled loop is shown"
     ),
     "unroll": Setting(
-        "JITGRAD_UNROLL", int, 8, "iterations up to which a loop of known length is unrolled"
+        "JITGRAD_UNROLL", _count, 8, "iterations up to which a loop of known length is unrolled"
     ),
     "unroll_limit": Setting(
-        "JITGRAD_UNROLL_LIMIT", int, 4096, "iterations after which an unrolled loop is an error"
+        "JITGRAD_UNROLL_LIMIT", _count, 4096, "iterations after which an unrolled loop is an error"
     ),
     "cache": Setting("JITGRAD_CACHE", _flag, True, "keep object code and plans on disk"),
     "cache_dir": Setting("JITGRAD_CACHE_DIR", str, "", "folder of the disk cache"),
-    "cache_size": Setting("JITGRAD_CACHE_SIZE", int, 512, "megabytes on disk; 0 is no limit"),
+    "cache_size": Setting("JITGRAD_CACHE_SIZE", _count, 512, "megabytes on disk; 0 is no limit"),
 }
 
 
@@ -104,10 +113,17 @@ def _read(setting: Setting) -> Any:
     text = os.environ.get(setting.variable)
     if text is None or text == "":
         return setting.default
+    return _parsed(setting, setting.variable, text)
+
+
+def _parsed(setting: Setting, name: str, value: Any) -> Any:
+    """A value as a setting has it, from a text or from what prints as one."""
     try:
-        return setting.parse(text)
+        if value is None:
+            raise ValueError("it has no value")
+        return setting.parse(str(value))
     except ValueError as error:
-        raise ValueError(f"{setting.variable}={text!r} cannot be read: {error}") from None
+        raise ValueError(f"{name}={value!r} cannot be read: {error}") from None
 
 
 _values: dict[str, Any] = {name: _read(setting) for name, setting in SETTINGS.items()}
@@ -147,7 +163,7 @@ def follow(name: str, change: Callable[[Any], None]) -> None:
 
 def put(name: str, value: Any) -> None:
     """Change a setting from now on; ValueError for what it cannot be."""
-    _values[name] = SETTINGS[name].parse(value) if isinstance(value, str) else value
+    _values[name] = _parsed(SETTINGS[name], name, value)
     if name in CODE:
         _note_code()
     if name in _followers:

@@ -88,6 +88,10 @@ class LimitError(JitgradError, RuntimeError):
     """A loop that does not end within its limit."""
 
 
+class CallbackError(JitgradError, RuntimeError):
+    """A function of the user's, compiled by Numba, failed within compiled code."""
+
+
 class DeviceError(JitgradError, RuntimeError):
     """A device is not there, or cannot do what is asked of it."""
 

@@ -73,11 +73,15 @@ def user_expression() -> Location | None:
     return Location(path, line, _columns(frame, path, line))
 
 
+def _is_ours(frame: FrameType) -> bool:
+    path = frame.f_code.co_filename
+    return path.startswith(PACKAGE) or path.startswith(BETWEEN)
+
+
 def _user_frame() -> FrameType | None:
     frame = sys._getframe(2)
     while frame is not None:
-        path = frame.f_code.co_filename
-        if not path.startswith(PACKAGE) and not path.startswith(BETWEEN):
+        if not _is_ours(frame):
             return frame
         frame = frame.f_back
     return None

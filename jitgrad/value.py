@@ -64,15 +64,15 @@ class Tensor:
         "_trace",  # to which `_node` belongs; unset where there is none
         "_type",
         "_version",  # counts in-place changes
-        "_view",  # of what it is a view; unset where it is none
-        "_views",  # references to its views; unset where there are none
+        "_view",  # of what it is a view, or None
+        "_views",  # references to its views, or None
     )
     _data: Any
     _grad: Tensor | None
     _node: Node | None
     _type: TensorType
-    _view: View
-    _views: list[weakref.ReferenceType[Tensor]]
+    _view: View | None
+    _views: list[weakref.ReferenceType[Tensor]] | None
     __array_priority__ = 1000
 
     def __init__(
@@ -85,7 +85,7 @@ class Tensor:
         requires_grad: bool = False,
     ):
         wanted = None if dtype is None else dtype_asked(dtype)
-        self._grad_fn, self._index, self._version, self._grad = None, 0, 0, None
+        self._begin()
         self._node = None
         if init is not None:
             input_data = initialized(shape, wanted or float32, init)
@@ -102,6 +102,11 @@ class Tensor:
                 self._node = constant(self._data)
         if requires_grad:
             self.requires_grad = True
+
+    def _begin(self) -> None:
+        """No history, no gradient and no views so far."""
+        self._grad_fn, self._index, self._version, self._grad = None, 0, 0, None
+        self._view = self._views = None
 
     def _alias(self, other: Tensor, wanted: DType | None) -> None:
         """Copy another Tensor, history included: making a Tensor of a Tensor loses no gradient."""
@@ -130,6 +135,7 @@ class Tensor:
                 array = np.ascontiguousarray(array).reshape(type.shape)
         self._data, self._type, self._node = array, type, None
         self._grad_fn, self._index, self._version, self._grad = None, 0, 0, None
+        self._view = self._views = None
         return self
 
     @staticmethod
@@ -137,7 +143,7 @@ class Tensor:
         """A traced Tensor; with `array`, a constant whose value is known."""
         self = _new(Tensor)
         self._data, self._type, self._node = array, node.type, node
-        self._grad_fn, self._index, self._version, self._grad = None, 0, 0, None
+        self._begin()
         self._trace = state.trace
         return self
 
@@ -345,7 +351,8 @@ class Tensor:
             DTypeError,
             "a Tensor was passed to a function that Numba compiled",
             why="run eagerly, it takes NumPy arrays and numbers",
-            instead="jitgrad.jit for the function that calls it, or x.asnumpy()",
+            instead="jitgrad.jit for the function that calls it, jitgrad.opaque around this one, or"
+            " x.asnumpy()",
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -390,7 +397,7 @@ class Tensor:
         new = _new(type(self))
         new._data = None if self._data is None else self._data.copy()
         new._type, new._node, new._trace = self._type, self._node, state.trace
-        new._grad_fn, new._index, new._version = None, 0, 0
+        new._begin()
         new._grad = copy.deepcopy(self._grad, memo)
         memo[id(self)] = new
         if self._grad_fn is not None:

@@ -73,7 +73,7 @@ class Detached(View):
 def connect(tensor: Tensor, view: View) -> None:
     """Make a Tensor a view. Its base knows it as long as somebody else does."""
     tensor._view = view
-    known = getattr(view.base, "_views", None)
+    known = view.base._views
     if known is None:
         view.base._views = [weakref.ref(tensor)]
         return
@@ -84,12 +84,12 @@ def connect(tensor: Tensor, view: View) -> None:
 
 def view_of(tensor: Tensor) -> View | None:
     """What a Tensor is a view of; None if it is none."""
-    return getattr(tensor, "_view", None)
+    return tensor._view
 
 
 def views_on(tensor: Tensor) -> Iterator[Tensor]:
     """The views of a Tensor."""
-    for reference in getattr(tensor, "_views", ()):
+    for reference in tensor._views or ():
         found = reference()
         if found is not None:
             yield found
@@ -97,7 +97,7 @@ def views_on(tensor: Tensor) -> Iterator[Tensor]:
 
 def is_shared(tensor: Tensor) -> bool:
     """Whether a write to a Tensor concerns others."""
-    return hasattr(tensor, "_view") or next(views_on(tensor), None) is not None
+    return tensor._view is not None or next(views_on(tensor), None) is not None
 
 
 def chain(tensor: Tensor) -> Iterator[View]:

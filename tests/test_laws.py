@@ -29,6 +29,7 @@ SCALARS = "names of scalar functions, the vocabulary of scalar expressions; ops 
 NO_OP = "the name of an attribute or of a module that an op happens to share"
 # file or folder -> reason; or file -> table -> reason, a table being a name of the module.
 TABLES: dict[str, str | dict[str, str]] = {
+    "autodiff/forward.py": {"HIDDEN": "op -> operands through which no derivative goes"},
     "autodiff/revolve.py": "the reverse of a loop, a program written in ops",
     "codegen/direct.py": {
         "ARITHMETIC": "Python's operators -> the operations of LLVM's integers and floats",
@@ -41,7 +42,6 @@ TABLES: dict[str, str | dict[str, str]] = {
     "codegen/cuda/grids.py": {
         "RULES": "op -> its launches on a device",
         "SCRATCH": "ops whose launches need scratch memory",
-        "WRITTEN": "special functions that are kernels by hand",
         "OWN_SCRATCH": "op -> bytes of scratch memory that only launches on a device need",
     },
     "codegen/cuda/matrices.py": {
@@ -51,6 +51,11 @@ TABLES: dict[str, str | dict[str, str]] = {
         "SCRATCH": "op -> bytes of scratch memory of such a launch",
     },
     "codegen/cuda/names.py": SCALARS,
+    "codegen/cuda/orthogonal.py": {
+        "RULES": "op -> its launches on a device",
+        "SCRATCH": "op -> bytes of scratch memory of such a launch",
+    },
+    "codegen/cuda/specials.py": {"_bodies": "op -> the lines that compute it"},
     "codegen/words.py": {"BINARY": "machine instructions", "FUNCTIONS": "machine instructions"},
     "codegen/factors.py": {
         "RULES": "op -> its call of LAPACK",
@@ -104,6 +109,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/margins.py": REWRITES,
     "passes/orient.py": {"PRODUCTS": "library calls that can be made transposed"},
     "passes/placing.py": {"HOLDERS": "op -> where in its result its operands are"},
+    "passes/picks.py": REWRITES,
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
     "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},
     "passes/ranges.py": {
@@ -138,7 +144,7 @@ TABLES: dict[str, str | dict[str, str]] = {
     "passes/vectors.py": REWRITES,
     "passes/widen.py": {
         "ACCUMULATES": "ops that sum products, beside the reductions",
-        "widen": "makes the casts that it is about",
+        "_widened": "makes the casts that it is about",
     },
 }
 

@@ -142,9 +142,11 @@ def _reference_python() -> str:
 
 
 def _environment(caches: Path, threads: int) -> dict[str, str]:
-    """One thread policy for all, caches that are nobody else's, NumPy's own choice of kernels."""
-    found = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE",)}
-    found.pop("OPENBLAS_L2_SIZE", None)
+    """One thread policy for all, caches that are nobody else's, NumPy's own choice of kernels, and
+    Python's bytecode kept, as it is for users and in the environments of peers.
+    """
+    dropped = "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE"
+    found = {k: v for k, v in os.environ.items() if k not in dropped}
     for library in ("OMP", "MKL", "OPENBLAS", "NUMBA", "JITGRAD"):
         found[f"{library}_NUM_THREADS"] = str(threads)
     if threads == 1:

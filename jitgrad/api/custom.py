@@ -272,53 +272,58 @@ class custom_jvp(_Custom):
 
         def backward(*values: Any) -> tuple:
             *given, out, dout = values
+            primals = tuple(given)
+
+            def push(tangents: tuple) -> Any:
+                pair = converted(rule)(*constant, primals, tangents)
+                if not isinstance(pair, tuple) or len(pair) != 2:
+                    raise fail(
+                        CountError,
+                        f"the rule of {self!r} returned {pair!r:.60}",
+                        instead="(output, its tangent)",
+                    )
+                return pair[1]
+
             with self._ruling():
-                return self._transposed(converted(rule), constant, tuple(given), out, dout)
+                return transposed(push, primals, out, dout, f"the rule of {self!r}")
 
         return with_custom_vjp(forward, backward, others, self._name())
 
-    def _transposed(
-        self, rule: Callable, constant: tuple, primals: tuple, out: Any, dout: Any
-    ) -> tuple:
-        """The rule is linear in the tangents: its own pull, at zero, is the VJP."""
-        leaves, structure = tree.flatten(primals)
-        places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
 
-        def push(tangents: list[Tensor]) -> list[Tensor]:
-            filled: list[Any] = list(leaves)
-            for i, t in zip(places, tangents, strict=True):
-                filled[i] = t
-            pair = rule(*constant, primals, tree.unflatten(structure, filled))
-            if not isinstance(pair, tuple) or len(pair) != 2:
-                raise fail(
-                    CountError,
-                    f"the rule of {self!r} returned {pair!r:.60}",
-                    instead="(output, its tangent)",
-                )
-            return self._tangents(out, pair[1])
+def transposed(
+    rule: Callable[[tuple], Any], primals: tuple, out: Any, dout: Any, name: str
+) -> tuple:
+    """The cotangents of `primals`, given those of `out`, by a rule for tangents. It is linear in
+    them: its own pull, at zero, is the VJP.
+    """
+    leaves, structure = tree.flatten(primals)
+    places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
 
-        _, linear = linearize(push, [_zeros(leaves[i]) for i in places])
-        seeds = [x for x in tree.flatten(dout)[0] if isinstance(x, Tensor)]
-        found = dict(zip(places, linear.pull(seeds), strict=True))
-        return tree.unflatten(structure, [found.get(i) for i in range(len(leaves))])
+    def push(tangents: list[Tensor]) -> list[Tensor]:
+        filled: list[Any] = list(leaves)
+        for i, t in zip(places, tangents, strict=True):
+            filled[i] = t
+        return _tangents(out, rule(tree.unflatten(structure, filled)), name)
 
-    def _tangents(self, out: Any, tangent: Any) -> list[Tensor]:
-        """The tangents of the outputs, checked to be of their types."""
-        ys = [y for y in tree.flatten(out)[0] if isinstance(y, Tensor)]
-        ts = [t for t in tree.flatten(tangent)[0] if isinstance(t, Tensor)]
-        if len(ys) != len(ts):
+    _, linear = linearize(push, [_zeros(leaves[i]) for i in places])
+    seeds = [x for x in tree.flatten(dout)[0] if isinstance(x, Tensor)]
+    found = dict(zip(places, linear.pull(seeds), strict=True))
+    return tree.unflatten(structure, [found.get(i) for i in range(len(leaves))])
+
+
+def _tangents(out: Any, tangent: Any, name: str) -> list[Tensor]:
+    """The tangents of the outputs, checked to be of their types."""
+    ys = [y for y in tree.flatten(out)[0] if isinstance(y, Tensor)]
+    ts = [t for t in tree.flatten(tangent)[0] if isinstance(t, Tensor)]
+    if len(ys) != len(ts):
+        raise fail(CountError, f"{name} returned {len(ts)} tangents for {len(ys)} outputs")
+    for y, t in zip(ys, ts, strict=True):
+        if t._type is not y._type:
             raise fail(
-                CountError,
-                f"the rule of {self!r} returned {len(ts)} tangents for {len(ys)} outputs",
+                SeedError,
+                f"{name} returned a tangent of type {t._type} for an output of type {y._type}",
             )
-        for y, t in zip(ys, ts, strict=True):
-            if t._type is not y._type:
-                raise fail(
-                    SeedError,
-                    f"the rule of {self!r} returned a tangent of type {t._type} for an output of"
-                    f" type {y._type}",
-                )
-        return ts
+    return ts
 
 
 def _zeros(x: Any) -> Any:

@@ -159,9 +159,13 @@ class Entry:
         return self.executes[False, make]
 
     def run_plain(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        execute = self.executing(inputs)
-        arrays = execute(*[graphcall.held(x) for x in inputs])
+        outputs = self.results(inputs)
         self.wrote(inputs)
+        return outputs
+
+    def results(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """What it computes, where the inputs are."""
+        arrays = self.executing(inputs)(*[graphcall.held(x) for x in inputs])
         return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
 
     def run_followed(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> Sequence[Tensor]:

@@ -13,6 +13,7 @@ from jitgrad.api.jit import Compiled
 from jitgrad.api.points import Point, point, tensors_of, title
 from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
+from jitgrad.api.tracebacks import for_user
 from jitgrad.errors import ArgumentError, CountError, DTypeError, SeedError, TapeError, fail
 from jitgrad.frontend import dispatch
 from jitgrad.frontend.control import converted
@@ -181,7 +182,10 @@ class Gradient:
             result = fast(args, kwargs)
             if result is not MISS:
                 return result
-        return self._call(args, kwargs)
+        try:
+            return self._call(args, kwargs)
+        except Exception as error:
+            raise for_user(error)  # noqa: B904 (the same error)
 
     def __reduce__(self) -> tuple:
         """A copy is compiled anew."""
@@ -207,7 +211,8 @@ class Gradient:
             run = self._jitted_raw
         out, of_points, of_weights = run(*converted, **converted_kwargs)
         parts = [p.like_input(g) for p, g in zip(points, of_points, strict=True)]
-        if not any(isinstance(x, Tensor) for x in tree.flatten((args, kwargs))[0]):
+        numbers = not any(isinstance(x, Tensor) for x in tree.flatten((args, kwargs))[0])
+        if numbers and state.trace is None:
             out = tree.map(lambda x: x.asnumpy()[()] if isinstance(x, Tensor) else x, out)
         return self.package(out, points, parts, of_weights)
 

@@ -16,12 +16,14 @@ from jitgrad.api.entry import Entry
 from jitgrad.api.points import title
 from jitgrad.api.shortest import MISS
 from jitgrad.api.store import artefacts
+from jitgrad.api.tracebacks import for_user
 from jitgrad.autodiff.custom import erase
 from jitgrad.errors import DTypeError, LeakError, fail
 from jitgrad.frontend import graphcall
 from jitgrad.frontend.control import converted
 from jitgrad.frontend.guards import PLAIN, guards_of, is_cell
 from jitgrad.frontend.trace import Argument, trace
+from jitgrad.garbage import uncollected
 from jitgrad.state import state
 from jitgrad.tensor import Parameter, Tensor
 
@@ -100,8 +102,11 @@ class Compiled:
                 return result
         if state.trace is not None:
             return converted(self._function)(*args, **kwargs)
-        entry, tensors = self.entry(args, kwargs)
-        result = entry.run(tensors)
+        try:
+            entry, tensors = self.entry(args, kwargs)
+            result = entry.run(tensors)
+        except Exception as error:
+            raise for_user(error)  # noqa: B904 (the same error)
         self._fast = entry.quick()
         return result
 
@@ -128,7 +133,8 @@ class Compiled:
                 del self._entries[next(iter(self._entries))]
         entry = next((e for e in entries if e.valid() and e.applies(tensors)), None)
         if entry is None:
-            entry = self._trace(leaves, structure, args, kwargs, entries)
+            with uncollected():
+                entry = self._trace(leaves, structure, args, kwargs, entries)
             entries.insert(0, entry)
             del entries[VARIANTS:]
         if arrays and entry.written:  # NumPy arrays of the user's are not written to

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from jitgrad.api.entry import Entry
 from jitgrad.api.jit import Compiled, jit, parameter_names
 from jitgrad.api.points import title
 from jitgrad.autodiff.custom import erase
-from jitgrad.errors import DTypeError, TraceError, fail
+from jitgrad.errors import CountError, DTypeError, TraceError, fail
 from jitgrad.frontend.control import converted
 from jitgrad.frontend.trace import Result
 from jitgrad.ir.node import Graph
@@ -25,7 +25,7 @@ from jitgrad.tensor import Tensor
 NUMBERS = (bool, int, float, np.generic)
 
 
-def as_njit(fn: Callable, *example_args: Any) -> Callable:
+def as_njit(fn: Callable, *example_args: Any, also: Sequence[tuple] = ()) -> Callable:
     """`fn` as a function that can be called inside of ``@numba.njit`` code, and from Python.
 
     fn            a function of Tensors, or what `grad`, `value_and_grad`, `vmap` or `jit` made of
@@ -33,6 +33,8 @@ def as_njit(fn: Callable, *example_args: Any) -> Callable:
     example_args  NumPy arrays, Tensors, numbers, and tuples of those. They say which dtypes and
                   shapes the function takes; their values do not matter. A Python float stands for
                   float64, an int for int64, and both are arguments, not constants.
+    also          tuples of further examples. Each call takes the program that fits: by the types
+                  of its arguments when Numba compiles it, by the shapes of arrays when it runs.
 
     The result is a Numba function of the same parameters. It returns NumPy arrays, numbers for
     results of shape (), and tuples of those, allocates nothing else, runs without Python's lock and
@@ -62,29 +64,45 @@ def as_njit(fn: Callable, *example_args: Any) -> Callable:
         ValueError: at the call, an array of another shape.
         RuntimeError: at the call, a Parameter is no longer of the type that it had.
     """
-    leaves, structure = tree.flatten(tuple(example_args))
+    if not isinstance(also, (tuple, list)) or not all(isinstance(e, tuple) for e in also):
+        raise fail(
+            DTypeError, f"as_njit got also={also!r:.60}", instead="a list of tuples of examples"
+        )
+    programs = [_program(fn, examples) for examples in (example_args, *also)]
+    if len({tuple(face.parameters) for face, _ in programs}) > 1:
+        raise fail(CountError, "the examples in `also` are more, or fewer, than the others")
+    return nopython.compiled(programs, _python(fn))
+
+
+def _program(fn: Callable, examples: tuple) -> tuple[nopython.Face, Embedded]:
+    """The program for arguments like the examples."""
+    leaves, structure = tree.flatten(examples)
     tensors = [_example(x) for x in leaves]
     entry = _traced(fn, tree.unflatten(structure, tensors))
     name = title(fn)
-    names = parameter_names(fn, len(example_args))
+    names = parameter_names(fn, len(examples))
     _check_nest(name, structure, "takes")
     _check_nest(name, entry.traced.structure, "returns")
     results = [_result(name, r) for r in entry.traced.results]
     slots = [_slot(t) for t in entry.traced.captures]
     embedded = Embedded(erase(entry.traced.graph), slots)
-    return nopython.compiled(
-        nopython.Face(
-            name if name.isidentifier() else "function",
-            names,
-            structure,
-            tuple([(t.shape, t.dtype.numpy) for t in tensors]),
-            entry.traced.structure,
-            tuple(results),
-            tuple(embedded.program.outputs),
-        ),
-        embedded,
-        _python(fn),
+    for called in embedded.in_python():
+        raise fail(
+            TraceError,
+            f"{name} cannot be called by Numba",
+            why=f"it calls {called}, which runs in Python",
+            instead="a function that Numba compiled, in `opaque`",
+        )
+    face = nopython.Face(
+        name if name.isidentifier() else "function",
+        names,
+        structure,
+        tuple([(t.shape, t.dtype.numpy) for t in tensors]),
+        entry.traced.structure,
+        tuple(results),
+        tuple(embedded.program.outputs),
     )
+    return face, embedded
 
 
 def _python(fn: Callable) -> Callable:

@@ -41,21 +41,62 @@ class Face:
     outputs: tuple[Array, ...]
 
 
-def compiled(face: Face, embedded: Embedded, python: Callable[..., Any]) -> Callable[..., Any]:
-    """The Numba function of a program; `python` is what it is without Numba."""
+def compiled(
+    programs: Sequence[tuple[Face, Embedded]], python: Callable[..., Any]
+) -> Callable[..., Any]:
+    """The Numba function of programs that differ in the types that they take, or the shapes;
+    `python` is what it is without Numba.
+    """
     import numba
     from numba.extending import overload
 
+    face = programs[0][0]
     given = ", ".join(face.parameters)
 
     def define(body: str, **names: Any) -> Callable[..., Any]:
         return function(f"def {face.name}({given}):\n    return {body}\n", names, face.name)
 
     typed = define(f"_python({given})", _python=python)
-    writer = Writer(face, embedded, _intrinsic(face, embedded))
-    of_types = define(f"_of({given})", _of=writer.implementation)
+    choice = Choice([Writer(f, e, _intrinsic(f, e)) for f, e in programs])
+    of_types = define(f"_of({given})", _of=choice.implementation)
     overload(typed, jit_options={"nogil": True}, prefer_literal=True)(of_types)
     return numba.njit(nogil=True)(define(f"_typed({given})", _typed=typed))
+
+
+class Choice:
+    """One of several programs: by the types of arguments while Numba compiles, by the shapes of
+    arrays at the call.
+    """
+
+    def __init__(self, writers: Sequence[Writer]):
+        self.writers = writers
+
+    def implementation(self, *types: Any) -> Callable[..., Any]:
+        """The function for arguments of some Numba types; its TypingError if none fits."""
+        import numba
+        from numba.core.errors import TypingError
+
+        fitting, errors = [], []
+        for writer in self.writers:
+            try:
+                fitting.append((writer, writer.implementation(*types)))
+            except TypingError as error:
+                errors.append(error)
+        if not fitting:
+            raise TypingError("; or ".join(dict.fromkeys(map(str, errors))))
+        fitting.sort(key=lambda pair: pair[0].conversions(types))
+        if len(fitting) == 1 or not any(True for _ in fitting[0][0].shapes(types)):
+            return fitting[0][1]
+        face = fitting[0][0].face
+        given, space = ", ".join(face.parameters), {"_ShapeError": ShapeError}
+        lines = [f"def {face.name}({given}):"]
+        for k, (writer, made) in enumerate(fitting):
+            space[f"_f{k}"] = numba.njit(nogil=True)(made)
+            tests = [f"{text}.shape == {shape}" for text, shape in writer.shapes(types)]
+            lines += [f"    if {' and '.join(tests) or 'True'}:", f"        return _f{k}({given})"]
+        message = f"{face.name} got arrays of shapes for which there was no example"
+        lines.append(f"    raise _ShapeError({message!r})")
+        return function("\n".join(lines), space, face.name)
 
 
 class Writer:
@@ -105,6 +146,20 @@ class Writer:
             parts: Any = type
             for k, (part, child) in enumerate(zip(parts, nest.children, strict=True)):
                 yield from self.leaves(f"{text}[{k}]", part, child)
+
+    def shapes(self, types: Sequence[Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The arrays among the arguments, and their shapes."""
+        leaves = zip(self.arguments(types), self.face.inputs, strict=True)
+        return ((text, shape) for (text, _), (shape, _) in leaves if shape)
+
+    def conversions(self, types: Sequence[Any]) -> int:
+        """How many numbers are converted."""
+        from numba.core.types import unliteral
+        from numba.np.numpy_support import from_dtype
+
+        leaves = zip(self.arguments(types), self.face.inputs, strict=True)
+        plain = [(unliteral(type), dtype) for (_, type), (shape, dtype) in leaves if not shape]
+        return sum(type != from_dtype(np.dtype(dtype)) for type, dtype in plain)
 
     def misfit(self, text: str, wanted: str, type: Any) -> Exception:
         from numba.core.errors import TypingError

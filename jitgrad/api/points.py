@@ -36,7 +36,9 @@ class Point:
         return tree.unflatten(self.structure, list(leaves))
 
     def like_input(self, gradients: Sequence[Tensor]) -> Any:
-        """The gradients in this nest: NumPy where the input was."""
+        """The gradients in this nest: NumPy where the input was. In a trace there are no values."""
+        if state.trace is not None:
+            return self.rebuilt(gradients)
         return self.rebuilt(
             [g.asnumpy()[()] if a else g for g, a in zip(gradients, self.arrays, strict=True)]
         )

@@ -52,9 +52,11 @@ class Writer:
             "current": config.current,
             "code": config.code(),
         }
-        self.names["execute"], self.names["failed"] = self.native() or (self.wrapped, None)
+        found = self.native()
+        self.names["execute"], self.names["failed"] = found or (self.by_python, None)
+        self.data = "._data" if found else ""  # native code takes arrays, Python Tensors
         self.known: dict[int, str] = {}
-        self.arrays: list[str] = []  # what `execute` is given
+        self.given: list[str] = []  # to `execute`
         self.numbers: list[str] = []  # arguments that the tape may follow
         self.body: list[str] = []
 
@@ -68,12 +70,9 @@ class Writer:
         made = executable.caller(likes, array)
         return None if made is None else (made, executable.explain)
 
-    def wrapped(self, *arrays: np.ndarray) -> tuple[Tensor, ...]:
-        """The same by way of Python, for arrays that are known to fit."""
-        pairs = zip(arrays, self.entry.traced.graph.inputs, strict=True)
-        inputs = [Tensor._wrap(a, x.type) for a, x in pairs]
-        results = self.entry.executing(inputs)(*arrays)
-        return tuple([Tensor._wrap(a, t) for a, t in zip(results, self.entry.types)])
+    def by_python(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The same wherever the Tensors are, and for results that native code does not make."""
+        return tuple(self.entry.results(inputs))
 
     def name(self, stem: str, value: Any) -> str:
         """A name that stands for a value."""
@@ -94,7 +93,7 @@ class Writer:
         arguments = [f"a{i}" for i in range(len(entry.leaves))]
         conditions = [self.argument(*pair) for pair in zip(arguments, entry.leaves, strict=True)]
         conditions += self.same(arguments)
-        if None in conditions or any(place < len(self.arrays) for place in entry.written):
+        if None in conditions or any(place < len(self.given) for place in entry.written):
             return None
         count = len(positional.children)
         lines = ["def call(args, kwargs):"]
@@ -107,7 +106,7 @@ class Writer:
             lines += [f"        {argument} = kwargs[{key!r}]"]
         conditions += ["epoch.value == guards.epoch"]
         conditions += ["current[0] is code"]
-        conditions += [*self.captures(len(self.arrays)), *entry.guards.text(self.name)]
+        conditions += [*self.captures(len(self.given)), *entry.guards.text(self.name)]
         joined = "\n            and ".join(filter(None, conditions))
         lines += [f"        if not ({joined}):", "            return MISS"]
         lines += ["    except Exception:", "        return MISS"]
@@ -126,10 +125,10 @@ class Writer:
             if leaf.dtype.kind != "b":
                 self.numbers.append(a)
             if self.takes_arrays:  # native code checks their types
-                self.arrays.append(f"{a} if type({a}) is ndarray else {a}._data")
+                self.given.append(f"{a} if type({a}) is ndarray else {a}._data")
                 return f"(type({a}) is ndarray or {same})"
-            self.arrays.append(f"{a}_data")
-            return f"{same} and ({a}_data := {a}._data) is not None"
+            self.given.append(f"{a}{self.data}")
+            return same
         if isinstance(leaf, Tensor):
             return None
         value = self.name("value", leaf)
@@ -150,9 +149,10 @@ class Writer:
         self.followed = False
         for i, tensor in enumerate(entry.traced.captures):
             c = self.name("captured", tensor)
-            self.arrays.append(f"{c}._data")
+            self.given.append(f"{c}{self.data}")
             if count + i in entry.written:
-                yield f"not {self.name('is_shared', is_shared)}({c})"
+                shared = f"{self.name('is_shared', is_shared)}({c})"
+                yield f"({c}._view is {c}._views is None or not {shared})"
             if count + i in entry.written or not tensor.dtype.is_float:
                 continue
             if not isinstance(tensor, Parameter):
@@ -178,7 +178,7 @@ class Writer:
                 arrays = [f"type({t}) is ndarray" for t in tensors]
                 lines += [f"        if {' or '.join(arrays)}:", "            return MISS"]
             lines += [f"        return run(({given}))"]
-        lines.append(f"    outcome = execute({', '.join(self.arrays)})")
+        lines.append(f"    outcome = execute({', '.join(self.given)})")
         if self.names["failed"] is not None:
             lines += ["    if type(outcome) is not tuple:", "        failed(outcome)"]
             lines += ["        return MISS"]

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from jitgrad.errors import TraceError, fail
 from jitgrad.ir.node import Graph, Node, builder, full, project_op, topological
+from jitgrad.ir.op import title
 from jitgrad.ir.types import TapeType, TupleType
 from jitgrad.locate import Location
-from jitgrad.primitives.declare import zeros
+from jitgrad.primitives.declare import not_differentiable, zeros
 from jitgrad.primitives.flow import plus
 
 
@@ -38,15 +38,18 @@ def cotangents(
         cotangent = found.get(node)
         if cotangent is None or node not in active or not node.inputs:
             continue
-        with _located(node, locs):
-            for operand, contribution in zip(node.inputs, pull(node, cotangent), strict=True):
+        where = locs.get(node) if locs is not None else None
+        with _located(where, locs):
+            found_here = pull(node, cotangent, where)
+            for operand, contribution in zip(node.inputs, found_here, strict=True):
                 if contribution is not None and operand in active:
                     found[operand] = _add(found.get(operand), contribution)
     return [found.get(node) for node in wrt]
 
 
-def _located(node: Node, locs: dict[Node, Location] | None) -> AbstractContextManager[None]:
-    here = locs.get(node) if locs is not None else None
+def _located(
+    here: Location | None, locs: dict[Node, Location] | None
+) -> AbstractContextManager[None]:
     if locs is None or here is None:
         return nullcontext()
 
@@ -56,12 +59,12 @@ def _located(node: Node, locs: dict[Node, Location] | None) -> AbstractContextMa
     return builder.recording(note)
 
 
-def pull(node: Node, cotangent: Any) -> Sequence[Any]:
+def pull(node: Node, cotangent: Any, where: Location | None = None) -> Sequence[Any]:
     """The cotangents of a node's inputs. Cotangents of a tuple are a dict by position."""
     if node.op is project_op:
         return ({node.attrs["index"]: cotangent},)
     if node.op.vjp is None:
-        raise fail(TraceError, f"{node.op.name} cannot be differentiated")
+        raise not_differentiable(title(node.op, node.attrs), where)
     if isinstance(node.type, TupleType):
         parts = [cotangent.get(i, zeros(t)) for i, t in enumerate(node.type.items)]
         return node.op.vjp(node, tuple(parts))

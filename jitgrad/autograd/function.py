@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jitgrad.api.custom import transposed
 from jitgrad.errors import CountError, DTypeError, SeedError, TapeError, TraceError, fail
 from jitgrad.frontend import tape
 from jitgrad.frontend.backward import own
@@ -26,6 +27,7 @@ class Context:
     def __init__(self, needs_input_grad: tuple[bool, ...] = ()):
         self.needs_input_grad = needs_input_grad
         self._saved: Sequence[Tensor | None] = ()
+        self._saved_forward: Sequence[Tensor | None] | None = None
         self._node: weakref.ref[FunctionNode] | None = None
         self._constant: set[int] = set()  # ids of results without a derivative
         self._dirty: set[int] = set()  # ids of arguments that were written to
@@ -33,14 +35,11 @@ class Context:
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep Tensors for the derivative. Arguments and results keep their history."""
-        for t in tensors:
-            if t is not None and not isinstance(t, Tensor):
-                raise fail(
-                    DTypeError,
-                    f"save_for_backward can only save Tensors, got a {type(t).__name__}",
-                    instead="ctx.name = value for what is no Tensor",
-                )
-        self._saved = tensors
+        self._saved = _tensors("save_for_backward", tensors)
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keep other Tensors for `jvp` than for `backward`."""
+        self._saved_forward = _tensors("save_for_forward", tensors)
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
@@ -61,6 +60,17 @@ class Context:
     def set_materialize_grads(self, value: bool) -> None:
         """Whether `backward` gets zeros (the default), or None, for results nobody used."""
         self._zeros = bool(value)
+
+
+def _tensors(name: str, given: tuple) -> tuple[Tensor | None, ...]:
+    for t in given:
+        if t is not None and not isinstance(t, Tensor):
+            raise fail(
+                DTypeError,
+                f"{name} can only save Tensors, got a {type(t).__name__}",
+                instead="ctx.name = value for what is no Tensor",
+            )
+    return given
 
 
 class FunctionNode(tape.TapeNode):
@@ -120,11 +130,13 @@ def _fitting(function: type[Function], position: int, type: Any, gradient: Any) 
 
 class Function:
     """A function with a derivative of its own, as in PyTorch: a subclass has the static methods
-    ``forward(ctx, *args)`` and ``backward(ctx, *gradients)``, and is called by `apply`. With
-    ``setup_context(ctx, inputs, output)`` as a third, `forward` does without `ctx`.
+    ``forward(ctx, *args)`` and ``backward(ctx, *gradients)`` (or `vjp`), and is called by `apply`.
+    With ``setup_context(ctx, inputs, output)`` as a third, `forward` does without `ctx`.
 
     It works in both modes, in `grad`, `jvp` and `vmap`, and to any order if `backward` computes
-    with Tensors.
+    with Tensors. A derivative in one direction serves both: where there is no `backward`,
+    ``jvp(ctx, *tangents)``, which is linear in the tangents, is transposed; where there is one, the
+    forward mode transposes that, and does not need `jvp`.
 
     >>> import jitgrad.ops
     >>> class Double(Function):
@@ -148,7 +160,11 @@ class Function:
     @staticmethod
     def backward(ctx: Context, *gradients: Any) -> Any:
         """One gradient for each argument, None for what is no Tensor; a subclass writes it."""
-        raise NotImplementedError("you must implement backward to differentiate your Function")
+        raise NotImplementedError(
+            "you must implement backward, or vjp, or jvp, to differentiate your Function"
+        )
+
+    jvp: Callable[..., Any] | None = None
 
     setup_context: Callable[[Context, tuple, Any], None] | None = None
 
@@ -159,9 +175,18 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Call the function."""
-        if state.trace is not None:
-            return _in_trace(cls, args)
+        if state.trace is not None or cls._pushes():
+            return _by_rule(cls, args)
         return _on_tape(cls, args)
+
+    def __init_subclass__(cls) -> None:
+        if "vjp" in vars(cls):
+            cls.backward = staticmethod(vars(cls)["vjp"].__func__)
+
+    @classmethod
+    def _pushes(cls) -> bool:
+        """Whether the derivative that there is, is that for tangents."""
+        return cls.backward is Function.backward and cls.jvp is not None
 
     @classmethod
     def _run(cls, ctx: Context, args: tuple) -> Any:
@@ -191,7 +216,7 @@ def _on_tape(cls: type[Function], args: tuple) -> Any:
     }
     origins.update({id(x): (x, edges[i], x) for i, x in inputs if id(x) not in ctx._dirty})
     kept = [origins.get(id(t), (t, tape.edge_of(t), t)) for t in ctx._saved if t is not None]
-    node.saved = tuple([tape.Saved(*origin) for origin in kept])
+    node.saved = tuple([tape.saved(*origin) for origin in kept])
     ctx._node = weakref.ref(node)
     for index, (old, new) in enumerate(made):
         if new.dtype.is_float and id(old) not in ctx._constant:
@@ -210,7 +235,7 @@ def _result(x: Any, ctx: Context) -> Any:
     return x
 
 
-def _in_trace(cls: type[Function], args: tuple) -> Any:
+def _by_rule(cls: type[Function], args: tuple) -> Any:
     """As a function with a VJP: what was kept of arguments and results is that of the pass."""
     made: list[tuple[Context, Any]] = []
 
@@ -220,7 +245,8 @@ def _in_trace(cls: type[Function], args: tuple) -> Any:
         if ctx._dirty:
             raise fail(
                 TraceError,
-                f"{cls.__name__} writes to an argument in a compiled function",
+                f"{cls.__name__} writes to an argument",
+                why="it is compiled, or has a jvp and no backward",
                 instead="return a new Tensor",
             )
         made.append((ctx, out))
@@ -233,6 +259,16 @@ def _in_trace(cls: type[Function], args: tuple) -> Any:
         now = Context()
         now.__dict__.update(ctx.__dict__)
         now._saved = [known.get(id(t), t) for t in ctx._saved]
+        if cls._pushes():
+            if ctx._saved_forward is not None:
+                now._saved = [known.get(id(t), t) for t in ctx._saved_forward]
+            return transposed(
+                lambda tangents: cls.jvp(now, *_directions(given, tangents)),  # type: ignore[misc]
+                tuple(given),
+                out,
+                dout,
+                f"{cls.__name__}.jvp",
+            )
         found = returned(cls, cls.backward(now, *_parts(dout)), len(args))
         return tuple(
             [
@@ -248,6 +284,11 @@ def _in_trace(cls: type[Function], args: tuple) -> Any:
         return out
     pairs = zip(_parts(out), constant, strict=True)
     return type(out)([apply(stop_gradient, x) if stop else x for x, stop in pairs])
+
+
+def _directions(given: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+    """What `jvp` gets: None for arguments that are no Tensors."""
+    return [t if isinstance(x, Tensor) else None for x, t in zip(given, tangents, strict=True)]
 
 
 def _parts(value: Any) -> tuple:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import factors, products, rows, specials, strips
+from jitgrad.codegen import callbacks, factors, products, rows, specials, strips
 from jitgrad.codegen.conv import images, weight
 from jitgrad.codegen.launch import Launch, Strip, add_up, copy, of_kernel, zero
 from jitgrad.codegen.loops import Kernel
@@ -136,6 +136,7 @@ CALLS |= {"fused": _region, "pad": _pad, "concat": _concat, **rows.RULES}
 CALLS |= {**factors.RULES, **specials.RULES}
 CALLS |= {
     "matmul": products.matmul,
+    "opaque": callbacks.opaque,
     "strip": strips.strip,
     "conv2d": images.convolution,
     "conv2d_input": images.convolution,
@@ -143,5 +144,6 @@ CALLS |= {
 }
 SCRATCH |= {"fused": _region_scratch, "strip": strips.scratch, "sort": rows.sort_scratch}
 SCRATCH |= factors.SCRATCH
+SCRATCH |= {"opaque": callbacks.opaque_scratch}
 SCRATCH |= dict.fromkeys(images.MAPS, images.convolution_scratch)
 SCRATCH |= {"matmul": products.matmul_scratch, "conv2d_weight": weight.weight_scratch}

@@ -7,11 +7,9 @@ What comes out is a small relocatable object that needs neither Numba nor Python
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from jitgrad import config, locks
 from jitgrad.codegen import native
 from jitgrad.codegen.native import WIDEST, symbol_of
 from jitgrad.codegen.vecmath import intrinsics
+from jitgrad.garbage import uncollected
 
 # The C function around Numba's: no exception can leave a kernel, so its status is dropped.
 WRAPPER = """
@@ -69,18 +68,6 @@ def function(source: str, namespace: dict[str, Any], name: str = "kernel") -> Ca
     return space[name]
 
 
-@contextlib.contextmanager
-def _without_collections() -> Iterator[None]:
-    """Numba makes so many objects that looking for garbage takes a tenth of its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 PARAMETERS = {"P": "ptr", "i": "i64"}
 FINISH = {"v": "ret void", "i": "%out = load i64, ptr %ret\n  ret i64 %out"}
 
@@ -102,7 +89,7 @@ def optimized_module(
         node = direct.parsed(source)
         if direct.knows(node):
             return native.optimized(direct.lowered(node, signature, symbol_of(source)), "")
-    with locks.compiling, _without_collections():
+    with locks.compiling, uncollected():
         module, inner = target.lower_to_llvm(function(source, names(), name), signature, result)
         given = ", ".join(f"{PARAMETERS[letter]} %x{k}" for k, letter in enumerate(signature))
         wrapper = WRAPPER.format(

@@ -8,6 +8,7 @@ the outermost loop to run. The same text runs un-jitted, with flat arrays in the
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -27,6 +28,7 @@ from jitgrad.ir.types import DType, float16, int64
 INDENT = "    "
 
 
+@functools.lru_cache(maxsize=512)
 def source(kernel: Kernel) -> str:
     """The kernel's text. Two kernels with one text are one kernel."""
     lines = statements(kernel.body, "range(lo, hi)", INDENT)

@@ -23,6 +23,13 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True)
+class Callback:
+    """A function of the user's, by its number: called with a table of pointers."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """The address of another kernel, by its source."""
 
@@ -51,7 +58,7 @@ class Moving:
     chunk: int = 0
 
 
-Pointer = Buffer | Part | Library | Entry | Status | Moving
+Pointer = Buffer | Part | Library | Callback | Entry | Status | Moving
 
 
 def ahead(pointer: Pointer, nbytes: int) -> Pointer:

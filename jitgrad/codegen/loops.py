@@ -49,6 +49,13 @@ class Address:
         return max((d for d, s in enumerate(self.strides) if s is not None), default=-1)
 
 
+def stride(name: str | None, values: Mapping[str, int]) -> int:
+    """How far apart two rounds of a loop lie, for these values of parameters."""
+    if name is None:
+        return 0
+    return values[name] if name in values else int(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """name = array[at]."""
@@ -121,7 +128,7 @@ class Array:
     dtype: DType
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Kernel:
     """One kernel: arrays (inputs, then outputs), integer parameters, and statements."""
 
@@ -164,15 +171,15 @@ class Dimension:
 class Tile:
     """The part of a region that one call runs: `extent` indices of the loop `axis`.
 
-    `inputs` and `outputs` that live for one tile only have `full` indices along the axis given
-    here; if it `adds`, reductions go on from what their results hold.
+    `inputs` and `outputs` (position, axis) that live for one tile only have `full` indices along
+    that axis; if it `adds`, reductions go on from what their results hold.
     """
 
     axis: int
     extent: int
     full: int
-    inputs: Mapping[int, int] = field(default_factory=dict)
-    outputs: Mapping[int, int] = field(default_factory=dict)
+    inputs: tuple[tuple[int, int], ...] = ()
+    outputs: tuple[tuple[int, int], ...] = ()
     adds: bool = False
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+
+from jitgrad import config
 from jitgrad.codegen.loops import (
     Address,
     Array,
@@ -22,8 +26,17 @@ from jitgrad.codegen.loops import (
     collapse,
     place,
 )
-from jitgrad.codegen.scalar import convert, expression, literal, product, unrounded
+from jitgrad.codegen.scalar import (
+    convert,
+    expression,
+    literal,
+    number,
+    of_bits,
+    product,
+    unrounded,
+)
 from jitgrad.ir.node import Graph, Node, input_op, splat, topological
+from jitgrad.ir.op import Op
 from jitgrad.passes.access import Affine, Index, linear, strides, walk
 from jitgrad.passes.body import Body
 from jitgrad.passes.cost import work
@@ -94,7 +107,7 @@ class Lowering(Body):
         if self.tile is None:
             return node.shape
         at = output if output >= 0 else self.body.inputs.index(node)
-        axis = (self.tile.outputs if output >= 0 else self.tile.inputs).get(at)
+        axis = dict(self.tile.outputs if output >= 0 else self.tile.inputs).get(at)
         if axis is None:
             return node.shape
         return (*node.shape[:axis], self.tile.full, *node.shape[axis + 1 :])
@@ -155,11 +168,15 @@ class Lowering(Body):
     def name(self, stem: str) -> str:
         return f"{stem}{len(self.depth)}"
 
+    def constant(self, node: Node) -> np.ndarray | None:
+        """The one number that a value is."""
+        return splat(self.addresses[node][0] if node in self.addresses else node)
+
     def value(self, node: Node) -> str:
         """The text by which a value is used."""
-        number = splat(self.addresses[node][0] if node in self.addresses else node)
-        if number is not None:
-            return literal(number, node.dtype)
+        found = self.constant(node)
+        if found is not None:
+            return literal(found, node.dtype)
         if self.repeats(node):
             return self.value(node.inputs[0])
         return self.names[node]
@@ -191,12 +208,22 @@ class Lowering(Body):
         return depth, made
 
     def compute(self, node: Node) -> str:
-        operands = [self.value(i) for i in node.inputs]
+        operands = [self.operand(i, node.op) for i in node.inputs]
         if node in self.unrounded:
             return product(node, operands)
         if not node.op.scalar:  # a cast
             return convert(operands[0], node.inputs[0].dtype, node.dtype)
         return expression(node.op, operands, node.inputs[-1].dtype, node.dtype)
+
+    def operand(self, node: Node, op: Op) -> str:
+        """The text by which an op uses a value: numbers are parameters where that costs nothing."""
+        value = self.constant(node)
+        bits = number(value, op, node.dtype) if value is not None else None
+        if bits is None:
+            return self.value(node)
+        if node not in self.names:
+            self.names[node] = self.parameters.new(f"k{len(self.parameters.names)}", bits)
+        return of_bits(self.names[node], node.dtype)
 
     def here(self, at: Address) -> Address:
         """An address in the round that is being written."""
@@ -248,9 +275,24 @@ def lower(
     their own axes; `kind` asks for another loop nest than the region's schedule; `tile` for a part
     of the domain.
     """
+    given = tuple((alias or {}).items()), tuple((stores or {}).items())
+    return _lowered(body, domain, axes, *given, kind, tile, config.code())
+
+
+@functools.lru_cache(maxsize=512)  # layers that are alike have one body: graphs are interned
+def _lowered(
+    body: Graph,
+    domain: tuple[int, ...],
+    axes: tuple[int, ...],
+    alias: tuple[tuple[int, int], ...],
+    stores: tuple[tuple[int, Affine], ...],
+    kind: str,
+    tile: Tile | None,
+    code: object,
+) -> Kernel:
     from jitgrad.codegen.nests import NESTS
 
-    lowering = Lowering(body, domain, axes, alias or {}, stores or {}, kind, tile)
+    lowering = Lowering(body, domain, axes, dict(alias), dict(stores), kind, tile)
     kernel = NESTS[lowering.kind](lowering)
     kernel.ops = tuple(n.op.name for n in body.nodes if n.op.kind in ("elementwise", "reduce"))
     kernel.notes = [*lowering.describe(), *lowering.notes]

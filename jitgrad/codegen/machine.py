@@ -1,4 +1,4 @@
-"""What kernels need of the machine beside arithmetic: halves, tapes, calls of kernels and BLAS."""
+"""What kernels need of the machine beside arithmetic: halves, tapes, BLAS, functions of users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ WORD, BYTE, INT32 = ir.IntType(64), ir.IntType(8), ir.IntType(32)
 def functions() -> dict[str, Function]:
     """All of them, by name."""
     gemm = {f"gemm_{d}": fixed(["i64"] * 13, "", functools.partial(_gemm, d)) for d in FLOATS}
-    return {**HALVES, **tapes.functions(), **registers.functions(), **lapack.functions(), **gemm}
+    calls = {**lapack.functions(), **gemm, "call_back": fixed(["i64", "i64"], "i64", _call_back)}
+    return {**HALVES, **NUMBERS, **tapes.functions(), **registers.functions(), **calls}
 
 
 FLOATS = ("f32", "f64")
@@ -57,6 +58,25 @@ HALVES = {
 }
 
 
+# --- numbers among a kernel's integers ------------------------------------------------------------
+
+
+def _number_f32(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    """The float32 whose bits are the lower half of a word."""
+    return builder.bitcast(builder.trunc(args[0], INT32), ir.FloatType())
+
+
+def _number_f64(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    """The float64 whose bits are a word."""
+    return builder.bitcast(args[0], ir.DoubleType())
+
+
+NUMBERS = {
+    "number_f32": fixed(("i64",), "f32", _number_f32),
+    "number_f64": fixed(("i64",), "f64", _number_f64),
+}
+
+
 # --- BLAS -----------------------------------------------------------------------------------------
 
 
@@ -90,6 +110,13 @@ def _gemm(dtype: str, builder: ir.IRBuilder, args: Sequence[Any]) -> None:
     builder.call(builder.inttoptr(f, kind.as_pointer()), given)
 
 
+def _call_back(builder: ir.IRBuilder, args: Sequence[Any]) -> Any:
+    """A function at an address, of the address of a table; 0 if all went well."""
+    function, table = args
+    kind = ir.FunctionType(WORD, [WORD])
+    return builder.call(builder.inttoptr(function, kind.as_pointer()), [table])
+
+
 # --- un-jitted ------------------------------------------------------------------------------------
 
 
@@ -107,6 +134,8 @@ def namespace_python() -> dict[str, Any]:
         "f16_ptr": lambda ptrs, k: ptrs[k],
         **tapes.namespace_python(),
         **registers.namespace_python(),
+        "number_f32": lambda word: np.int64(word).astype(np.int32).view(np.float32),
+        "number_f64": lambda word: np.int64(word).view(np.float64),
         "unpack_f16": unpack_f16,
         "pack_f16": pack_f16,
         "round_f16": lambda x: _half(x).astype(np.float32),

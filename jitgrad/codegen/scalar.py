@@ -68,6 +68,25 @@ def literal(value: np.ndarray, dtype: DType) -> str:
     return f"{code}({_shortest(value, working(dtype))})"
 
 
+def number(value: np.ndarray, op: Op, dtype: DType) -> int | None:
+    """The bits of a number that is a parameter of the kernel, so that other learning rates and
+    sizes need no other kernel; None if it stays in the text: where machine code depends on it. It
+    does for functions, and for numbers of two significant bits at most, such as 0, 2 and 0.75.
+    """
+    if dtype.kind != "f" or not isinstance(_tree(op.scalar or "x"), (ast.BinOp, ast.Compare)):
+        return None
+    width = working(dtype)
+    real = float(width.numpy.type(value))
+    if not math.isfinite(real) or (4 * math.frexp(real)[0]).is_integer():
+        return None
+    return int(width.numpy.type(real).view(f"i{width.size}"))
+
+
+def of_bits(name: str, dtype: DType) -> str:
+    """The number whose bits a parameter has."""
+    return f"number_{working(dtype).code}({name})"
+
+
 def _shortest(value: np.ndarray, dtype: DType) -> str:
     """The shortest decimal that is still this number after rounding through a double."""
     short = str(dtype.numpy.type(value))

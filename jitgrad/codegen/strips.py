@@ -35,6 +35,8 @@ from jitgrad.passes.tiles import (
 )
 
 TILE = 1 << 18  # bytes of a tile's slices: a part of the L2 cache
+PIECE = 1 << 11  # bytes in one piece, from which rows of a tile come as fast as memory can
+LARGEST = 1 << 19  # bytes of a tile that such pieces make larger
 VECTOR = 16  # lanes that fill vectors
 ROWS = 24  # a tile of rows is a multiple of this: blocks of sums have 6 or 8 of them
 LANES = 64  # a tile of lanes is a multiple of this
@@ -82,7 +84,7 @@ def _results(made: Layout) -> list[tuple[Node, int]]:
 
 def _tile(made: Layout, extent: int) -> int:
     cut: dict[Node, int] = {}
-    last = False
+    inner = 0  # bytes of an element of rows that are cut
     for step, tiling in made.steps:
         values = zip(
             (*step.inputs, *results(step)), (*tiling.operands, *tiling.results), strict=True
@@ -90,9 +92,13 @@ def _tile(made: Layout, extent: int) -> int:
         for value, axis in values:
             if axis >= 0:
                 cut[value] = value.type.nbytes // extent
-                last |= axis == value.ndim - 1 and value.ndim > 1
-    fits = TILE // max(sum(cut.values()), 1)
-    unit = LANES if last or fits >= LANES else ROWS if fits >= ROWS else 1
+                if axis == value.ndim - 1 and value.ndim > 1:
+                    inner = max(inner, value.dtype.size)
+    each = max(sum(cut.values()), 1)
+    fits = TILE // each
+    if inner:
+        fits = max(fits, min(PIECE // inner, LARGEST // each))
+    unit = LANES if inner or fits >= LANES else ROWS if fits >= ROWS else 1
     tile = max(fits // unit, 1) * unit
     even = -(-extent // -(-extent // tile))  # tiles of about one size
     tile = -(-even // unit) * unit
@@ -188,16 +194,8 @@ class Cut:
             tiling.loop,
             extent,
             self.layout.tile,
-            {
-                i: a
-                for i, (v, a) in enumerate(zip(step.inputs, tiling.operands, strict=True))
-                if v in self.local
-            },
-            {
-                i: a
-                for i, (v, a) in enumerate(zip(made, tiling.results, strict=True))
-                if v in self.local
-            },
+            tuple(self.locals_among(step.inputs, tiling.operands).items()),
+            tuple(self.locals_among(made, tiling.results).items()),
             SUMMED in tiling.results,
         )
         kind = schedule(domain, axes)

@@ -73,7 +73,7 @@ def call_again(function: Function, operands: Sequence[Tensor]) -> tuple[Tensor, 
     node.operands, node.outside = len(edges), outside
     node.leaves = [t for spot in outside if (t := _tensor(spot)) is not None]
     inputs = [*zip(operands, edges), *((t, (t._grad_fn, 0)) for t in node.leaves)]
-    node.saved = tuple([tape.Saved(x, edge, x) for x, edge in inputs])
+    node.saved = tuple([tape.saved(x, edge, x) for x, edge in inputs])
     for index, (out, root) in enumerate(zip(outputs, roots)):
         out._grad_fn, out._index = (None, 0) if root is None else (node, index)
     return tuple(outputs)

@@ -134,7 +134,7 @@ def inherit(
     one, other = views
     if one is None or other is None or one.base is not other.base:
         for view in found:
-            connect(result, _torn(result, view.base))
+            connect(result, torn(result, view.base))
         return
 
     def derive(base: Tensor) -> Tensor:
@@ -160,10 +160,10 @@ def tear(trace: Any, result: Tensor, things: Sequence[Any]) -> None:
     for thing in things:
         view = _known_view(trace, thing)
         if view is not None:
-            connect(result, _torn(result, view.base))
+            connect(result, torn(result, view.base))
 
 
-def _torn(result: Tensor, base: Tensor) -> View:
+def torn(result: Tensor, base: Tensor) -> View:
     """As a view of something, but nobody knows of what part."""
 
     def refuse(*_: Tensor) -> Tensor:

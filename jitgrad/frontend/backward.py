@@ -13,11 +13,12 @@ from jitgrad.frontend import remote
 from jitgrad.frontend.dispatch import QUIET, apply, quiet
 from jitgrad.frontend.tape import TapeNode
 from jitgrad.primitives.elementwise import add
+from jitgrad.runtime.cuda.array import IN_USE
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
 
 Spot = tuple[Any, int]  # a result of a node, or a Leaf
-Cotangents = dict[Any, dict[int, Tensor]]  # by node, or Leaf, and result
+Slots = list[Tensor | None]  # the cotangents of the results of a node, or of a Leaf
 
 
 def walk(
@@ -40,33 +41,43 @@ def walk(
     useful = None  # to get to all leaves, every node is
     if targets is not None:
         useful = _useful([spot[0] for spot in outputs if spot is not None], targets, ends)
-    found: Cotangents = {}
+    found: dict[Any, Slots] = {}
     result: dict[Spot, Tensor] = {}
-    queue: list[tuple[int, int, Any]] = []
-    passed: list[tuple[TapeNode, dict[int, Tensor]]] = []
+    queue: list[tuple[int, Any]] = []  # serials are never the same
+    passed: list[tuple[TapeNode, Slots]] = []
     before, state.grad = state.grad, _mode(create_graph)
 
     sent: Iterable[tuple[Spot | None, Tensor | None]] = zip(outputs, seeds, strict=True)
     token = quiet.set(QUIET)
     try:
         while True:
-            _receive(sent, found, queue, useful)
+            for spot, value in sent:
+                if spot is None or value is None or not (useful is None or spot[0] in useful):
+                    continue
+                node, index = spot
+                slots = found.get(node)
+                if slots is None:
+                    is_leaf = type(node) is Leaf
+                    slots = found[node] = [None] * (1 if is_leaf else len(node.types))
+                    if not is_leaf:
+                        heapq.heappush(queue, (-node.serial, node))
+                known = slots[index]
+                slots[index] = value if known is None else plus(known, value)
             if not queue:
                 break
-            node = heapq.heappop(queue)[2]
+            node = heapq.heappop(queue)[1]
             slots = found.pop(node)
             if node.hooks:
-                slots = {i: _hooked(node, i, value) for i, value in slots.items()}
+                slots = _all_hooked(node, slots)
             sent = ()
             if targets is not None:
-                result.update({(node, i): slots[i] for i in slots if (node, i) in targets})
+                result.update(_at(node, slots, targets))
             if useful is not None and not useful[node]:
                 continue
             passed.append((node, slots))
-            given = [slots.get(i) for i in range(len(node.types))]
-            sent = zip(node.edges, node.cotangents(given))
+            sent = zip(node.edges, node.cotangents(slots))
         for leaf, slots in found.items():  # all that is left
-            result[leaf, 0] = _hooked(leaf, 0, slots[0]) if leaf.hooks else slots[0]
+            [result[leaf, 0]] = _all_hooked(leaf, slots) if leaf.hooks else slots  # type: ignore[misc]
     finally:
         quiet.reset(token)
         state.grad = before
@@ -78,27 +89,10 @@ def walk(
     return result
 
 
-def _receive(
-    sent: Iterable[tuple[Spot | None, Tensor | None]],
-    found: Cotangents,
-    queue: list[tuple[int, int, Any]],
-    useful: dict[Any, bool] | None,
-) -> None:
-    """Add what was sent to what is known, and put nodes that are new to it in the queue."""
-    for spot, value in sent:
-        if spot is None or value is None:
-            continue
-        node, index = spot
-        if useful is not None and node not in useful:
-            continue
-        slots = found.get(node)
-        if slots is None:
-            found[node] = {index: value}
-            if type(node) is not Leaf:
-                heapq.heappush(queue, (-node.serial, id(node), node))
-        else:
-            known = slots.get(index)
-            slots[index] = value if known is None else plus(known, value)
+def _at(node: Any, slots: Slots, targets: set[Spot]) -> dict[Spot, Tensor]:
+    """What is wanted of a node's results."""
+    pairs = [((node, i), value) for i, value in enumerate(slots) if value is not None]
+    return {spot: value for spot, value in pairs if spot in targets}
 
 
 def _mode(create_graph: bool) -> int:
@@ -116,9 +110,9 @@ def plus(a: Tensor, b: Tensor) -> Tensor:
 
 def _sum(a: Tensor, b: Tensor) -> Tensor:
     """The sum of two Tensors that the tape does not follow, in memory of its own."""
-    if remote.is_there((a, b)):
+    if IN_USE and remote.is_there((a, b)):
         return remote.apply(add, (a, b), {})[0]
-    return Tensor._wrap(np.add(a._data, b._data), a._type)
+    return Tensor._wrap(np.asarray(np.add(a._data, b._data)), a._type)
 
 
 def _useful(roots: Sequence[Any], targets: set[Spot], stop: bool) -> dict[Any, bool]:
@@ -160,6 +154,10 @@ def reaches_before(roots: Iterable[Any], serial: int, own: set[Any]) -> bool:
     return False
 
 
+def _all_hooked(node: Any, slots: Slots) -> Slots:
+    return [None if value is None else _hooked(node, i, value) for i, value in enumerate(slots)]
+
+
 def _hooked(node: Any, index: int, value: Tensor) -> Tensor:
     for hook in list(node.hooks.get(index, {}).values()):
         changed = hook(own(value))
@@ -184,12 +182,12 @@ def fitting(name: str, value: Tensor, changed: Any) -> Tensor:
     return changed
 
 
-def _retain(node: TapeNode, slots: dict[int, Tensor]) -> None:
+def _retain(node: TapeNode, slots: Slots) -> None:
     """Give the gradient to Tensors that asked for it with `retain_grad`."""
     for index, reference in node.retained.items():
-        tensor = reference()
-        if tensor is not None and index in slots:
-            accumulate(tensor, slots[index])
+        tensor, value = reference(), slots[index]
+        if tensor is not None and value is not None:
+            accumulate(tensor, value)
 
 
 def accumulate(tensor: Tensor, value: Tensor) -> None:

@@ -131,8 +131,8 @@ def _on_tape(function: Callable, bprop: Callable, args: Sequence[Any], name: str
     outputs = [x for x in leaves if isinstance(x, Tensor)]
     node = CustomNode(name, edges, [y._type for y in outputs])
     tape.attach(node, outputs)
-    saved = [tape.Saved(x, e, x) for x, e in zip(inputs, edges)]
-    held = [tape.Saved(y, i, weakref.ref(y)) for i, y in enumerate(outputs)]
+    saved = [tape.saved(x, e, x) for x, e in zip(inputs, edges)]
+    held = [tape.saved(y, i, weakref.ref(y)) for i, y in enumerate(outputs)]
     node.saved = (*saved, *held)
     kept = iter(held)
     node.args, node.bprop, node.structure = args, bprop, structure

@@ -37,15 +37,16 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     """
     if state.trace is not None:
         return _traced(op, inputs, attrs)
-    arrays, followed = [], False
+    arrays, types, followed = [], [], False
     for x in inputs:
         array = x._data
         if array is None:
             x._array(f"given to {op.name}")  # raises
         arrays.append(array)
+        types.append(x._type)
         if x._grad_fn is not None:
             followed = True
-    call = call_of(op, tuple([x._type for x in inputs]), attrs)
+    call = call_of(op, tuple(types), attrs)
     if IN_USE:
         if remote.is_there(inputs):
             outputs = remote.apply(op, inputs, attrs)
@@ -92,8 +93,8 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     known = inputs and all(a is not None for a in arrays)
     if type(node.type) is TupleType:
         parts = [project(node, i) for i in range(len(node.type.items))]
-        return tuple([Tensor._of_node(_constant(part)) for part in parts])
-    node = _constant(node)
+        return tuple([Tensor._of_node(stopped(part)) for part in parts])
+    node = stopped(node)
     if known and node.type.size <= KNOWN_SIZE and op.kind != "region":
         with np.errstate(all="ignore"):
             value = np.asarray(op.numpy(*arrays, **attrs), node.type.dtype.numpy)
@@ -101,7 +102,7 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     return Tensor._of_node(node)
 
 
-def _constant(node: Node) -> Node:
+def stopped(node: Node) -> Node:
     """The value of a node; inside of `no_grad` it has no derivative."""
     if state.grad != OFF or not isinstance(node.type, TensorType) or not node.dtype.is_float:
         return node

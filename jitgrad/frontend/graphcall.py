@@ -149,8 +149,8 @@ class Taped:
         outputs = list(found[:count])
         node = GraphNode(self.name, edges, self.types)
         node.taped, node.kept = self, found[count:]
-        node.results = [tape.Saved(outputs[k], k, weakref.ref(outputs[k])) for k in self.results]
-        node.saved = tuple([tape.Saved(known[k], edges[k], known[k]) for k in self.pull.uses])
+        node.results = [tape.saved(outputs[k], k, weakref.ref(outputs[k])) for k in self.results]
+        node.saved = tuple([tape.saved(known[k], edges[k], known[k]) for k in self.pull.uses])
         tape.attach(node, outputs, self.integers)
         return outputs
 

@@ -31,7 +31,7 @@ class Number(Tensor):
         """The number that a 0-d Tensor of int64 or float64 holds."""
         new = object.__new__(Number)
         new._data, new._type, new._node = tensor._data, tensor._type, tensor._node
-        new._grad_fn, new._index, new._version, new._grad = None, 0, 0, None
+        new._begin()
         new._trace = getattr(tensor, "_trace", None)
         return new
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jitgrad.autodiff.reverse import cotangents, pull
+from jitgrad.frontend.straight import straight
 from jitgrad.ir.node import Graph, Node, builder, input_node, project, substitute, topological
-from jitgrad.ir.op import Op
+from jitgrad.ir.op import Op, title
 from jitgrad.ir.types import TensorType, TupleType
 from jitgrad.primitives.elementwise import stop_gradient, value_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pull:
     """A derivative, run backwards.
 
@@ -33,19 +34,30 @@ class Pull:
     uses: tuple[int, ...]
     targets: tuple[int, ...]
 
+    @functools.cached_property
+    def run(self) -> Callable[..., tuple[Any, ...]]:
+        """The graph as a function of arrays."""
+        return straight(self.graph)
+
+    @functools.cached_property
+    def types(self) -> tuple[Any, ...]:
+        """Of what it gives."""
+        return tuple([y.type for y in self.graph.outputs])
+
 
 class Call:
     """All calls of an op on operands of the same types, with the same attributes.
 
+    name     what it computes.
     type     of the result.
     several  whether that is a tuple of results.
     results  the type of each.
     """
 
-    __slots__ = ("attrs", "op", "operands", "pulls", "results", "several", "type")
+    __slots__ = ("attrs", "name", "op", "operands", "pulls", "results", "several", "type")
 
     def __init__(self, op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]):
-        self.op, self.operands, self.attrs = op, operands, attrs
+        self.op, self.operands, self.attrs, self.name = op, operands, attrs, title(op, attrs)
         self.type: Any = op.infer(operands, attrs)
         self.several = type(self.type) is TupleType
         self.results: tuple = self.type.items if self.several else (self.type,)

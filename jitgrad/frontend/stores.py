@@ -73,6 +73,7 @@ def leaks(trace: Any) -> list[Store]:
                 del trace.stores[key]
         found = [s for s in trace.stores.values() if s.found(trace) is not None]
         if found and not collected:
+            found = []  # which refer to what they found
             gc.collect()  # what only refers to itself does not outlive anything
     return found
 

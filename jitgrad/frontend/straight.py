@@ -6,30 +6,34 @@ nothing is looked up, and nothing computed that does not depend on the arguments
 
 from __future__ import annotations
 
+import ast
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from jitgrad.ir.interp import evaluate
 from jitgrad.ir.node import Graph, Node
+from jitgrad.primitives.reference import NAMESPACE
 
 
 @functools.lru_cache(maxsize=8192)
 def straight(graph: Graph) -> Callable[..., tuple[np.ndarray, ...]]:
     """The function: arrays for the inputs, a tuple of arrays for the outputs.
 
-    NumPy makes scalars of what has no axes. Between elementwise ops they may stay such; whoever
-    else reads them gets an array.
+    What has no axes is a scalar of NumPy's between elementwise ops, which is faster; whoever else
+    reads it gets an array.
     """
     names = {node: f"x{i}" for i, node in enumerate(graph.inputs)}
     arrays = {*graph.outputs}
     for node in graph.nodes:
-        if node.op.kind != "elementwise":
+        if not _is_inline(node):
             arrays.update(node.inputs)
-    scope: dict[str, Any] = {"asarray": np.asarray}
+    scope: dict[str, Any] = {**NAMESPACE, "asarray": np.asarray}
     lines = [f"def pull({', '.join(names.values())}):"]
+    scalars = [x for node, x in names.items() if node not in arrays and node.shape == ()]
+    lines += [f"    {x} = {x}[()]" for x in scalars]
     for i, node in enumerate(graph.nodes):
         if node in names:
             continue
@@ -37,16 +41,29 @@ def straight(graph: Graph) -> Callable[..., tuple[np.ndarray, ...]]:
         if not node.inputs:
             scope[name] = evaluate(node, [])
             continue
-        scope[f"f{i}"] = (
-            functools.partial(node.op.numpy, **node.attrs) if node.attrs else node.op.numpy
-        )
-        value = f"f{i}({', '.join(names[x] for x in node.inputs)})"
-        lines.append(f"    {name} = {f'asarray({value})' if _scalar(node, arrays) else value}")
+        operands = [names[x] for x in node.inputs]
+        if _is_inline(node):
+            value = _written(node.op.scalar, dict(zip(node.op.operands, operands, strict=True)))
+        else:
+            numpy = node.op.numpy
+            scope[f"f{i}"] = functools.partial(numpy, **node.attrs) if node.attrs else numpy
+            value = f"f{i}({', '.join(operands)})"
+        scalar = node in arrays and getattr(node.type, "shape", None) == ()
+        lines.append(f"    {name} = {f'asarray({value})' if scalar else value}")
     lines.append(f"    return ({''.join(f'{names[o]}, ' for o in graph.outputs)})")
-    exec("\n".join(lines), scope)  # names made here, and functions of our table
+    exec("\n".join(lines), scope)  # names made here, and functions of our tables
     return scope["pull"]
 
 
-def _scalar(node: Node, arrays: set[Node]) -> bool:
-    """Whether what NumPy gives may be a scalar that is wanted as an array."""
-    return node in arrays and getattr(node.type, "shape", None) == ()
+def _is_inline(node: Node) -> bool:
+    """Whether a node is a line of its own: one expression, the same for scalars and arrays."""
+    return node.op.kind == "elementwise" and bool(node.op.scalar) and not node.attrs
+
+
+def _written(expression: str, names: Mapping[str, str]) -> str:
+    """An expression of operands in other names."""
+    tree = ast.parse(expression, mode="eval")
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Name) and part.id in names:
+            part.id = names[part.id]
+    return ast.unparse(tree)

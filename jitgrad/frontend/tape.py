@@ -13,15 +13,15 @@ import itertools
 import types
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend import remote
 from jitgrad.frontend.pull import Call, Pull
-from jitgrad.frontend.straight import straight
 from jitgrad.ir.types import TensorType
+from jitgrad.primitives.declare import not_differentiable
 from jitgrad.runtime.cuda.array import IN_USE, any_there
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor
@@ -33,22 +33,22 @@ serials = itertools.count(1)
 NONE: Mapping[int, Any] = types.MappingProxyType({})  # no hooks: most nodes have none
 
 
-class Saved:
+class Saved(NamedTuple):
     """A value that a derivative needs. It must still be what it was.
 
-    `edge` is where it comes from; for a result of the node itself, which one it is (a node that
-    held itself would only go with the garbage collector).
+    tensor   the Tensor, or a weak reference to it: a node that held a result of its own would only
+             go with the garbage collector.
+    edge     where it comes from; for a result of the node itself, which one it is.
+    version  of the Tensor, when it was saved.
+    strict   whether it is an error if the Tensor was written to since.
     """
 
-    __slots__ = ("array", "edge", "strict", "tensor", "type", "version")
-
-    def __init__(self, tensor: Tensor, edge: Edge | int, held: Any):
-        self.tensor = held  # the Tensor, or a weak reference to it
-        self.array = tensor._data
-        self.type = tensor._type
-        self.version = tensor._version
-        self.edge = edge
-        self.strict = state.grad == ON
+    tensor: Any
+    array: Any
+    type: TensorType
+    version: int
+    edge: Edge | int
+    strict: bool
 
     def now(self, node: TapeNode) -> np.ndarray:
         """The array; TapeError if it was changed in place since."""
@@ -79,6 +79,15 @@ class Saved:
         return value
 
 
+_saved = functools.partial(tuple.__new__, Saved)  # without a call in Python
+
+
+def saved(tensor: Tensor, edge: Edge | int, held: Any) -> Saved:
+    """A Tensor as it is now; `held` is what is kept of it."""
+    strict = state.grad == ON
+    return Saved(held, tensor._data, tensor._type, tensor._version, edge, strict)
+
+
 class TapeNode:
     """A recorded operation."""
 
@@ -94,16 +103,16 @@ class TapeNode:
         "types",
     )
 
-    def __init__(self, label: str, edges: Iterable[Edge], results: Iterable[TensorType]):
+    def __init__(self, label: str, edges: Sequence[Edge], results: Sequence[TensorType]):
         self.label = label  # the op, or the function
-        self.edges = tuple(edges)
-        self.types = tuple(results)
+        self.edges = edges
+        self.types = results
         self.serial = next(serials)
         self.hooks: Mapping[int, dict[int, Any]] = NONE  # by result: the hooks on it
         self.retained: Mapping[int, Any] = (
             NONE  # by result: a weak reference to who wants its .grad
         )
-        self.saved: tuple[Saved, ...] | None = ()
+        self.saved: Sequence[Saved] | None = ()
         self.pull: Pull | None = None
 
     def values(self) -> list[Tensor]:
@@ -124,22 +133,22 @@ class TapeNode:
         """The cotangents of the inputs from those of the results."""
         pull = self.pull
         if pull is None:
-            raise fail(TapeError, f"{self.label} cannot be differentiated")
-        filled = [zeros(t) if g is None else g for g, t in zip(given, self.types)]
+            raise not_differentiable(self.label)
+        given = [zeros(t) if g is None else g for g, t in zip(given, self.types)]
         if state.grad != OFF or state.trace is not None:  # recorded, or traced
             from jitgrad.frontend.replay import replay
 
-            results = replay(pull.graph, [*self.values(), *filled])
-        else:
-            if self.saved is None:
-                raise self.freed()
-            arrays = [s.now(self) for s in self.saved]
-            arrays += [g._data for g in filled]
-            nodes = pull.graph.outputs
-            run = remote.run if IN_USE and any_there(arrays) else straight
-            found = run(pull.graph)(*arrays)
-            results = [Tensor._wrap(array, y.type) for array, y in zip(found, nodes)]
-        return placed(results, pull.targets, len(self.edges))
+            results = replay(pull.graph, [*self.values(), *given])
+            return placed(results, pull.targets, len(self.edges))
+        if self.saved is None:
+            raise self.freed()
+        arrays = [s.now(self) for s in self.saved]
+        arrays += [g._data for g in given]
+        run = remote.run(pull.graph) if IN_USE and any_there(arrays) else pull.run
+        found: list[Tensor | None] = [None] * len(self.edges)
+        for place, type, array in zip(pull.targets, pull.types, run(*arrays)):
+            found[place] = Tensor._wrap(array, type)
+        return found
 
     def release(self) -> None:
         """Free what was saved."""
@@ -192,28 +201,35 @@ def is_tracked(tensor: Tensor) -> bool:
 
 def record(call: Call, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
     """Put a node behind the outputs of an op, if any input is followed."""
-    edges = tuple([edge_of(x) for x in inputs])
-    if not any(edges):
+    mode = state.grad
+    edges: list[Edge] = []
+    needed: list[bool] = []
+    for x in inputs:  # as `edge_of` does, without a call
+        fn = x._grad_fn
+        ends = fn is None or (mode == FUNCTIONAL and type(fn) is Leaf and fn.parameter)
+        edges.append(None if ends else (fn, x._index))
+        needed.append(not ends)
+    if True not in needed:
         return
-    pull, follows = call.recorded(tuple([edge is not None for edge in edges]))
+    pull, follows = call.recorded(tuple(needed))
     if pull is not None and not pull.targets:
         return  # constant in every input that is followed
-    node = TapeNode(call.op.name, edges, call.results)
+    node = TapeNode(call.name, edges, call.results)
     for index in follows:
         out = outputs[index]
         out._grad_fn, out._index = node, index
     node.pull = pull
     if pull is not None:
-        count = len(inputs)
-        saved = []
+        count, strict, kept = len(inputs), mode == ON, []
         for k in pull.uses:
             if k < count:
-                saved.append(Saved(inputs[k], edges[k], inputs[k]))
+                x = inputs[k]
+                kept.append(_saved((x, x._data, x._type, x._version, edges[k], strict)))
             else:
-                out = outputs[k - count]
-                edge = k - count if out._grad_fn is node else None
-                saved.append(Saved(out, edge, weakref.ref(out)))
-        node.saved = tuple(saved)
+                x = outputs[k - count]
+                edge = k - count if x._grad_fn is node else None
+                kept.append(_saved((weakref.ref(x), x._data, x._type, x._version, edge, strict)))
+        node.saved = kept
 
 
 def attach(node: TapeNode, outputs: Sequence[Tensor], integers: bool = False) -> None:

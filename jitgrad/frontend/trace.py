@@ -103,8 +103,11 @@ class Trace:
         self.standing: dict[Node, Node] = {}  # placeholders of transforms to what they stand for
         self.log: Any = None  # of what the block on trial changes in place; see `control.attempt`
         self.links: list[Any] = []  # between Tensors that may be one; see `aliases`
+        self.mapped = 0  # how many `vmap`s are being traced, one inside of another
+        self.printer: Any = None  # of the loop on trial; see `control.prints`
         self.faults: Any = None  # exceptions in compiled loops; see `control.faults`
         self.mixed: list[Any] = []  # lists and dicts that may be one of two
+        self.turn: Any = None  # of the loop on trial, the innermost; see `control.growing`
         self.trials = 0  # how many blocks are on trial, one inside of another
         self.known_values: dict[Node, Any] | None = None  # of the inputs, where there are any
         self.decisions: list[tuple[Node, bool]] = []  # conditions that the trace went by
@@ -332,7 +335,7 @@ def _stand_in(argument: Argument, node: Node) -> Tensor:
     original = argument.parameter
     stand_in = object.__new__(type(original))
     stand_in._data, stand_in._type, stand_in._node = None, node.type, node
-    stand_in._grad_fn, stand_in._index, stand_in._version, stand_in._grad = None, 0, 0, None
+    stand_in._begin()
     stand_in._trace = state.trace
     stand_in.__dict__.update(original.__dict__)
     return stand_in

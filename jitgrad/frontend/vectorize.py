@@ -10,6 +10,8 @@ import numpy as np
 from jitgrad import tree
 from jitgrad.autodiff.batch import batched
 from jitgrad.errors import TraceError, fail
+from jitgrad.frontend.control.faults import noted
+from jitgrad.frontend.examples import Each, examined
 from jitgrad.frontend.random import STREAMS
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.interp import interpret
@@ -33,8 +35,12 @@ def vectorize(
     stand_ins = [fresh_input("v", n.type.with_shape(n.shape[1:])) for n in real]
     before = dict(trace.values)
     counters = [_Counter(trace, stream.counter) for stream in STREAMS]
-    leaves, structure = tree.flatten(call([Tensor._of_node(n) for n in stand_ins]))
-    raw = trace.resolve([trace.read(x) for x in leaves if isinstance(x, Tensor)])
+    with examined(trace) as shown:
+        leaves, structure = tree.flatten(call([Tensor._of_node(n) for n in stand_ins]))
+    tensors = [x for x in leaves if isinstance(x, Tensor)]
+    looked = [n for effect in shown.effects for n in effect.nodes]
+    codes = [trace.read(shown.faults.code)] if shown.faults is not None else []
+    raw = trace.resolve([*map(trace.read, tensors), *looked, *codes])
     mapping = dict(zip(stand_ins, real, strict=True))
     for counter in counters:
         counter.move_on(mapping, size)
@@ -48,6 +54,10 @@ def vectorize(
         )
     results = iter(batched(raw, mapping, size))
     mapped = [Tensor._of_node(next(results)) if isinstance(x, Tensor) else x for x in leaves]
+    if shown.effects:
+        trace.effects.append(Each(shown.effects, [next(results) for _ in looked], size))
+    for code in results:
+        noted(trace, code)
     return mapped, structure
 
 

@@ -58,11 +58,12 @@ class Node:
     type, except Python numbers, which become constants of the other operand's type.
     """
 
-    __slots__ = ("__weakref__", "attrs", "inputs", "op", "type")
+    __slots__ = ("__weakref__", "attrs", "inputs", "op", "settled", "type")
     op: Op
     inputs: tuple[Node, ...]
     attrs: Attrs
     type: Any
+    settled: int  # what is known to leave it alone, see `rebuild`
 
     if TYPE_CHECKING:  # the operators that `jitgrad.primitives` installs
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _Operator()
@@ -113,6 +114,7 @@ class Builder:
                 if node is None:
                     node = Node.__new__(Node)
                     node.op, node.inputs, node.attrs, node.type = op, inputs, dict(items), inferred
+                    node.settled = 0
                     self._table[key] = node
         note = getattr(self._provenance, "note", None)
         if note is not None:
@@ -326,8 +328,20 @@ def with_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
     return builder.make(node.op, inputs, node.attrs)
 
 
-def rebuild(graph: Graph, rewrite: Rewrite) -> Graph:
-    """Map every node, given its already mapped inputs, and carry locations along."""
+_bits = itertools.count()
+
+
+def settling() -> int:
+    """A new number to give to `rebuild` with one rewrite."""
+    return 1 << next(_bits)
+
+
+def rebuild(graph: Graph, rewrite: Rewrite, settled: int = 0) -> Graph:
+    """Map every node, given its already mapped inputs, and carry locations along.
+
+    `settled` is for rewrites that look at nothing but a node and what it is made of, and leave
+    alone what they have made: no node is rewritten twice, whatever graph it is in.
+    """
     changed: dict[Node, Node] = {}  # most passes leave most nodes alone
     locs: dict[Node, Location] = {}
     known = graph.locs
@@ -347,8 +361,11 @@ def rebuild(graph: Graph, rewrite: Rewrite) -> Graph:
                     if i in changed:
                         inputs = tuple([changed.get(i, i) for i in inputs])
                         break
+            if node.settled & settled and inputs is node.inputs:
+                continue
             here = known.get(node)
             new = rewrite(node, inputs)
+            new.settled |= settled
             if new is not node:
                 changed[node] = new
     if not changed:

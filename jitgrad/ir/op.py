@@ -71,6 +71,11 @@ class Op:
         return op, (self.name,)
 
 
+def title(op: Op, attrs: Attrs) -> str:
+    """What a call computes, for people: the op, or the user's function that it calls."""
+    return attrs.get("function", op.name)
+
+
 OPS: dict[str, Op] = {}
 
 

@@ -30,7 +30,16 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import IRError
-from jitgrad.ir.node import Graph, Node, constant_op, full, rebuild, splat, with_inputs
+from jitgrad.ir.node import (
+    Graph,
+    Node,
+    constant_op,
+    full,
+    rebuild,
+    settling,
+    splat,
+    with_inputs,
+)
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import DType
 
@@ -326,6 +335,7 @@ class Rules:
     def __init__(self, rules: Iterable[Rule]):
         self.rules = tuple(rules)
         self._index: dict[tuple, tuple[tuple[Rule, Apply], ...]] = {}
+        self._settled = {level: settling() for level in Safety}
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -360,7 +370,11 @@ class Rules:
 
     def sweep(self, graph: Graph, level: Safety) -> Graph:
         """Every node rewritten once, inputs before users."""
-        return rebuild(graph, lambda node, inputs: self.rewrite(with_inputs(node, inputs), level))
+
+        def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+            return self.rewrite(with_inputs(node, inputs), level)
+
+        return rebuild(graph, rewrite, self._settled[level])
 
     def fixpoint(self, graph: Graph, level: Safety) -> Graph:
         """Sweeps until nothing changes."""

@@ -6,6 +6,8 @@ and compilation come with it. Importing this package gives Tensor its operators 
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
+
 from jitgrad.errors import no_name as _no_name
 from jitgrad.ops import methods as _methods
 from jitgrad.ops.absent import ABSENT as _ABSENT
@@ -17,6 +19,11 @@ _methods.install()
 __all__ = sorted(_NAMES)
 
 
+_FACES = ("composite", "functional", "operations")
+
+
 def __getattr__(name: str):
-    """An unknown name names the nearest that exist."""
+    """A module of MindSpore's, or the error of an unknown name, which names the nearest."""
+    if name in _FACES:
+        return _import_module(f"{__name__}.{name}")
     raise _no_name(__name__, name, globals(), _ABSENT.get(name, ""))

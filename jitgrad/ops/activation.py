@@ -328,7 +328,8 @@ def logit(input, eps=None):
     """
     x = floating("logit", input)
     x = x if eps is None or eps < 0 else c.clamp(x, eps, 1 - eps)
-    return apply(scalar.log, e.div(x, e.sub(1, x)))
+    # a difference, so that the derivative at 0 and 1 is infinite, and not nan
+    return apply(scalar.sub, apply(scalar.log, x), apply(scalar.log1p, apply(scalar.neg, x)))
 
 
 @spellings

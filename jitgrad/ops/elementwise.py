@@ -57,7 +57,7 @@ def _arithmetic(name: str, op: Op, doc: str, on_bool: Op | None = None) -> Calla
 
     def function(input, other):
         x, y = align(name, input, other)
-        if x.dtype is bool_:
+        if x._type.dtype is bool_:
             if on_bool is None:
                 align(name, input, other, takes=NUMBER)
             return apply(on_bool, x, y)

@@ -7,6 +7,7 @@ import itertools
 from typing import Any
 
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
+from jitgrad.frontend import rows
 from jitgrad.ops.promote import (
     apply,
     axis_of,
@@ -23,7 +24,7 @@ from jitgrad.ops.promote import (
     structure,
     tensor,
 )
-from jitgrad.ops.shaping import reshape, reshaped
+from jitgrad.ops.shaping import permuted, reshape, reshaped
 from jitgrad.tensor import Tensor
 
 # --- joining ------------------------------------------------------------------------------------
@@ -69,7 +70,16 @@ def _concat(name: str, tensors: Any, axis: int) -> Tensor:
             else "a scalar has no axis to join along",
             instead="" if first.ndim else "ops.stack(tensors)",
         )
+    if rows.are_rows(parts):  # [rows, …, axis, …] to […, rows * axis, …]
+        whole = _moved(name, rows.joined(parts), at)
+        return reshaped(name, whole, (*first.shape[:at], -1, *first.shape[at + 1 :]))
     return apply(structure.concat, *parts, axis=at) if len(parts) > 1 else copied(first)
+
+
+def _moved(name: str, whole: Tensor, to: int) -> Tensor:
+    """The first axis at another place."""
+    rest = range(1, whole.ndim)
+    return permuted(name, whole, (*rest[:to], 0, *rest[to:]))
 
 
 @spellings
@@ -99,6 +109,8 @@ def stack(tensors, axis=0):
             instead="ops.concat(tensors, axis) joins along an axis that is there",
         )
     at = axis_of("stack", axis, parts[0].ndim, insert=True)
+    if rows.are_rows(parts):
+        return _moved("stack", rows.joined(parts), at)
     shape = parts[0].shape
     widened = [reshaped("stack", x, (*shape[:at], 1, *shape[at:])) for x in parts]
     return apply(structure.concat, *widened, axis=at) if len(parts) > 1 else widened[0]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import ArgumentError, BoundsError, ShapeError, fail
-from jitgrad.frontend.dispatch import apply
 from jitgrad.ir.types import float32, int64
 from jitgrad.ops import activation as a
 from jitgrad.ops import compare as c
@@ -19,7 +18,6 @@ from jitgrad.ops.gathering import gather, gather_elements, indices_of
 from jitgrad.ops.promote import align, cast, describe, floating, known, one_of, splat, tensor
 from jitgrad.ops.shaping import reshaped
 from jitgrad.primitives.declare import FLOAT
-from jitgrad.primitives.shape import iota
 from jitgrad.tensor import Tensor
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -297,16 +295,9 @@ def _nll(name, inputs, target, weight, ignore_index, reduction, smoothing) -> Te
 
 
 def _of_classes(name: str, x: Tensor, classes: Tensor, axis: int) -> Tensor:
-    """The element of each row that belongs to its class. In a trace it is found by comparing, in
-    the loop that makes the rows anyway, after one check that all classes exist.
-    """
+    """The element of each row that belongs to its class."""
     place = reshaped(name, classes, (*classes.shape[:axis], 1, *classes.shape[axis:]))
-    if known(classes) is not None:
-        return reshaped(name, gather_elements(x, axis, place), classes.shape)
-    row = apply(iota, shape=(x.shape[axis],), axis=0, dtype=classes.dtype)
-    place = gather(row, place, 0)
-    steps = apply(iota, shape=x.shape, axis=axis, dtype=classes.dtype)
-    return r.sum(c.where(c.eq(place, steps), x, 0), axis)
+    return reshaped(name, gather_elements(x, axis, place), classes.shape)
 
 
 def _checked_classes(name: str, target: Tensor, classes: int) -> Tensor:

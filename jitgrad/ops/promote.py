@@ -182,9 +182,11 @@ def align(
     """
     if dtype is None and len(operands) == 2:  # the common cases, quickly
         x, y = operands
-        same = isinstance(x, Tensor) and isinstance(y, Tensor) and x._type is y._type
-        if same and accepts(takes, x.dtype) and (integers_as is None or x.dtype.is_float):
-            return [x, y]
+        if isinstance(x, Tensor) and isinstance(y, Tensor) and x._type is y._type:
+            common = x._type.dtype
+            fits = takes is ANY or accepts(takes, common)
+            if fits and (integers_as is None or common.is_float):
+                return [x, y]
     operands = tuple([convert(name, x) for x in operands])
     if dtype is None:
         dtype = result_dtype(operands)

@@ -14,6 +14,7 @@ from jitgrad.ir.node import (
     constant_op,
     full,
     rebuild,
+    settling,
     splat,
     with_inputs,
 )
@@ -21,11 +22,12 @@ from jitgrad.ir.types import TensorType
 
 RESULT = 64  # elements that a folded array may have: graphs hold parameters, not data
 OPERANDS = 4096  # elements that are read for it: folding takes microseconds
+SETTLED = settling()
 
 
 def fold(graph: Graph) -> Graph:
     """Replace what is computed from constants alone, where the result is small or uniform."""
-    return rebuild(graph, _fold)
+    return rebuild(graph, _fold, SETTLED)
 
 
 def _fold(node: Node, inputs: tuple[Node, ...]) -> Node:

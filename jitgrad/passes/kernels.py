@@ -19,8 +19,8 @@ from jitgrad.passes.sooner import sooner
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
 from jitgrad.passes.unload import unload
-from jitgrad.passes.vectors import vectors
-from jitgrad.passes.widen import widen
+from jitgrad.passes.vectors import thin, vectors
+from jitgrad.passes.widen import widen, widen_sums
 
 Pass = Callable[..., Graph]
 PASSES: tuple[Pass, ...] = (
@@ -33,6 +33,7 @@ PASSES: tuple[Pass, ...] = (
     optimize,  # what these have left
     sooner,  # sums that need not wait for others
     lanes_last,  # long axes inside of short ones
+    thin,  # products that are sums of a few
     optimize,
     margins,  # values padded to several places
     nested,  # sums of everything as sums of rows
@@ -44,7 +45,8 @@ PASSES: tuple[Pass, ...] = (
 
 # These also rewrite the bodies of loops and branches.
 INSIDE: tuple[Pass, ...] = (orient, vectors, joins)
-ON_DEVICE = tuple(p for p in PASSES if p is not strips)  # whose caches no strip would fit
+# Where no cache would fit a strip, and products are kernels of our own, which what follows joins.
+ON_DEVICE = tuple(widen_sums if p is widen else p for p in PASSES if p not in (strips, thin))
 
 
 def into_kernels(

@@ -7,10 +7,10 @@ from jitgrad.ir.node import Graph, Node, rebuild, with_inputs
 
 def nested(graph: Graph) -> Graph:
     """Split a reduction over more axes than others in the same index space; rows come first."""
-    found: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+    found: dict[tuple[int, ...], dict[tuple[int, ...], None]] = {}
     for node in graph.nodes:
         if node.op.kind == "reduce" and node.attrs["axes"]:
-            found.setdefault(node.inputs[0].shape, []).append(node.attrs["axes"])
+            found.setdefault(node.inputs[0].shape, {})[node.attrs["axes"]] = None
 
     def inner_axes(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...] | None:
         fitting = [inner for inner in found.get(shape, ()) if set(inner) < set(axes)]

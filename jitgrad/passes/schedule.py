@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 BLOCK = 4096  # elements of a partial sum: its buffers stay in the L1 cache
@@ -10,11 +11,13 @@ SHORT = 16  # steps of a reduction that are written out, one after the other
 LANES = 256  # of so many elements at least
 
 
+@functools.lru_cache(maxsize=512)
 def kept(domain: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     """The axes of the domain that are not reduced."""
     return tuple(a for a in range(len(domain)) if a not in axes)
 
 
+@functools.lru_cache(maxsize=512)
 def schedule(domain: tuple[int, ...], axes: tuple[int, ...] | None) -> str:
     """The kind of loop nest.
 

@@ -6,6 +6,7 @@ with each tile; and makes slices of its results, or adds to them.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,9 +82,16 @@ def _is_the_loop(at: Affine, loop: int) -> bool:
     return at.offset == 0 and all(c == int(a == loop) for a, c in enumerate(at.coefficients))
 
 
-def region_tilings(node: Node) -> list[Tiling]:
+def region_tilings(node: Node) -> Sequence[Tiling]:
     """The loops along which a fused region can be cut."""
-    body = Body(node.attrs["body"], node.attrs["domain"], node.attrs["axes"])
+    return _body_tilings(node.attrs["body"], node.attrs["domain"], node.attrs["axes"])
+
+
+@functools.lru_cache(maxsize=512)  # layers that are alike have one body: graphs are interned
+def _body_tilings(
+    graph: Graph, domain: tuple[int, ...], axes: tuple[int, ...]
+) -> tuple[Tiling, ...]:
+    body = Body(graph, domain, axes)
     loads = body.loads()
     leaves = [place for base, place in body.reads().values() if base.op is not input_op]
     made = []
@@ -96,7 +104,7 @@ def region_tilings(node: Node) -> list[Tiling]:
         results = _result_axes(body, loop)
         if results is not None and None not in operands:
             made.append(Tiling(loop, tuple(operands), results))  # type: ignore[arg-type]
-    return made
+    return tuple(made)
 
 
 def ends_sums(node: Node) -> bool:
@@ -226,7 +234,7 @@ def stored_axis(operand: Node) -> Callable[[int], int]:
     return lambda axis: axis
 
 
-RULES: dict[str, Callable[[Node], list[Tiling]]] = {
+RULES: dict[str, Callable[[Node], Sequence[Tiling]]] = {
     "fused": region_tilings,
     "matmul": _product_tilings,
     "gathered": _loop_tilings,
@@ -253,7 +261,7 @@ def sums(node: Node) -> set[int]:
     }
 
 
-def tilings(node: Node) -> list[Tiling]:
+def tilings(node: Node) -> Sequence[Tiling]:
     """The ways to cut a step; none for ops without a rule. Calls are cut along the first axis of
     what they read and make in memory.
     """

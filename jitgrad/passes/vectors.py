@@ -7,10 +7,19 @@ nothing on it, and keeps from it what could be done with each row while it is in
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections import defaultdict
+
 from jitgrad.ir.node import Graph, Node, rebuild, with_inputs
 from jitgrad.ir.op import op
 from jitgrad.passes.orient import PRODUCTS
 from jitgrad.primitives.shape import swaps_last
+
+SPLITS = frozenset({"reshape"})
+THIN = 4  # terms of a sum that are added where it is read
+ROW = 32  # elements of a row of the product, at least
+LARGE = 4096  # elements of the product, at least
 
 
 def vectors(graph: Graph) -> Graph:
@@ -22,7 +31,7 @@ def vectors(graph: Graph) -> Graph:
         a, b = inputs
         n = node.ndim
         if a.shape[-1] == 1:
-            return _outer(a, b, node)
+            return _outers(a, b, node.shape)
         if node.shape[-1] == 1:
             return _times_vector(a, n - 1, b, n - 2, node)
         if node.shape[-2] == 1:
@@ -32,19 +41,69 @@ def vectors(graph: Graph) -> Graph:
     return rebuild(graph, rewrite)
 
 
+def thin(graph: Graph) -> Graph:
+    """Rewrite products with short sums, which are read where they fuse, as sums of outer products.
+
+    To compute such an element again takes less time than to store it and to read it.
+    """
+    readers = defaultdict(list)
+    for node in graph.nodes:
+        for x in node.inputs:
+            readers[x].append(node)
+    outputs = set(graph.outputs)
+
+    def fuses(node: Node) -> bool:
+        return node not in outputs and all(
+            r.op.kind in ("elementwise", "reduce") or (r.op.kind == "view" and fuses(r))
+            for r in readers[node]
+        )
+
+    def is_thin(node: Node) -> bool:
+        return (
+            node.op.name in PRODUCTS
+            and node.dtype.is_float
+            and node.inputs[0].shape[-1] <= THIN
+            and node.shape[-1] >= ROW
+            and node.type.size >= LARGE
+            and fuses(node)
+        )
+
+    def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+        (x, *_) = node.inputs or (node,)
+        if node.op.name in SPLITS and is_thin(x) and x.ndim == 2 and node.shape[-1] == x.shape[-1]:
+            return _outers(*made[x], node.shape)  # rows are counted by several axes from now on
+        if not is_thin(node):
+            return with_inputs(node, inputs)
+        made[node] = inputs
+        return _outers(*inputs, node.shape)
+
+    made: dict[Node, tuple[Node, ...]] = {}
+    return rebuild(graph, rewrite)
+
+
+def _outers(a: Node, b: Node, shape: tuple[int, ...]) -> Node:
+    """The product as a sum of outer products; in `shape`, the rows may have more axes."""
+    n, last = a.ndim, len(shape) - 1
+    spread = op("broadcast")
+    rows = op("reshape")(a, shape=(*shape[:-1], a.shape[-1]))
+    terms = []
+    for k in range(a.shape[-1]):
+        left = op("reshape")(_at(rows, last, k), shape=shape[:-1])
+        right = op("reshape")(_at(b, n - 2, k), shape=_without(b.shape, n - 2))
+        columns = spread(left, shape=shape, dims=tuple(range(last)))
+        terms.append(columns * spread(right, shape=shape, dims=(*range(n - 2), last)))
+    return functools.reduce(operator.add, terms)
+
+
+def _at(x: Node, axis: int, place: int) -> Node:
+    """The slice of an axis at one place, which stays as an axis of extent 1."""
+    starts, stops = [0] * x.ndim, list(x.shape)
+    starts[axis], stops[axis] = place, place + 1
+    return op("slice")(x, starts=tuple(starts), stops=tuple(stops), steps=(1,) * x.ndim)
+
+
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
-
-
-def _outer(a: Node, b: Node, node: Node) -> Node:
-    """a[.., m, 1] b[.., 1, n]: both repeated."""
-    n = node.ndim
-    left = op("reshape")(a, shape=_without(a.shape, n - 1))
-    right = op("reshape")(b, shape=_without(b.shape, n - 2))
-    batch = tuple(range(n - 2))
-    spread = op("broadcast")
-    rows = spread(left, shape=node.shape, dims=(*batch, n - 2))
-    return rows * spread(right, shape=node.shape, dims=(*batch, n - 1))
 
 
 def _times_vector(matrix: Node, summed: int, vector: Node, axis: int, node: Node) -> Node:

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.errors import DTypeError, ShapeError, fail
+from jitgrad.errors import DTypeError, ShapeError, TapeError, fail
 from jitgrad.ir.node import Node, full
 from jitgrad.ir.op import OPS, Attrs, Op, Sample, register
 from jitgrad.ir.types import DType, TensorType, TupleType, Type, bool_
+from jitgrad.locate import Location
 from jitgrad.primitives.reference import NAMESPACE
 
 FLOAT, NUMBER, INTEGER, BOOL, ANY = "f", "iuf", "iu", "b", "biuf"
@@ -287,6 +288,16 @@ def zeros(type: Type) -> Any:
     if isinstance(type, TupleType):
         return tuple([zeros(item) for item in type.items])
     return full(0, type) if isinstance(type, TensorType) else None
+
+
+def not_differentiable(name: str, where: Location | None = None) -> Exception:
+    """The error for a derivative of what has none."""
+    return fail(
+        TapeError,
+        f"{name} cannot be differentiated",
+        instead="jitgrad.custom_vjp around it, or ops.stop_gradient of its operands",
+        where=where,
+    )
 
 
 def tensor_type(name: str, type: Type, policy: Policy = ANY) -> TensorType:

@@ -37,6 +37,11 @@ def _special(name: str) -> Callable[[np.ndarray], np.ndarray]:
     return call
 
 
+def _lgamma(x: np.ndarray) -> np.ndarray:
+    """SciPy's, but inf at -inf, as in C."""
+    return np.where(np.isneginf(x), -np.asarray(x), _special("gammaln")(x))
+
+
 def _rsqrt(x: np.ndarray) -> np.ndarray:
     return np.reciprocal(np.sqrt(x))
 
@@ -76,7 +81,7 @@ NAMESPACE = {
     "erf": _special("erf"),
     "erfc": _special("erfc"),
     "erfinv": _special("erfinv"),
-    "lgamma": _special("gammaln"),
+    "lgamma": _lgamma,
     "digamma": _special("digamma"),
     "pow": np.power,
     "floordiv": np.floor_divide,

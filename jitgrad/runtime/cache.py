@@ -257,7 +257,11 @@ def _mark_used(file: int, status: os.stat_result) -> None:
 
 def store(source: str, symbol: str, code: bytes) -> None:
     """Keep object code; a disk that is full or read-only only costs a warning."""
-    key = key_of(source)
+    store_object(key_of(source), symbol, code)
+
+
+def store_object(key: str, symbol: str, code: bytes) -> None:
+    """Keep object code under its name, as `store` does."""
     with _lock:
         _memory[key] = symbol, code
     keep(key, symbol.encode() + b"\n" + code)

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from jitgrad.codegen.launch import Entry, Launch, Pointer, Status
+from jitgrad.codegen.launch import Callback, Entry, Launch, Pointer, Status
 from jitgrad.ir.node import Graph
 from jitgrad.ir.types import TensorType
-from jitgrad.runtime import capi, executor, loader, pool
+from jitgrad.primitives.opaque import CALLEES
+from jitgrad.runtime import callbacks, capi, executor, loader, pool
 from jitgrad.runtime.links import ABSOLUTE, ARENA, SPECIAL, STATUS, address
 from jitgrad.runtime.program import Program
 from jitgrad.runtime.table import cost
@@ -90,6 +91,11 @@ class Embedded:
             and sum(cost(entry) for entry in entries) <= LINKED
             and program.plan.arena <= STACK
         )
+
+    def in_python(self) -> list[str]:
+        """Functions that it would call in Python, for which Numba's threads cannot wait."""
+        found = {p.number for n in self._launches() for p in n.pointers if isinstance(p, Callback)}
+        return [CALLEES[k].name for k in sorted(found) if not callbacks.is_native(k)]
 
     def _launches(self) -> list[Launch]:
         return [launch for _, launch in self.program.flattened]

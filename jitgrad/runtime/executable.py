@@ -10,6 +10,7 @@ import numpy as np
 
 from jitgrad import config
 from jitgrad.errors import IRError, JitgradError, fail
+from jitgrad.garbage import uncollected
 from jitgrad.ir.node import Graph
 from jitgrad.locks import compiling
 from jitgrad.runtime import executor, memory, plans
@@ -133,7 +134,7 @@ class Executable:
 
 @functools.lru_cache(maxsize=256)
 def _compiled(graph: Graph, updates: tuple[tuple[int, int], ...], code: object) -> Executable:
-    with compiling:
+    with compiling, uncollected():
         key = plans.key_of(graph, updates)
         found = plans.load(key) if key else None
         made = Executable(graph, dict(updates), found)

@@ -9,6 +9,7 @@ from jitgrad.errors import BoundsError, JitgradError, fail
 from jitgrad.locate import Location
 from jitgrad.primitives.flow import too_long
 from jitgrad.primitives.matrix import WRONG, broken
+from jitgrad.runtime import callbacks
 
 
 def _index(fault: Any, value: int, where: Location | None) -> Exception:
@@ -41,10 +42,15 @@ def _matrix(fault: Any, value: int, where: Location | None) -> Exception:
     return broken(fault.kind, fault.extent, where)
 
 
+def _callback(fault: Any, value: int, where: Location | None) -> Exception:
+    return callbacks.error(fault.extent, where)
+
+
 KINDS: dict[str, Callable[[Any, int, Location | None], Exception]] = {
     "index": _index,
     "limit": _limit,
     "memory": _memory,
+    "callback": _callback,
     **dict.fromkeys(WRONG, _matrix),
 }
 

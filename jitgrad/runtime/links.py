@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jitgrad.runtime import blas, loader
+from jitgrad.runtime import blas, callbacks, loader
 
 HEADER = 16  # words before the entries; see `jitgrad.runtime.executor`
 ENTRY, LAUNCH, POINTER = 11, 5, 4  # words of each before what it contains
@@ -23,7 +23,7 @@ SPECIAL = 4
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """What has an address: a "kernel" by the key of its code, a routine of a "library" by its
-    name, a "constant" of the plan by its number.
+    name, a "callback" (a function of the user's) and a "constant" of the plan by their numbers.
     """
 
     kind: str
@@ -77,6 +77,8 @@ def address(symbol: Symbol, constants: Sequence[np.ndarray]) -> int:
         return loader.kept(symbol.name)
     if symbol.kind == "library":
         return blas.address(symbol.name)
+    if symbol.kind == "callback":
+        return callbacks.address(int(symbol.name))
     return constants[int(symbol.name)].ctypes.data
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.codegen.compile import function, plain_names
-from jitgrad.codegen.launch import Entry, Launch, Library, Pointer, Status
+from jitgrad.codegen.launch import Callback, Entry, Launch, Library, Pointer, Status
 from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 from jitgrad.ir.interp import evaluate
 from jitgrad.ir.types import TupleType
@@ -68,7 +68,7 @@ def run(plan: Plan, entries: Entries, memory: Memory) -> bytes:
     libraries = {
         position
         for position, launch in flattened(entries)
-        if any(isinstance(p, (Entry, Library)) for p in launch.pointers)
+        if any(isinstance(p, (Callback, Entry, Library)) for p in launch.pointers)
     }
     first = 0  # number of the entry's first launch
     done: set[int] = set()

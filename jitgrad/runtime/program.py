@@ -11,7 +11,16 @@ import numpy as np
 from jitgrad import config
 from jitgrad.codegen.calls import launches, scratch
 from jitgrad.codegen.compile import assembly
-from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status, Strip
+from jitgrad.codegen.launch import (
+    Callback,
+    Entry,
+    Launch,
+    Library,
+    Part,
+    Pointer,
+    Status,
+    Strip,
+)
 from jitgrad.codegen.structured import fits, releases
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
@@ -101,6 +110,8 @@ class Program:
         """
         if isinstance(pointer, Library):
             return Place(ABSOLUTE, 0, Symbol("library", pointer.name))
+        if isinstance(pointer, Callback):
+            return Place(ABSOLUTE, 0, Symbol("callback", str(pointer.number)))
         if isinstance(pointer, Entry):
             return Place(ABSOLUTE, 0, kernel(pointer.source))
         if isinstance(pointer, Status):

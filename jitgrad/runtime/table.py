@@ -35,7 +35,7 @@ PARALLEL = 1 << 18  # cost from which sharing an entry pays
 STEP, FUNCTION = 0.5, 16  # cost of an operation, and of a function such as tanh, in elements moved
 PRODUCT = 4  # multiplications of a library at the cost of an element
 CALL = re.compile(r"\b(\w+)_f(?:32|64)\(")
-CHEAP = re.compile(r"^(to|fma|abs|copysign|maximum|minimum|select|sqrt|\w+_reassoc)$")
+CHEAP = re.compile(r"^(to|number|fma|abs|copysign|maximum|minimum|select|sqrt|\w+_reassoc)$")
 PARTS = 64  # of a range, at most: enough to share evenly among threads that are not alike
 LINE = 64  # elements: whole vectors, and no cache line in two parts
 

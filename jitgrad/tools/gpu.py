@@ -100,11 +100,8 @@ def programs(ops: set[str], dtypes: set[str]) -> Iterator[tuple[Op, DType, Devic
                 continue
             largest = max(samples, key=lambda s: sum(np.size(a) for a in s.inputs))
             graph = graph_of(op, largest)
-            try:
-                arrays = [np.array(a, order="C") for a in largest.inputs]
-                yield op, dtype, DeviceProgram(graph, {}), arrays
-            except DeviceError:
-                continue  # factorizations: the documentation lists them
+            arrays = [np.array(a, order="C") for a in largest.inputs]
+            yield op, dtype, DeviceProgram(graph, {}), arrays
 
 
 def graph_of(op: Op, sample: Sample) -> Graph:
@@ -225,6 +222,7 @@ BY_MODULE = {
     "products": "tiles in shared memory, 4 x 4 elements a thread",
     "flow": BY_KIND["region"],
     "matrices": "one thread a matrix",
+    "specials": "one thread an element: series and continued fractions, in float64",
 }
 
 
@@ -258,6 +256,6 @@ def how(op: Op) -> str:
     if rule is None and op.kind in BY_KIND:
         return BY_KIND[op.kind]
     if rule is None:
-        return "none: only a library for the CPU computes it; a DeviceError names it"
+        return "none: a DeviceError names it"
     module = rule.__module__.rpartition(".")[2]
     return BY_MODULE.get(module, "a kernel of its own; threads share the rows or elements")

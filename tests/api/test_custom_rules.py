@@ -241,3 +241,70 @@ def test_not_callable() -> None:
     for make in (ms.custom_vjp, ms.custom_jvp):
         with pytest.raises(TypeError, match="got a int"):
             make(3)
+
+
+# --- autograd.Function with a derivative for tangents -------------------------------------------
+
+
+class Cube(ms.autograd.Function):
+    """k x³ and 2 x; no `backward`."""
+
+    @staticmethod
+    def forward(x, k):
+        return x**3 * k, x * 2.0
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, ctx.k = inputs
+        ctx.save_for_backward(x * 0.0)  # not what `jvp` gets
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def jvp(ctx, t, of_k):
+        assert of_k is None
+        (x,) = ctx.saved_tensors
+        return 3.0 * x * x * t * ctx.k, 2.0 * t
+
+
+class Square(ms.autograd.Function):
+    """Its `backward` by its other name."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def vjp(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 2.0 * x * g
+
+
+def test_a_function_with_jvp_alone(mode: str) -> None:
+    x = Tensor([1.0, 2.0])
+
+    def f(x):
+        cubes, twice = Cube.apply(x, 2.0)
+        return (cubes + twice).sum()
+
+    for function in (f, ms.jit(f)):
+        np.testing.assert_array_equal(ms.grad(function)(x).asnumpy(), [8, 26])
+        np.testing.assert_array_equal(ms.jvp(function, x, x)[1].asnumpy(), 60)
+        np.testing.assert_array_equal(ms.hessian(function)(x).asnumpy(), [[12, 0], [0, 24]])
+    rows = ms.vmap(ms.grad(f))(Tensor([[1.0, 2.0], [0.0, 3.0]]))
+    np.testing.assert_array_equal(rows.asnumpy(), [[8, 26], [2, 56]])
+
+
+def test_a_function_with_jvp_on_the_tape() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    cubes, twice = Cube.apply(x, 2.0)
+    (g,) = ms.autograd.grad((cubes + twice).sum(), x, create_graph=True)
+    np.testing.assert_array_equal(g.asnumpy(), [8, 26])
+    np.testing.assert_array_equal(ms.autograd.grad(g.sum(), x)[0].asnumpy(), [12, 24])
+
+
+def test_vjp_is_backward() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    Square.apply(x).sum().backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), [2, 4])
+    np.testing.assert_array_equal(ms.jvp(Square.apply, x.detach(), x.detach())[1].asnumpy(), [2, 8])

@@ -223,6 +223,7 @@ EDGES = {  # what docs/gradients.md promises: no nan from what was not chosen
     "abs": (ops.abs, [0.0, -np.inf, np.inf], [0, -1, 1]),
     "clamp": (lambda x: ops.clamp(x, 0.0, 1.0), [0.0, 1.0, np.inf], [1, 1, 0]),
     "maximum": (lambda x: ops.maximum(x, x * 0.0), [0.0, 2.0, -2.0], [0.5, 1, 0]),
+    "logit": (ops.logit, [0.0, 0.5, 1.0], [np.inf, 4, np.inf]),
     "sinc": (ops.sinc, [0.0], [0]),
     "xlogy": (lambda x: ops.xlogy(x * 0.0, x), [1.0, 2.0], [0, 0]),
     "prod": (lambda x: x.prod(), [0.0, 2.0, 3.0], [6, 0, 0]),

@@ -6,6 +6,8 @@ import copy
 import gc
 import sys
 import threading
+import traceback
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ import jitgrad as ms
 from jitgrad import Parameter, Tensor, config, nn, ops
 from jitgrad.api.jit import Compiled
 from jitgrad.api.shortest import MISS, Writer
-from jitgrad.errors import BoundsError
+from jitgrad.errors import BoundsError, ShapeError
 
 X = Tensor([1.0, 2.0])
 
@@ -231,9 +233,9 @@ def call(args, kwargs):
     a0, a1, = args
     try:
         a2 = kwargs['y']
-        if not (type(a0) is Tensor and a0._type is type_0 and (a0_data := a0._data) is not None
+        if not (type(a0) is Tensor and a0._type is type_0
             and type(a1) is kind_2 and a1 == value_1
-            and type(a2) is Tensor and a2._type is type_0 and (a2_data := a2._data) is not None
+            and type(a2) is Tensor and a2._type is type_0
             and a2 is a0
             and epoch.value == guards.epoch
             and current[0] is code
@@ -243,7 +245,7 @@ def call(args, kwargs):
         return MISS
     if state.grad:
         return run((a0, a2, ))
-    outcome = execute(a0_data, a2_data, captured_3._data)
+    outcome = execute(a0._data, a2._data, captured_3._data)
     if type(outcome) is not tuple:
         failed(outcome)
         return MISS
@@ -313,3 +315,54 @@ def test_an_index_out_of_bounds_in_the_shortest_call() -> None:
         with pytest.raises(BoundsError, match="out of bounds"):
             g(x, Tensor([7, 0]))
     np.testing.assert_array_equal(g(x, good).asnumpy(), [3.0, 1.0])
+
+
+def test_nobody_looks_for_garbage_while_a_function_is_traced() -> None:
+    seen: list[bool] = []
+
+    def program(x: Tensor, fails: bool) -> Tensor:
+        seen.append(gc.isenabled())
+        if fails:
+            raise ValueError("no")
+        return x + 1.0
+
+    compiled = ms.jit(program)
+    compiled(Tensor([1.0]), False)
+    with pytest.raises(ValueError, match="no"):
+        compiled(Tensor([1.0]), True)
+    assert seen == [False, False]
+    assert gc.isenabled()
+
+
+# --- tracebacks ---------------------------------------------------------------------------------
+
+
+def reshaped(x: Tensor) -> Tensor:
+    return x.reshape(7)
+
+
+def around(x: Tensor) -> Tensor:
+    return reshaped(x) * 2
+
+
+def frames(call: Callable, x: Tensor) -> list[str]:
+    """The functions in the traceback of a failing call, without the test's own."""
+    with pytest.raises((ShapeError, ZeroDivisionError, TypeError)) as error:
+        call(x)
+    return [frame.name for frame in traceback.extract_tb(error.value.__traceback__)[2:]]
+
+
+@pytest.mark.parametrize("transform", [ms.jit, ms.grad, lambda f: ms.jit(ms.grad(f))])
+def test_tracebacks_show_the_programs_lines(transform: Callable) -> None:
+    x = Tensor([1.0, 2.0])
+    assert frames(transform(around), x) == ["around", "reshaped"]
+    assert frames(transform(lambda x: x * (1 // 0)), x) == ["<lambda>"]
+    with config.override(debug=1):
+        shown = frames(transform(around), x)
+    assert len(shown) > 4
+    assert [name for name in shown if name == "around"]
+
+
+def test_mistakes_of_this_package_keep_their_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jitgrad.api.jit.guards_of", None)
+    assert frames(ms.jit(around), Tensor([1.0, 2.0])) == ["__call__", "entry", "_trace"]

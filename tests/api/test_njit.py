@@ -15,7 +15,7 @@ from numba.core.errors import NumbaWarning, TypingError
 
 import jitgrad as ms
 from jitgrad import nn, ops
-from jitgrad.errors import BoundsError, DTypeError, ShapeError, TraceError
+from jitgrad.errors import BoundsError, CountError, DTypeError, ShapeError, TraceError
 
 EPSILON = np.finfo(np.float64).eps
 
@@ -212,6 +212,34 @@ def test_wrong_arguments() -> None:
         ms.as_njit(lambda x: x + x, np.float32(1.0))(0.5)
 
 
+def test_several_types_and_shapes() -> None:
+    """By types when Numba compiles a call, by shapes when it runs."""
+    single, two = np.float32(0.0), np.zeros(2)
+    cube = ms.as_njit(
+        ms.value_and_grad(lambda x: (x * x * x).sum()),
+        0.0,
+        also=[(single,), (two,), (np.zeros(3),)],
+    )
+
+    @numba.njit
+    def use(x):
+        return cube(x)
+
+    assert use(2.0) == (8.0, 12.0)
+    assert use(np.float32(2.0)) == (8.0, 12.0)
+    assert list(use.nopython_signatures[-1].return_type) == [numba.float32] * 2
+    for x in (np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0])):
+        value, slope = use(x)
+        assert value == (x**3).sum()
+        np.testing.assert_array_equal(slope, 3 * x * x)
+    with pytest.raises(ShapeError, match="for which there was no example"):
+        use(np.zeros(4))
+    with pytest.raises(TypingError, match=r"takes float64 as x.* or .*an array of float64 with 1"):
+        use(np.zeros((2, 2)))
+    refused(DTypeError, "a list of tuples", lambda x: x, 0.0, also=[0.0])
+    refused(CountError, "more, or fewer", lambda *x: x[0], 0.0, also=[(0.0, 1.0)])
+
+
 def test_an_index_that_does_not_exist() -> None:
     picked = ms.as_njit(lambda x, i: ops.gather(x, i, 0), np.zeros(5), np.zeros(2, np.int64))
 
@@ -226,9 +254,9 @@ def test_an_index_that_does_not_exist() -> None:
     assert use(x, np.array([0, 3])) == 3.0
 
 
-def refused(kind: type[Exception], text: str, fn, *examples) -> None:
+def refused(kind: type[Exception], text: str, fn, *examples, **options) -> None:
     with pytest.raises(kind, match=text) as caught:
-        ms.as_njit(fn, *examples)
+        ms.as_njit(fn, *examples, **options)
     assert "test_njit.py" in str(caught.value)
 
 

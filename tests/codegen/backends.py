@@ -1,16 +1,20 @@
 """Every way to run a compiled graph: machine code, the same text as plain Python, and the plan for
-a GPU, its threads emulated.
+a GPU, its threads emulated by us or simulated by Numba.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
+from numba import config as numba_config
 
 from jitgrad import config
+from jitgrad.codegen.cuda import frame, products, turned
 from jitgrad.codegen.launch import Launch
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
@@ -49,6 +53,39 @@ def emulated(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
     return [found.numpy() for found in device.run(DeviceProgram(graph, {}), *arrays)]
 
 
+@functools.cache
+def simulator() -> Device:
+    """Numba's simulator; two blocks of each grid, so that loops over grids go round."""
+    from jitgrad.runtime.cuda.simulated import Simulated
+
+    return Device(Simulated(blocks=2))
+
+
+@contextlib.contextmanager
+def few_threads() -> Iterator[None]:
+    """Blocks as small as can be: the simulator's threads are the system's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in (
+            *((frame, "THREADS", 4), (frame, "WARP", 2), (frame, "LANES", 2)),
+            *((products, "SIDE", 4), (products, "THREADS", 16)),
+            *(
+                (turned, "TILE", 4),
+                (turned, "ROWS", 2),
+                (turned, "THREADS", 8),
+                (turned, "SHORT", 1),
+            ),
+        ):
+            patch.setattr(module, name, value)
+        yield
+
+
+def simulated(graph: Graph, arrays: Arrays) -> list[np.ndarray]:
+    """The plan for a GPU in Numba's simulator."""
+    with few_threads():
+        program = DeviceProgram(graph, {})
+    return [found.numpy() for found in simulator().run(program, *arrays)]
+
+
 def by_launch(
     graph: Graph, arrays: Arrays, region: Callable[[Launch, plain.Memory], None]
 ) -> list[np.ndarray]:
@@ -78,3 +115,10 @@ BACKENDS = [
     pytest.param(python, id="python"),
     pytest.param(emulated, id="emulated"),
 ]
+SIMULATED = pytest.param(
+    simulated,
+    id="simulated",
+    marks=pytest.mark.skipif(
+        not numba_config.ENABLE_CUDASIM, reason="Numba's simulator is not switched on"
+    ),
+)

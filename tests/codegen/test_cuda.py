@@ -1,11 +1,12 @@
-"""Plans for NVIDIA GPUs, without one: awkward shapes, races, Numba's simulator, errors.
+"""Plans for NVIDIA GPUs, without one: awkward shapes, races, errors.
 
 Every op's kernel is in `test_kernels`; what NVVM and `ptxas` make of them in `test_offline`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from numba import config as numba_config
 
 import jitgrad as ms
 from jitgrad import config, ops
-from jitgrad.codegen import calls, factors, specials
-from jitgrad.codegen.cuda import emulate, frame, grids, products
+from jitgrad.codegen import calls
+from jitgrad.codegen.cuda import emulate, grids, products
 from jitgrad.codegen.cuda.grid import Grid, blocks_for
 from jitgrad.errors import BoundsError, DeviceError
 from jitgrad.ir.node import Graph
@@ -23,11 +24,14 @@ from jitgrad.runtime.cuda.device import Device
 from jitgrad.runtime.cuda.emulated import Emulated
 from jitgrad.runtime.cuda.native import why_not
 from jitgrad.runtime.cuda.program import DeviceProgram
-from jitgrad.runtime.cuda.simulated import Simulated
 from jitgrad.tensor import Parameter, Tensor
-from tests.codegen.backends import reference
+from tests.codegen.backends import SIMULATED, Backend, emulated, reference, simulated
 
 RNG = np.random.default_rng(5)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
 
 
 # Nothing, one, primes, one more than a block; rows and columns, short and long.
@@ -49,6 +53,8 @@ def columns(x):
 PROGRAMS: dict[str, tuple[Callable, list[tuple[int, ...]]]] = {
     "map": (ops.tanh, SHAPES),
     "transpose": (lambda x: ops.exp(x.T) + x.T, SHAPES),
+    "turned": (lambda x: ops.exp(x.transpose(0, 2, 3, 1)) + 1.0, [(2, 3, *s) for s in SHAPES]),
+    "both ways": (lambda x: x.transpose(2, 0, 1) * x.transpose(1, 0, 2), [(9, 9, 9), (37, 37, 37)]),
     "row": (softmax, SHAPES[1:]),
     "row sums": (rows, SHAPES),
     "across": (columns, SHAPES),
@@ -62,20 +68,20 @@ def traced(program: Callable, *arrays: np.ndarray) -> Graph:
     return ms.jit(program).lower(*map(Tensor, arrays)).stages[0][1]
 
 
-def normal(*shape: int) -> np.ndarray:
-    return RNG.standard_normal(shape).astype(np.float32)
+def emulated_in_two_blocks(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Two blocks only: loops over the grid go round."""
+    device = Device(Emulated(blocks=2))
+    return [found.numpy() for found in device.run(DeviceProgram(graph, {}), *arrays)]
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
-@pytest.mark.parametrize("blocks", [0, 2])  # two blocks only: the loop over the grid goes round
-def test_awkward_shapes(kind: str, blocks: int) -> None:
+@pytest.mark.parametrize("backend", [emulated, emulated_in_two_blocks, SIMULATED])
+def test_awkward_shapes(kind: str, backend: Backend) -> None:
     program, shapes = PROGRAMS[kind]
-    for shape in shapes:
+    for shape in shapes if backend is not simulated else [s for s in shapes if prod(s) < 1000]:
         array = normal(*shape)
         graph = traced(program, array)
-        device = Device(Emulated(blocks=blocks))
-        got = [found.numpy() for found in device.run(DeviceProgram(graph, {}), array)]
-        for a, b in zip(got, reference(graph, [array]), strict=True):
+        for a, b in zip(backend(graph, [array]), reference(graph, [array]), strict=True):
             # a sum of n terms in another order: n roundings of its largest partial sum, at most
             bound = np.finfo(np.float32).eps * array.size * max(1.0, float(np.abs(array).sum()))
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=min(bound, 1e-2))
@@ -97,6 +103,56 @@ def test_products(m: int, n: int, k: int, swapped: tuple[bool, bool]) -> None:
     with config.override(cuda="emulate"):
         got = ms.jit(f, backend="cuda")(a, b).asnumpy()
     np.testing.assert_array_equal(got, f(a, b).asnumpy())  # of small integers: exact
+
+
+@pytest.mark.parametrize("swapped", [(False, False), (True, True)])
+def test_products_on_tensor_cores(swapped: tuple[bool, bool]) -> None:
+    """Of small integers, which float16 and the totals hold: exact, and one launch."""
+    (m, n, k), (left, right) = (65, 40, 23), swapped
+    a = RNG.integers(-4, 5, (k, m) if left else (m, k)).astype(np.float16)
+    b = RNG.integers(-4, 5, (n, k) if right else (k, n)).astype(np.float16)
+    graph = traced(lambda a, b: ops.matmul(a.T if left else a, b.T if right else b), a, b)
+    [(_, grid)] = DeviceProgram(graph, {}).grids
+    assert "mma_f16" in grid.source
+    np.testing.assert_array_equal(emulated(graph, [a, b])[0], reference(graph, [a, b])[0])
+
+
+def test_convolutions_on_tensor_cores() -> None:
+    x = RNG.integers(-2, 3, (2, 3, 6, 6)).astype(np.float16)
+    w = RNG.integers(-2, 3, (33, 3, 3, 3)).astype(np.float16)
+    graph = traced(lambda x, w: ops.conv2d(x, w), x, w)
+    assert any("mma_f16" in grid.source for _, grid in DeviceProgram(graph, {}).grids)
+    np.testing.assert_array_equal(emulated(graph, [x, w])[0], reference(graph, [x, w])[0])
+
+
+FINISHED: dict[str, tuple[Callable, list[np.ndarray], int]] = {
+    "bias": (lambda x, w, b: ops.relu(x @ w + b), [normal(9, 7), normal(7, 5), normal(5)], 1),
+    "two results": (
+        lambda x, w: (ops.exp(y := x @ w), y * 2.0), [normal(33, 7), normal(7, 20)], 1,
+    ),
+    "batch": (lambda x, w: ops.tanh(x @ w), [normal(3, 9, 7), normal(3, 7, 5)], 1),
+    "channels": (
+        lambda x, w, b: ops.relu(ops.conv2d(x, w) + b),
+        [normal(2, 3, 6, 6), normal(4, 3, 3, 3), normal(4, 1, 1)], 1,
+    ),
+    "half": (
+        lambda x, w: ops.relu(x @ w),
+        [normal(40, 20).astype(np.float16), normal(20, 33).astype(np.float16)], 1,
+    ),
+    "turned": (lambda x, w: ops.exp((x @ w).T), [normal(9, 7), normal(7, 5)], 2),
+    "read again": (lambda x, w: (y := x @ w, ops.exp(y)), [normal(9, 7), normal(7, 5)], 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_what_follows_a_product(name: str) -> None:
+    """It is one launch with it, unless it reads the elements in another order or so do others."""
+    function, arrays, launches = FINISHED[name]
+    graph = traced(function, *arrays)
+    assert len(DeviceProgram(graph, {}).launches) == launches
+    bound = 1e-3 if arrays[0].dtype == np.float16 else 1e-6
+    for a, b in zip(emulated(graph, arrays), reference(graph, arrays), strict=True):
+        np.testing.assert_allclose(a, b, rtol=bound, atol=10 * bound)
 
 
 def text_grid(body: str, count: int, threads: int = 4) -> Grid:
@@ -166,46 +222,6 @@ def test_parameters_are_updated() -> None:
     np.testing.assert_allclose(on_device[1], trained, rtol=1e-5, atol=1e-6)
 
 
-def halvings(n):
-    steps = 0
-    while n > 1:
-        n = n // 2 if n % 2 == 0 else n - 1
-        steps += 1
-    return steps
-
-
-def cubes(x):
-    for _ in range(20):
-        x = x - 0.1 * x * x * x
-    return x
-
-
-@pytest.mark.skipif(not numba_config.ENABLE_CUDASIM, reason="Numba's simulator is not switched on")
-def test_in_the_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row, column, product and table kernels, loops and matrices, with few threads: each is a
-    thread of the system.
-    """
-    monkeypatch.setattr(frame, "THREADS", 8)
-    monkeypatch.setattr(products, "SIDE", 4)
-    monkeypatch.setattr(products, "THREADS", 16)
-    x, square, at = normal(5, 3), normal(3, 3), np.array([0, 4, 4, 1])
-    for program, arrays in [
-        (softmax, [normal(3, 7)]),
-        (columns, [normal(20, 3)]),
-        (ops.tanh, [normal(19)]),
-        (lambda x, i: (x[i], x.argmax(1)), [x, at]),
-        (lambda x: ops.matmul(x, x), [square]),
-        (halvings, [np.array(40)]),
-        (ms.vmap(cubes), [normal(64)]),
-        (lambda x: ops.cholesky(x @ x.T + 3.0 * ops.eye(3)), [square]),
-    ]:
-        graph = traced(program, *arrays)
-        device = Device(Simulated())
-        got = [found.numpy() for found in device.run(DeviceProgram(graph, {}), *arrays)]
-        for a, b in zip(got, reference(graph, arrays), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-
-
 def test_an_index_out_of_bounds() -> None:
     with config.override(cuda="emulate"), pytest.raises(BoundsError, match="index 9 is out of"):
         ms.jit(lambda x, i: x[i], backend="cuda")(Tensor([1.0, 2.0]), Tensor([0, 9])).asnumpy()
@@ -233,12 +249,12 @@ def test_the_context_decides_where_compiled_code_runs() -> None:
         ms.set_context(device_target="TPU")
 
 
-def test_every_other_call_has_a_kernel() -> None:
-    """All but those that only a library has: parts of LAPACK, and SciPy's special functions."""
+def test_every_op_has_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     on_the_cpu = {name for name in calls.CALLS if name in OPS and OPS[name].kind == "call"}
-    libraries = factors.RULES.keys() | specials.RULES.keys()
-    assert on_the_cpu - grids.RULES.keys() <= libraries
-    assert {"cholesky", "solve", "lu", "gcd"} <= grids.RULES.keys()
+    assert on_the_cpu - grids.RULES.keys() == {"opaque"}  # what users have compiled for the CPU
+    monkeypatch.delitem(grids.RULES, "argmax")
+    with config.override(cuda="emulate"), pytest.raises(DeviceError, match="argmax has no CUDA"):
+        ms.jit(lambda x: x.argmax(), backend="cuda")(Tensor([1.0, 2.0]))
 
 
 def test_numbers_that_need_64_bits() -> None:

@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="jitgrad[cuda] is not installed"
 )
-KINDS = {"map", "row", "across", "product", "conv", "lanes", "flow", "matrix"}
+KINDS = {"map", "turned", "row", "across", "product", "half", "conv", "lanes", "flow", "matrix"}
 SCRIPT = """
 import numpy as np
 import jitgrad as ms
@@ -52,10 +52,13 @@ def factors(a):
     return ops.cholesky(a), mint.linalg.solve(a, a), ops.det(a)
 
 x = Tensor(np.ones((70, 80), np.float32))
+half = Tensor(np.ones((70, 80), np.float16))
 image = Tensor(np.ones((2, 3, 8, 8), np.float32))
 filters = Tensor(np.ones((4, 3, 3, 3), np.float32))
 for name, f, args in [
     ("map", ops.exp, (x,)), ("row", softmax, (x,)), ("across", lambda x: x.sum(0), (x,)),
+    ("turned", lambda x: ops.exp(x.T), (x,)),
+    ("half", lambda x, w: ops.relu(x @ w), (half, half.T)),
     ("product", ms.grad(train, (0, 1)), (x, x.T)),
     ("conv", ms.grad(conv, (0, 1)), (image, filters)),
     ("lanes", ms.grad(lanes), (Tensor(np.ones(100, np.float32)),)),
@@ -68,7 +71,9 @@ for name, f, args in [
             needs = offline.needs(grid, capability)
             text = offline.ptx(grid, capability)
             wide = ".global.v4" in text
-            print(name, needs.spills, needs.shared, ".f64" in text, wide, round(needs.occupancy, 2))
+            mma = offline.opcodes(offline.assembled(text, capability)[0])[offline.HMMA]
+            found = needs.spills, needs.shared, ".f64" in text, wide, round(needs.occupancy, 2), mma
+            print(name, *found)
 """
 
 
@@ -82,10 +87,13 @@ def test_no_spills_no_doubles(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert {line[0] for line in lines} == KINDS
-    for kind, spills, shared, doubles, wide, occupancy in lines:
+    for kind, spills, shared, doubles, wide, occupancy, mma in lines:
         assert (spills, doubles) == ("0", "False"), kind
         assert float(occupancy) >= 0.25, kind
         if kind == "map":
             assert (shared, wide) == ("0", "True")
+        assert mma == ("8" if kind == "half" else "0"), kind
+        if kind == "turned":
+            assert int(shared) == 4 * 32 * 33
         if kind == "row":
             assert int(shared) == 4 * 256

@@ -22,6 +22,7 @@ from jitgrad.ir.node import (
     input_node,
     project,
     rebuild,
+    settling,
     splat,
     substitute,
     topological,
@@ -208,6 +209,25 @@ def test_rebuild_carries_locations() -> None:
     assert result.locs[tanh(X) * 2] is here
     assert result.locs[neg(tanh(X) * 2)] is there
     assert rebuild(graph, with_inputs) is graph
+
+
+def test_what_is_settled_is_not_rewritten_again() -> None:
+    seen: list[Node] = []
+
+    def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+        seen.append(node)
+        return tanh(inputs[0]) if node.op is exp else with_inputs(node, inputs)
+
+    mine, other = settling(), settling()
+    graph = Graph("f", [X], [neg(exp(X))])
+    result = rebuild(graph, rewrite, mine)
+    assert result.outputs == (neg(tanh(X)),)
+    assert seen == [exp(X), neg(exp(X))]
+    larger = Graph("g", [X], [exp(neg(tanh(X)))])
+    assert rebuild(larger, rewrite, mine).outputs == (tanh(neg(tanh(X))),)
+    assert seen[2:] == [exp(neg(tanh(X)))]
+    rebuild(larger, rewrite, other)
+    assert len(seen) == 6
 
 
 def test_interpret_checks_its_arrays() -> None:

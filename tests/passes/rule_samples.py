@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from jitgrad.ir.node import Node, full
+import numpy as np
+
+from jitgrad.ir.node import Node, constant, full
 from jitgrad.ir.types import TensorType, bool_, float32, float64, int8, int32, uint8
+from jitgrad.primitives.elementwise import less, less_equal, logical_and, select
+from jitgrad.primitives.index import scatter, take
 from jitgrad.primitives.reduce import (
     reduce_all,
     reduce_any,
@@ -232,3 +236,30 @@ def _reductions() -> dict:
 
 
 REDUCTION = _reductions()
+
+
+def _positions(lines: list, labels: list, step: int = 1, width: int = 0) -> Node:
+    """Where the labels are in lines that start there; -1 for those outside of `width`."""
+    label = constant(np.array(labels, np.int32))
+    at = (label if step == 1 else label * step) + constant(np.array(lines, np.int32))
+    if not width:
+        return at
+    none, end = full(0, label.type), full(width, label.type)
+    inside = logical_and(less_equal(none, label), less(label, end))
+    return select(inside, at, full(-1, at.type))
+
+
+ROWS = _positions([0, 4, 8], [3, 0, 2])
+COLUMNS = _positions([[[0, 1]], [[6, 7]]], [[[2, 0]], [[1, 1]]], step=2, width=3)
+
+PICKS = {
+    "one of each line": [
+        ((3, 4), lambda x: take(reshape(x + x, shape=(12,)), ROWS)),
+        ((2, 3, 2), lambda x: take(reshape(x + x, shape=(12,)), COLUMNS)),
+    ],
+    "into one of each line": [
+        ((3,), lambda x: scatter(_number(x, 2, (12,)), ROWS, x, mode="add")),
+        ((2, 1, 2), lambda x: scatter(_number(x, 0, (12,)), COLUMNS, x, mode="set")),
+        ((12,), lambda x: scatter(x + x, ROWS, _number(x, 3, (3,)), mode="add")),
+    ],
+}

@@ -39,6 +39,7 @@ from jitgrad.ir.types import (
 )
 from jitgrad.passes.arithmetic import ARITHMETIC
 from jitgrad.passes.layout import LAYOUT
+from jitgrad.passes.picks import PICKS
 from jitgrad.passes.reductions import REDUCTION
 from jitgrad.passes.simplify import RULES
 from jitgrad.primitives.elementwise import add, div, equal, less, mul, neg, sqrt, sub, tanh
@@ -222,7 +223,7 @@ def number(shape: tuple[int, ...], d: DType) -> np.ndarray:
         return np.asarray(values).astype(d.numpy)
 
 
-SAMPLED = {**rule_samples.LAYOUT, **rule_samples.REDUCTION}
+SAMPLED = {**rule_samples.LAYOUT, **rule_samples.REDUCTION, **rule_samples.PICKS}
 BY_NAME = {row.name: row for row in RULES}
 
 
@@ -311,7 +312,7 @@ def test_every_rule_is_tested() -> None:
 def test_names_are_unique() -> None:
     names = [r.name for r in RULES]
     assert len(names) == len(set(names))
-    assert len(RULES.rules) == len((*ARITHMETIC, *LAYOUT, *REDUCTION))
+    assert len(RULES.rules) == len((*ARITHMETIC, *LAYOUT, *REDUCTION, *PICKS))
     assert all(r.doc for r in RULES)
 
 

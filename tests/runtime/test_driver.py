@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from jitgrad import config, cuda, ops
 from jitgrad.codegen.cuda import emulate, offline
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.errors import DeviceError, DeviceMemoryError
+from jitgrad.runtime import cache
+from jitgrad.runtime.cuda import device, images, native
 from jitgrad.runtime.cuda.native import Native
 from jitgrad.tensor import Tensor
 from tests.runtime.devices import installed, normal
@@ -133,7 +137,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
         driver.grids[len(driver.grids) + 1] = grid
         return str(len(driver.grids)).encode(), b"kernel"
 
-    monkeypatch.setattr(offline, "image", image)
+    monkeypatch.setattr(images, "image", image)
     installed(monkeypatch, Native(driver))  # type: ignore[arg-type]
     with config.override(cuda="emulate"):
         yield driver
@@ -163,3 +167,65 @@ def test_the_drivers_errors(played: Played, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(played, "cuStreamSynchronize", lambda stream: 719, raising=False)
     with pytest.raises(DeviceError, match=r"the GPU reports an unknown error \(719\) in cuStream"):
         x.asnumpy()
+
+
+def test_machine_code_is_compiled_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one architecture and one compiler; a second process finds it on disk."""
+    made = []
+
+    def compiled(grid: Grid, capability: tuple[int, int]) -> tuple[bytes, bytes]:
+        made.append(capability)
+        return b"code\nof %d" % len(made), b"kernel"
+
+    monkeypatch.setattr(offline, "image", compiled)
+    monkeypatch.setattr(images, "compilers", lambda: b"of today")
+    grid = Grid("def kernel(a):\n", (), ("f32",), (), 1, 1)
+    for _ in range(2):
+        assert images.image(grid, (8, 0)) == (b"code\nof 1", b"kernel")
+        cache._memory.clear()
+    assert len(list(folder.iterdir())) == 1
+    other = Grid("def kernel(a):\n", (), ("f64",), (), 1, 1)
+    for changed in (lambda: images.image(other, (8, 0)), lambda: images.image(grid, (9, 0))):
+        changed()
+    monkeypatch.setattr(images, "compilers", lambda: b"of tomorrow")
+    images.image(grid, (8, 0))
+    assert made == [(8, 0), (8, 0), (9, 0), (8, 0)]
+
+
+class Without:
+    """A driver that answers, and sees no device."""
+
+    def __init__(self, error: int = 0):
+        self.error = error
+
+    def cuInit(self, flags: int) -> int:
+        return self.error
+
+    def cuDeviceGetCount(self, out: Any) -> int:
+        return 0
+
+
+def no_library() -> Any:
+    raise OSError("libcuda.so.1")
+
+
+@pytest.mark.parametrize(
+    ("installed", "library", "reason"),
+    [
+        (False, Without, r"jitgrad\[cuda\] is not installed"),
+        (True, no_library, "there is no NVIDIA driver"),
+        (True, Without, "the NVIDIA driver sees no device"),
+        (True, lambda: Without(100), "the NVIDIA driver answers with error 100"),
+    ],
+)
+def test_what_is_missing(
+    installed: bool, library: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finder = SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: installed or None))
+    monkeypatch.setattr(native, "importlib", finder)
+    monkeypatch.setattr(native, "library", library)
+    device.physical.cache_clear()
+    with pytest.raises(DeviceError, match=f"there is no GPU to run on: {reason}"):
+        Tensor(1.0).cuda()
+    assert not cuda.is_available()
+    assert (Tensor(1.0) + 1.0).item() == 2.0

@@ -104,6 +104,14 @@ def test_a_setting_that_cannot_be_changes_nothing() -> None:
     assert config.get("math") in ("accurate", "fast")
 
 
+@pytest.mark.parametrize("value", [-1, 1.5, "many", True, None])
+def test_a_number_of_threads_that_cannot_be(value: object) -> None:
+    before = ms.get_num_threads()
+    with pytest.raises(ValueError, match=f"threads={value!r} cannot be read"):
+        config.override(threads=value).__enter__()
+    assert ms.get_num_threads() == before
+
+
 def test_follow() -> None:
     seen: list[int] = []
     try:

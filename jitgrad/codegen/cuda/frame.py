@@ -6,6 +6,7 @@ Arrays are flat device arrays, then come the integers that the text uses. The lo
 become index arithmetic: what they enumerate is numbered, and the grid shares the numbers.
 
 map      every thread takes elements; where they lie side by side, 16 bytes of them at a time.
+         What is read across its rows is turned in shared memory, tile by tile.
 row      every row is reduced by `lanes` neighbouring threads of a block, which then add up their
          totals in shared memory. A block takes `columns` rows.
 across   so, but neighbouring threads take neighbouring rows: their elements lie side by side.
@@ -16,14 +17,16 @@ Where totals are added up depends on the shapes alone, so results are the same a
 
 from __future__ import annotations
 
+import functools
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from jitgrad.codegen.cpu import INDENT, simple
-from jitgrad.codegen.cuda import wide
+from jitgrad.codegen.cuda import turned, wide
 from jitgrad.codegen.cuda.grid import NARROW, signature
 from jitgrad.codegen.loops import Blocks, For, Kernel, Let, Load, Statement, Store
 from jitgrad.codegen.scalar import literal
@@ -62,8 +65,8 @@ def _power(n: int) -> int:
     return 1 << max(n.bit_length() - 1, 0)
 
 
-def source(kernel: Kernel, shape: Shape) -> tuple[str, list[str]]:
-    """The kernel's text, and the names of its integers."""
+def source(kernel: Kernel, shape: Shape) -> tuple[str, list[str], int]:
+    """The kernel's text, the names of its integers, and how many tiles it goes through."""
     frame = _Frame(kernel, shape)
     first = kernel.body[0] if kernel.body else None
     if isinstance(first, Blocks):
@@ -73,10 +76,10 @@ def source(kernel: Kernel, shape: Shape) -> tuple[str, list[str]]:
     else:
         lines = frame.rows()
     text = "\n".join(lines)
-    used = set(re.findall(r"\w+", text))
+    used = words(text)
     names = [p for p in (*kernel.parameters, "count") if p in used]
     head = signature([*(a.name for a in kernel.arrays), *names])
-    return "\n".join([head, *frame.head(used), text, ""]), names
+    return "\n".join([head, *frame.head(used), text, ""]), names, frame.tiles
 
 
 class _Frame:
@@ -86,6 +89,7 @@ class _Frame:
         self.kernel, self.shape = kernel, shape
         self.extents = dict(zip(kernel.parameters, kernel.values, strict=True))
         self.reduces = _reduces(kernel.body)
+        self.tiles = 0
         self.shared: dict[str, str] = {}  # the shared array of each total, by what it holds
 
     def head(self, used: set[str]) -> list[str]:
@@ -110,17 +114,21 @@ class _Frame:
 
     def map(self) -> list[str]:
         """Every thread takes elements."""
-        dims, inside = _chain(self.kernel.body, self.kernel.outer)
+        dims, inside = chain(self.kernel.body, self.kernel.outer)
         if len(dims) == 1 and wide.fits(inside):
             return wide.loops(inside, f"i{dims[0]}")
+        tiles = turned.tiles_of(inside, dims, self.extents)
+        if tiles is not None:
+            self.tiles = tiles.count(self.extents)
+            return turned.loops(inside, tiles, functools.partial(numbered, self.extents))
         at = named("at", dims)
         lines = [f"{INDENT}for {at} in range(cuda.grid(1), count, cuda.gridsize(1)):"]
-        lines += self.numbered("at", dims, 2)
+        lines += [INDENT * 2 + line for line in numbered(self.extents, "at", dims)]
         return lines + [INDENT * 2 + simple(s) for s in inside]
 
     def rows(self) -> list[str]:
         """Every block takes rows."""
-        dims, inside = _chain(self.kernel.body, self.kernel.outer)
+        dims, inside = chain(self.kernel.body, self.kernel.outer)
         s, c = self.shape, self.shape.columns
         live, at = "", named("at", dims)
         if s.lanes == 1:
@@ -134,7 +142,7 @@ class _Frame:
                 f"{INDENT * 2}live = first + column < count",
                 f"{INDENT * 2}{at} = first + column if live else 0",
             ]
-        lines += self.numbered("at", dims, 2)
+        lines += [INDENT * 2 + line for line in numbered(self.extents, "at", dims)]
         return lines + self.row(inside, live, None)
 
     def blocks(self, blocks: Blocks) -> list[str]:
@@ -169,7 +177,7 @@ class _Frame:
 
     def shared_loop(self, loop: For, live: str, split: int | None) -> list[str]:
         """A loop nest over the elements of a row, its numbers shared by the lanes."""
-        dims, inside = _chain([loop], 99)
+        dims, inside = chain([loop], 99)
         sizes = [f"n{d}" for d in dims]
         first, last = "0", " * ".join(sizes)
         if split is not None and dims[0] == split:
@@ -181,7 +189,7 @@ class _Frame:
             first = "lane" if first == "0" else f"{first} + lane"
         step = f", {self.shape.lanes}" if self.shape.lanes > 1 else ""
         lines = [f"{INDENT * 2}for {named('j', dims)} in range({first}, {last}{step}):"]
-        lines += self.numbered("j", dims, 3)
+        lines += [INDENT * 3 + line for line in numbered(self.extents, "j", dims)]
         lines += [INDENT * 3 + simple(s) for s in inside]
         totals = [s for s in inside if isinstance(s, Let) and s.joined]
         return lines + (self.joined(totals) if self.shape.lanes > 1 else [])
@@ -209,19 +217,23 @@ class _Frame:
             ]
         return [INDENT * 2 + line for line in lines]
 
-    def numbered(self, name: str, dims: Sequence[int], depth: int) -> list[str]:
-        """The index of each loop, from the number of an element; one alone is that number."""
-        lines = []
-        total = 1
-        for d in dims:
-            total *= max(self.extents[f"n{d}"], 1)
-        bits = 32 if total < NARROW else 64
-        for d in reversed(dims[1:]):
-            lines.append(f"i{d} = remainder{bits}({name}, n{d})")
-            rest = f"{name}_{d}" if d != dims[1] else f"i{dims[0]}"
-            lines.append(f"{rest} = quotient{bits}({name}, n{d})")
-            name = rest
-        return [INDENT * depth + line for line in lines]
+
+def numbered(extents: Mapping[str, int], name: str, dims: Sequence[int]) -> list[str]:
+    """The index of each loop, from the number of an element; one alone is that number."""
+    lines = []
+    total = math.prod(max(extents[f"n{d}"], 1) for d in dims)
+    bits = 32 if total < NARROW else 64
+    for d in reversed(dims[1:]):
+        lines.append(f"i{d} = remainder{bits}({name}, n{d})")
+        rest = f"{name}_{d}" if d != dims[1] else f"i{dims[0]}"
+        lines.append(f"{rest} = quotient{bits}({name}, n{d})")
+        name = rest
+    return lines
+
+
+def words(text: str) -> set[str]:
+    """The names in a text, and whatever else looks like one."""
+    return set(re.findall(r"\w+", text))
 
 
 def named(name: str, dims: Sequence[int]) -> str:
@@ -229,7 +241,7 @@ def named(name: str, dims: Sequence[int]) -> str:
     return f"i{dims[0]}" if len(dims) == 1 else name
 
 
-def _chain(body: Sequence[Statement], depth: int) -> tuple[list[int], list[Statement]]:
+def chain(body: Sequence[Statement], depth: int) -> tuple[list[int], list[Statement]]:
     """The first loops of a nest, at most `depth`, and what is inside of them, in order."""
     dims: list[int] = []
     inside: list[Statement] = []

@@ -10,9 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from jitgrad.codegen import calls, rows, specials
+from jitgrad.codegen import calls, rows
 from jitgrad.codegen.canonical import index
-from jitgrad.codegen.cuda import flow, frame, matrices, products, tables
+from jitgrad.codegen.cuda import (
+    flow,
+    frame,
+    matrices,
+    orthogonal,
+    products,
+    specials,
+    tables,
+    turned,
+)
 from jitgrad.codegen.cuda.grid import Grid, blocks_for
 from jitgrad.codegen.launch import Launch, Pointer, Status
 from jitgrad.codegen.loops import Kernel
@@ -38,7 +47,6 @@ def grids(step: Step, where: Location | None = None) -> Sequence[Grid]:
         raise fail(
             DeviceError,
             f"{step.node.op.name} has no CUDA kernel",
-            why="only a library for the CPU computes it",
             instead="x.cpu() before it, and .cuda() after it, outside of compiled functions",
             where=where,
         )
@@ -71,10 +79,12 @@ def of_kernel(
 ) -> Grid:
     """The launch of a kernel of the kernel IR over `count` rows of a length."""
     shape = frame.shape_of(kind, count, length)
-    text, names = frame.source(kernel, shape)
+    text, names, tiles = frame.source(kernel, shape)
+    shares, threads = shape.columns, shape.threads
+    if kind == "map":
+        shares, threads = (1, turned.THREADS) if tiles else (frame.THREADS, frame.THREADS)
+        count = tiles or count
     values = {**dict(zip(kernel.parameters, kernel.values, strict=True)), "count": count}
-    shares = (kind == "map" and frame.THREADS) or shape.columns
-    threads = frame.THREADS if kind == "map" else shape.threads
     moved = sum(p.nbytes for p in pointers if isinstance(p, Buffer))
     codes = tuple(a.dtype.code for a in kernel.arrays)
     dims = tuple(values[n] for n in names)
@@ -208,21 +218,19 @@ def _scatter(step: Step) -> list[Grid]:
 
 
 OWN_SCRATCH: dict[str, Callable[[Node], Sequence[int]]] = {
-    "gathered": flow.scratch, **matrices.SCRATCH,
+    "gathered": flow.scratch, **matrices.SCRATCH, **orthogonal.SCRATCH,
 }  # fmt: skip
-WRITTEN = frozenset({"gcd", "nextafter", "no_derivative"})  # special functions of our own
 SCRATCH = frozenset({"fused", "sort"})  # whose launches need what those on the CPU need
 RULES: dict[str, Rule] = {
     **{name: _by_hand(rule) for name, rule in rows.RULES.items()},
-    **{name: _by_hand(rule) for name, rule in specials.RULES.items() if name in WRITTEN},
+    **{name: _by_hand(calls.CALLS[name]) for name in ("gcd", "nextafter")},
+    **specials.RULES,
     **matrices.RULES,
+    **orthogonal.RULES,
     "scatter": _scatter,
     "fused": _region,
     "gathered": flow.gathered,
     "pad": _pad,
     "concat": _concat,
-    "matmul": products.matmul,
-    "conv2d": products.conv2d,
-    "conv2d_input": products.conv2d_input,
-    "conv2d_weight": products.conv2d_weight,
+    **products.RULES,
 }

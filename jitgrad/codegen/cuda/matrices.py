@@ -1,7 +1,6 @@
-"""Factorizations of matrices: each thread takes a matrix of the batch, or a column of a solution.
+"""Elimination: each thread takes a matrix of the batch, or a column of a solution.
 
-That is for many small matrices, which is what models batch. There is no LAPACK on a device, and the
-rest of it (eigenvalues, singular values) has no kernel here.
+That is for many small matrices, which is what models batch; there is no LAPACK on a device.
 """
 
 from __future__ import annotations
@@ -181,6 +180,11 @@ TEXTS: dict[str, Callable[[str], str]] = {
 }
 
 
+def code(node: Node) -> str:
+    """Of the dtype that a node's first operand has."""
+    return node.inputs[0].dtype.code
+
+
 def _dims(node: Node) -> tuple[int, ...]:
     """Rows, columns of what else there is, and choices."""
     rows, n = node.inputs[0].shape[-2:]
@@ -190,21 +194,35 @@ def _dims(node: Node) -> tuple[int, ...]:
     return rows, n, min(rows, n)
 
 
-def _rule(name: str, wrong: str = "", by_column: bool = False) -> Callable[[Step], list[Grid]]:
-    def rule(step: Step) -> list[Grid]:
+def rule(
+    text: Callable[[Node], str],
+    dims: Callable[[Node], tuple[int, ...]] = _dims,
+    wrong: str = "",
+    by_column: bool = False,
+) -> Callable[[Step], list[Grid]]:
+    """Launches of a text over the matrices of a batch, or over the columns of its right sides.
+    `wrong`: what a matrix can be reported for.
+    """
+
+    def grids_of(step: Step) -> list[Grid]:
         node = step.node
         assert node is not None
-        dims = _dims(node)
-        count = math.prod(node.inputs[0].shape[:-2])
+        given = dims(node)
+        *lead, rows, n = node.inputs[0].shape
+        count = math.prod(lead)
         pointers: tuple[Pointer, ...] = (*step.reads, *step.writes, *step.scratch)
         pointers += (Status(),) if wrong else ()
-        faults = (Fault(wrong, None, dims[0]),) if wrong else ()
-        threads = count * dims[1] if by_column else count
-        text = TEXTS[name](node.inputs[0].dtype.code)
-        work = count * dims[0] ** 3
-        return [tables.shared(Launch(text, pointers, dims, threads, work, faults=faults))]
+        faults = (Fault(wrong, None, n),) if wrong else ()
+        threads = count * given[1] if by_column else count
+        work = count * rows * n * min(rows, n)
+        launch = Launch(text(node), pointers, given, threads, work, faults=faults)
+        return [tables.shared(launch)]
 
-    return rule
+    return grids_of
+
+
+def _rule(name: str, wrong: str = "", by_column: bool = False) -> Callable[[Step], list[Grid]]:
+    return rule(lambda node: TEXTS[name](code(node)), wrong=wrong, by_column=by_column)
 
 
 def _copy_of_matrices(node: Node) -> Sequence[int]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.codegen.compile import literals, plain_names
+from jitgrad.codegen.cuda import tensor
 
 LIBDEVICE = {
     "floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint", "absolute": "fabs",
@@ -33,9 +34,11 @@ def namespace_numba() -> dict[str, Any]:
     return {
         **namespace(emit.functions(_traced(), library=False)),
         **namespace(machine.HALVES),
+        **namespace(machine.NUMBERS),
         **_divisions(),
         **_wide(),
         **literals(),
+        "mma_f16": tensor.intrinsic(),
         "cuda": cuda,
     }
 
@@ -52,7 +55,8 @@ def namespace_python() -> dict[str, Any]:
         for code in CODES:
             moves[f"load{lanes}_{code}"] = functools.partial(_load, lanes)
             moves[f"store{lanes}_{code}"] = _store
-    return {**plain_names(), **divisions, **moves}
+    names = plain_names()
+    return {**names, **divisions, **moves, "mma_f16": tensor.in_python(names["unpack_f16"])}
 
 
 def _load(lanes: int, array: Any, at: int) -> tuple:

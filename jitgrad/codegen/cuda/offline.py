@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
+import struct
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ LIMITS = {
     (8, 0): (65536, 167936, 64, 32),
     (9, 0): (65536, 233472, 64, 32),
 }
+HMMA = 0x23C  # the operation of tensor cores on float16
 WARP, GRANULE = 32, 256  # registers are handed out to warps by so many
 
 
@@ -115,6 +118,19 @@ def needs(grid: Grid, capability: tuple[int, int] = (8, 0)) -> Needs:
     stack = int(_first(STACK, report))
     occupancy = _occupancy(registers, shared, grid.threads, capability)
     return Needs(registers, spills, stack, shared, occupancy)
+
+
+def opcodes(image: bytes) -> Counter[int]:
+    """How often each operation is in machine code: the low 12 bits of its 16 bytes."""
+    (headers,) = struct.unpack_from("<Q", image, 40)  # ELF's table of sections
+    size, count, names = struct.unpack_from("<HHH", image, 58)
+    sections = [struct.unpack_from("<IIQQQQ", image, headers + i * size) for i in range(count)]
+    found: Counter[int] = Counter()
+    for name, _, _, _, start, length in sections:
+        if image.startswith(b".text", sections[names][4] + name):
+            words = range(start, start + length, 16)
+            found.update([struct.unpack_from("<H", image, at)[0] & 0xFFF for at in words])
+    return found
 
 
 def _first(pattern: re.Pattern[str], report: str) -> str:

@@ -59,7 +59,7 @@ def _whole(body: Sequence[Statement], name: str, lanes: int) -> list[str]:
         if isinstance(s, Load) and s.at.strides == ("1",):
             many.add(s.name)
             each = [of_lane(s.name, k) for k in range(lanes)]
-            read = f"load{lanes}_{_code(s.dtype)}({s.array}, {index(s.at)})"
+            read = f"load{lanes}_{in_memory(s.dtype)}({s.array}, {index(s.at)})"
             if loaded("", s.dtype):  # a conversion: first as it is in memory
                 raw = [f"{name}_raw" for name in each]
                 lines.append(f"{', '.join(raw)} = {read}")
@@ -71,7 +71,7 @@ def _whole(body: Sequence[Statement], name: str, lanes: int) -> list[str]:
             lines.append(simple(s))
         elif isinstance(s, Store):
             texts = [stored(of_lane(s.text, k), s.dtype) for k in range(lanes)]
-            code = _code(s.dtype)
+            code = in_memory(s.dtype)
             lines.append(f"store{lanes}_{code}({s.array}, {index(s.at)}, {', '.join(texts)})")
         elif isinstance(s, Running):
             many.add(s.name)
@@ -91,6 +91,6 @@ def _whole(body: Sequence[Statement], name: str, lanes: int) -> list[str]:
     return lines
 
 
-def _code(dtype: DType) -> str:
+def in_memory(dtype: DType) -> str:
     """What an element is in memory."""
     return {"bool": "u8", "f16": "u16"}.get(dtype.code, dtype.code)

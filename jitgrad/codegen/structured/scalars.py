@@ -6,9 +6,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jitgrad.codegen.scalar import accumulate, convert, expression, identity, literal
+from jitgrad.codegen.scalar import (
+    accumulate,
+    convert,
+    expression,
+    identity,
+    literal,
+    number,
+    of_bits,
+)
 from jitgrad.codegen.structured.writer import SMALL, Elements, Value, Writer
-from jitgrad.ir.node import Node
+from jitgrad.ir.node import Node, splat
+from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType
 
 MOST = 1 << 20  # elements that are looked at to find where those of a small result come from
@@ -22,7 +31,10 @@ def constant(array: np.ndarray, type: TensorType) -> Elements:
 
 def elementwise(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
     """One line an element."""
-    columns = [w.elements(x) for x in operands]
+    columns = [
+        (operand(w, node.op, x),) * node.type.size if splat(x) is not None else w.elements(value)
+        for x, value in zip(node.inputs, operands, strict=True)
+    ]
     texts = []
     for row in zip(*columns, strict=True):
         if not node.op.scalar:  # a cast
@@ -31,6 +43,18 @@ def elementwise(w: Writer, node: Node, operands: Sequence[Value]) -> Value:
             text = expression(node.op, row, node.inputs[-1].dtype, node.dtype)
         texts.append(text if text in row else w.let(text))
     return Elements(tuple(texts), node.type)
+
+
+def operand(w: Writer, op: Op, node: Node) -> str:
+    """The text by which an op uses a constant."""
+    value = splat(node)
+    assert value is not None
+    bits = number(value, op, node.dtype)
+    if bits is None:
+        return literal(value, node.dtype)
+    if node not in w.numbers:
+        w.numbers[node] = w.number(bits, "k")
+    return of_bits(w.numbers[node], node.dtype)
 
 
 def is_pick(node: Node) -> bool:

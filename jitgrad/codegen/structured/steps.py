@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-from jitgrad.codegen.launch import Entry, Launch, Library, Part, Pointer, Status
+from jitgrad.codegen.launch import Callback, Entry, Launch, Library, Part, Pointer, Status
 from jitgrad.codegen.loops import Kernel
 from jitgrad.codegen.lower import lower
 from jitgrad.codegen.structured.inline import write_nest
@@ -127,7 +127,7 @@ def _call(w: Writer, launch: Launch, memory: dict[Buffer, Memory], where: Locati
 
 
 def _address(w: Writer, pointer: Pointer, memory: dict[Buffer, Memory]) -> str:
-    if isinstance(pointer, Library):
+    if isinstance(pointer, (Callback, Library)):
         return w.pointer(pointer, "f")
     if isinstance(pointer, Status):
         return "address_of(status)"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from jitgrad.codegen.launch import Pointer
 from jitgrad.codegen.loops import Parameters
 from jitgrad.codegen.scalar import working
+from jitgrad.ir.node import Node
 from jitgrad.ir.types import DType, TapeType, TensorType, float16, uint8
 from jitgrad.locate import Location
 
@@ -85,6 +86,7 @@ class Writer:
         self.given: Sequence[str] = ()  # the operands
         self.indent = INDENT
         self.parameters = Parameters()
+        self.numbers: dict[Node, str] = {}  # parameters that are constants
         self.faults: list[Fault] = []
         self.scratch: list[int] = []
         self.scratch_names: list[tuple[str, str]] = []  # name, kind of pointer

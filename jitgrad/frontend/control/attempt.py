@@ -16,6 +16,7 @@ from typing import Any
 
 from jitgrad import tree
 from jitgrad.frontend.control.variables import UNBOUND, Variables
+from jitgrad.frontend.rows import source
 from jitgrad.ir.node import input_op
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -71,11 +72,11 @@ class TracedPlace(Place):
 
     def save(self) -> Any:
         t = self.thing
-        return t._node, t._type, t._data, t._version, getattr(t, "_trace", None)
+        return t._node, t._type, t._data, t._version, getattr(t, "_trace", None), source(t)
 
     def restore(self, saved: Any) -> None:
         t = self.thing
-        t._node, t._type, t._data, t._version, t._trace = saved
+        t._node, t._type, t._data, t._version, t._trace, _ = saved
 
 
 class OutsidePlace(Place):
@@ -237,7 +238,8 @@ class Log:
         """Put everything back as it was, but for what the block made itself, which its results may
         hold; returns what was there, by place.
         """
-        found = {k: (p, p.content()) for k, p in self.places.items() if older(p)}
+        places = {k: p for k, p in self.places.items() if older(p)}  # before there are more names
+        found = {k: (p, p.content()) for k, p in places.items()}
         for key, (place, _) in reversed(found.items()):
             place.restore(self.before[key])
         return found
@@ -312,7 +314,7 @@ def attempt(
         trace.trials -= 1
         trace.log = log.outer
         variables.put(before)
-    made = collections.Counter(_inside((values, getattr(signal, "value", None))))
+    made = collections.Counter(_inside((values, getattr(signal, "value", None)), log))
     places = log.undo(lambda place: _is_older(trace, log, place, made, mark))
     written = frozenset(key[1] for key in log.places)
     known = set(map(id, links))
@@ -352,22 +354,35 @@ def _is_older(trace: Any, log: Log, place: Place, made: Mapping[int, int], mark:
     if any(x is place.thing for x in log.own):
         return False
     if isinstance(place, TracedPlace):
-        node = log.before[place.key][0]
+        node = log.before[place.key][-1]
         if node in trace.made:
             return trace.made[node] < mark
         if node.op is input_op:
             return True
-    alone = 2  # the place, and the argument of getrefcount
-    return sys.getrefcount(place.thing) > alone + made[id(place.thing)]
+    ours = 2 + sum(s.holder is place.thing for s in trace.stores.values())  # with this argument
+    return sys.getrefcount(place.thing) > ours + made[id(place.thing)]
 
 
-def _inside(value: Any) -> Iterator[int]:
-    """The containers in a nest, each as often as it is there, by their ids."""
-    stack = [value]
+def _inside(value: Any, log: Log) -> Iterator[int]:
+    """The containers in a nest, and in what a block added to lists, each as often as it is there,
+    by their ids.
+    """
+    seen: set[int] = set()
+    yield from _names_in([value], seen)
+    for key, place in log.places.items():
+        if type(place.thing) is list and id(place.thing) not in seen:
+            before = set(map(id, log.before[key]))
+            seen.add(id(place.thing))
+            yield from _names_in([x for x in place.thing if id(x) not in before], seen)
+
+
+def _names_in(stack: list[Any], seen: set[int]) -> Iterator[int]:
     while stack:
         found = stack.pop()
         if isinstance(found, (list, tuple, dict, set)):
-            stack += found.values() if isinstance(found, dict) else found
+            if id(found) not in seen:
+                stack += found.values() if isinstance(found, dict) else found
+            seen.add(id(found))
         elif not isinstance(found, Tensor) and not hasattr(found, "__dict__"):
             continue
         yield id(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
 import math
 from collections.abc import Callable
@@ -13,6 +12,9 @@ import numpy as np
 
 from jitgrad import tree
 from jitgrad.errors import TapeError, fail
+from jitgrad.frontend import rows
+from jitgrad.frontend.control.growing import length, settled
+from jitgrad.frontend.control.ordering import extremum, ordered
 from jitgrad.frontend.control.text import Text, traced_print
 from jitgrad.frontend.control.traced import (
     TracedRange,
@@ -25,6 +27,7 @@ from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.number import Number, as_dtype, wide
 from jitgrad.ir.types import DType, float64, int64
 from jitgrad.primitives.elementwise import stop_gradient, value_of
+from jitgrad.primitives.reduce import reduce_sum
 from jitgrad.primitives.shape import reshape
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -98,20 +101,13 @@ def _bool(value: Any = False) -> Any:
     return truth(value)
 
 
-def _extremum(name: str, plain: Callable) -> Callable:
-    from jitgrad.frontend.control.run import choose
-
-    def call(*args: Any, key: Callable | None = None, **rest: Any) -> Any:
-        items = list(args if len(args) > 1 else args[0])
-        if key is not None or not items:
-            return plain(*args, key=key, **rest)
-        best = items[0]
-        for item in items[1:]:
-            takes = item < best if name == "min" else item > best
-            best = choose(takes, lambda item=item: item, lambda best=best: best)
-        return best
-
-    return call
+def _sum(items: Any, start: Any = 0) -> Any:
+    items = settled(items)
+    if not isinstance(items, (list, tuple)) or not rows.are_rows(items):
+        return sum(items, start)
+    if not all(isinstance(x, Tensor) and x._type is items[0]._type for x in items):
+        return sum(items, start)
+    return sum([apply(reduce_sum, x, axes=(0,)) for x in rows.gathered(items)], start)
 
 
 def _until(items: Any, going_on: bool) -> Any:
@@ -125,15 +121,6 @@ def _until(items: Any, going_on: bool) -> Any:
         elif bool(item) is not going_on:
             return not going_on
     return found
-
-
-def _late(name: str) -> Callable:
-    """`min` and `max` need `run`, which needs this module."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return _extremum(name, getattr(builtins, name))(*args, **kwargs)
-
-    return call
 
 
 def _setattr(thing: Any, name: str, value: Any) -> None:
@@ -184,14 +171,17 @@ TABLE: dict[Any, Callable] = {
     np.int64: _of_traced(np.int64, _int),
     bool: _of_traced(bool, _bool),
     isinstance: _isinstance,
+    len: length,
+    sum: _sum,
     setattr: _setattr,
     type: _type,
     range: _of_traced(range, TracedRange.of),
     enumerate: enumerated,
     zip: zipped,
     reversed: backwards,
-    min: _of_traced(min, _late("min")),
-    max: _of_traced(max, _late("max")),
+    min: extremum("min", min),
+    max: extremum("max", max),
+    sorted: ordered,
     all: lambda items: _until(items, True),
     any: lambda items: _until(items, False),
 }

@@ -21,6 +21,8 @@ from jitgrad.frontend.control import builtin
 from jitgrad.frontend.control.arrays import is_maker, making
 from jitgrad.frontend.control.attempt import ArrayPlace, DictPlace, ListPlace, Place, attempt
 from jitgrad.frontend.control.build import twin
+from jitgrad.frontend.control.growing import settled
+from jitgrad.frontend.control.ordering import sort_list
 from jitgrad.frontend.control.paths import Blocked
 from jitgrad.frontend.guards import is_cell, is_library
 from jitgrad.state import state
@@ -105,6 +107,8 @@ def _builtin(function: Any) -> Any:
     owner = getattr(function, "__self__", None)
     if owner is not None and not isinstance(owner, (types.ModuleType, type)):
         if isinstance(owner, (*CONTAINERS, np.ndarray)) and function.__name__ in CHANGES:
+            if function.__name__ not in ("append", "extend"):
+                settled(owner)
             log = state.trace.log
             place = place_of(owner)
             state.trace.store(owner, None)
@@ -112,6 +116,8 @@ def _builtin(function: Any) -> Any:
                 check_mixed(state.trace, owner)
             if log is not None and place is not None:
                 log.touch(place)
+            if function.__name__ == "sort":
+                return functools.partial(sort_list, owner)
         return _with_twins(function)
     replaced = builtin.TABLE.get(function)
     if replaced is not None:
@@ -149,7 +155,7 @@ def _with_twins(function: Callable) -> Callable:
 def _argument(value: Any) -> Any:
     if type(value) in (types.FunctionType, types.MethodType):
         return callee(value)
-    return value
+    return settled(value)
 
 
 def converted(function: Callable) -> Callable:

@@ -7,6 +7,7 @@ a < b < c          jg__.chain(("<", "<"), a, lambda: b, lambda: c)
 f(x)               jg__.callee(f)(x)
 x[k] = v           jg__.touch(x)[k] = v
 … if c]            … if jg__.holds(c)]
+[f(x) for x in s]  jg__.listed(s, lambda x: f(x))
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ SYMBOLS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
-COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+ITEM = "jg_item"
+LATER = (ast.Lambda, ast.GeneratorExp, ast.Yield, ast.YieldFrom, ast.Await)
 
 
 def name(text: str) -> ast.Name:
@@ -51,6 +53,20 @@ def placed(new: Any, old: ast.AST) -> Any:
     return ast.fix_missing_locations(ast.copy_location(new, old))
 
 
+def _function(parameter: str, body: ast.expr) -> ast.Lambda:
+    return ast.Lambda(ast.arguments([], [ast.arg(parameter)], None, [], [], None, []), body)
+
+
+def _is_one_by_one(node: ast.ListComp | ast.GeneratorExp) -> bool:
+    """Whether a comprehension is a function of the items of something, and nothing more."""
+    inside = list(ast.walk(node.elt))
+    part, *others = node.generators
+    return not (
+        others or part.ifs or part.is_async or bound([node.elt])
+        or any(isinstance(n, LATER) for n in inside)
+    )  # fmt: skip
+
+
 class Expressions(ast.NodeTransformer):
     """Converts the expressions of one function, and those of the lambdas in it.
 
@@ -71,6 +87,7 @@ class Expressions(ast.NodeTransformer):
         self.texts = (
             ""  # what becomes of f-strings here: "text" in a `print`, "message" in a `raise`
         )
+        self.taken: dict[int, str] = {}  # generators that are arguments: of which function
         self.inside = 0  # of lambdas and comprehensions, where nothing can be hoisted to
 
     def later(self, expression: ast.expr) -> ast.expr | None:
@@ -106,7 +123,11 @@ class Expressions(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         symbols = [SYMBOLS[type(op)] for op in node.ops]
         if len(symbols) == 1 and symbols[0] not in ("in", "not in"):
-            return self.generic_visit(node)  # type: ignore[return-value]
+            self.generic_visit(node)
+            if any(isinstance(x, ast.List) for x in (node.left, *node.comparators)):
+                node.left = placed(call("settled", node.left), node.left)
+                node.comparators = [placed(call("settled", c), c) for c in node.comparators]
+            return node
         rest = [self.later(c) for c in node.comparators]
         if None in rest:
             return self.generic_visit(node)  # type: ignore[return-value]
@@ -134,6 +155,8 @@ class Expressions(ast.NodeTransformer):
             return placed(node, node)
         prints = isinstance(node.func, ast.Name) and node.func.id == "print"
         before, self.texts = self.texts, "text" if prints else self.texts
+        if isinstance(node.func, ast.Name):
+            self.taken.update((id(x), node.func.id) for x in node.args)
         self.generic_visit(node)
         self.texts = before
         node.func = placed(call("callee", node.func), node.func)
@@ -189,9 +212,32 @@ class Expressions(ast.NodeTransformer):
         self.inside -= 1
         for part in node.generators:  # type: ignore[attr-defined]
             part.ifs = [placed(call("holds", test), test) for test in part.ifs]
+            part.iter = placed(call("settled", part.iter), part.iter)
         return node
 
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
+    def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
+        if not _is_one_by_one(node):
+            return self._comprehension(node)
+        return placed(call("listed", *self.mapped(node)), node)
+
+    def mapped(self, node: ast.ListComp | ast.GeneratorExp) -> list[ast.expr]:
+        """What a comprehension goes through, and the function of an item that it is."""
+        over, target = node.generators[0].iter, node.generators[0].target
+        self.inside += 1
+        item = self.visit(node.elt)
+        self.inside -= 1
+        if isinstance(target, ast.Name):
+            return [self.visit(over), placed(_function(target.id, item), node.elt)]
+        again = ast.comprehension(target, ast.Tuple([name(ITEM)], ast.Load()), [], 0)
+        one = ast.Subscript(ast.ListComp(item, [again]), ast.Constant(0), ast.Load())
+        return [self.visit(over), placed(_function(ITEM, one), node.elt)]
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
+        if id(node) not in self.taken or not _is_one_by_one(node):
+            return self._comprehension(node)
+        return placed(call("given", name(self.taken[id(node)]), *self.mapped(node)), node)
+
+    visit_SetComp = visit_DictComp = _comprehension
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
         return self.nested(node)

@@ -21,9 +21,13 @@ from jitgrad.frontend.control.signals import CODE, END, Mixed, Return
 from jitgrad.frontend.control.text import Template
 from jitgrad.frontend.control.variables import Unbound
 from jitgrad.frontend.dispatch import apply, fill
+from jitgrad.ir.node import Node
 from jitgrad.locate import PACKAGE
-from jitgrad.primitives.elementwise import equal
+from jitgrad.primitives.elementwise import equal, not_equal
+from jitgrad.primitives.flow import largest
 from jitgrad.tensor import Tensor
+
+ELSEWHERE = -1  # the number of an exception that has another effect
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +77,19 @@ class Faults:
         """For each pair of a new value and what it takes the place of: the one that is kept."""
         fine = self.none_yet()
         return [chosen(fine, new, old) for new, old in changed]
+
+
+def noted(trace: Any, code: Node) -> None:
+    """Exceptions that examples of a `vmap` may have raised count as one of the function around it.
+    `code`: those of all examples.
+    """
+    if trace.trials:
+        raise Blocked("it raises in a vmap in a loop")
+    if trace.faults is None:
+        trace.faults = Faults(trace, fill(END, CODE))
+    faults: Faults = trace.faults
+    raised = apply(not_equal, Tensor._of_node(largest(code)), fill(END, CODE))
+    faults.code = chosen(raised, fill(ELSEWHERE, CODE), faults.code)
 
 
 class FaultPlace(Place):
@@ -149,7 +166,7 @@ def faulted(trace: Any, pred: Tensor, sides: list[Outcome]) -> list[Outcome]:
     at = 0 if errors[0] is not None else 1
     error, other = errors[at], sides[1 - at]
     ours = isinstance(error, (JitgradError, Blocked)) or other.error is not None
-    if ours or not trace.trials or computed(trace, pred) is not None:
+    if ours or not (trace.trials or trace.mapped) or computed(trace, pred) is not None:
         raise Blocked(error)  # type: ignore[arg-type]
     if trace.faults is None:
         trace.faults = Faults(trace, fill(END, CODE))

@@ -1,7 +1,7 @@
 """`while` and `for` in converted code: plain Python turns, or one region (`roll`).
 
 A loop whose condition depends on data becomes a region; so does one over a long range. Where that
-cannot be, because the body changes a type, or a list, or prints, a turn is taken by itself and the
+cannot be, because the body changes a type or a list, a turn is taken by itself and the
 rest is tried again; then loops of known length are unrolled, and others follow the path that these
 arguments take (`paths`).
 """
@@ -35,9 +35,11 @@ from jitgrad.frontend.control.signals import (
 from jitgrad.frontend.control.traced import (
     Rows,
     TracedRange,
+    fixed_in,
     is_row,
     is_undecided,
     item_of,
+    row_list,
     truth,
     unknown,
 )
@@ -232,7 +234,8 @@ class _For:
     """A `for` in a trace."""
 
     def __init__(self, over: Any, body: Block, variables: Variables):
-        self.trace, self.over, self.body, self.variables = state.trace, over, body, variables
+        self.trace, self.over = state.trace, row_list(over)
+        self.body, self.variables = body, variables
         self.refused: Any = None
         self.tried = 0
 
@@ -318,6 +321,7 @@ class _For:
             turns = Turns(item=lambda k: item_of(rest, k), length=length, some=True, last=items[-1])
         else:
             turns = Turns(item=lambda k: item_of(items, k + first), length=length, some=True)
+            turns.fixed = fixed_in(items)
         try:
             found = Roll(self.trace, self.variables, turns, self.body).run()
         except (Disagreement, Blocked) as reason:

@@ -15,6 +15,7 @@ from typing import Any
 from jitgrad.frontend.aliases import is_known, is_view, link, reaches, tear
 from jitgrad.frontend.control.attempt import Outcome
 from jitgrad.frontend.control.paths import Blocked
+from jitgrad.frontend.rows import source
 from jitgrad.ir.node import input_op
 from jitgrad.tensor import Tensor
 
@@ -87,7 +88,7 @@ def is_older(trace: Any, thing: Any, outcome: Outcome, start: int, own: int) -> 
     """Whether a thing was there before the body ran. `own`: how many references the caller has."""
     if not isinstance(thing, Tensor):
         return is_known(trace, thing, 1 + own, outcome.values)
-    node = thing._node
+    node = source(thing)
     if node is None or any(p.thing is thing for p, _ in outcome.places.values()):
         return True
     return node.op is input_op or trace.made.get(node, start) < start

@@ -77,19 +77,27 @@ class Loop:
         return any(n in varies for n in topological([value._node]))  # type: ignore[list-item]
 
     def finish(
-        self, trace: Trace, test: Tensor | None, new: Sequence[Tensor], start: int, **options: Any
-    ) -> list[Tensor]:
-        """The loop's results, given what the test and the body give for the stand-ins."""
+        self,
+        trace: Trace,
+        test: Tensor | None,
+        new: Sequence[Tensor],
+        start: int,
+        records: Sequence[Tensor] = (),
+        **options: Any,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The loop's results, given what the test and the body give for the stand-ins: what it
+        carries, and the records of all turns.
+        """
         if test is not None:
             self.made.test = nodes_of(trace, [regions.truth(test)])[0]
         self.made.new, self.made.writes = nodes_of(trace, new), []
-        self.made.records = []
+        self.made.records = nodes_of(trace, records)
         trace.forget(start)
-        results = list(self.made.finish(**options)[0])
-        if results:
-            self.node = trace.read(results[0]).inputs[0]
+        results, stacks = (list(x) for x in self.made.finish(**options))
+        if results or stacks:
+            self.node = trace.read([*results, *stacks][0]).inputs[0]
             check_size(trace, self.node)
-        return results
+        return results, stacks
 
     def ran(self) -> Tensor:
         """Whether there was a turn at all; for a loop with results and a test."""

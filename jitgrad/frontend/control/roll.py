@@ -8,14 +8,13 @@ as in eager mode; then the body is tried again, until nothing new is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from jitgrad import config, tree
 from jitgrad.errors import LimitError, fail
-from jitgrad.frontend.control import names, region
-from jitgrad.frontend.control.attempt import Outcome, OutsidePlace, Place, TracedPlace, attempt
+from jitgrad.frontend.control import appended, growing, names, region
+from jitgrad.frontend.control.attempt import ListPlace, Outcome, attempt
 from jitgrad.frontend.control.branches import write_places
 from jitgrad.frontend.control.faults import FaultPlace
 from jitgrad.frontend.control.merge import (
@@ -39,92 +38,15 @@ from jitgrad.frontend.control.signals import (
     kinds_of,
     renamed,
 )
+from jitgrad.frontend.control.slots import Leaf, Slot, Turns, as_leaf
 from jitgrad.frontend.control.variables import UNBOUND, Unbound, Variables
 from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.frontend.number import FLAG, Number, kind_of, wide
-from jitgrad.ir.node import splat
 from jitgrad.ir.types import TensorType, float64, int64
-from jitgrad.primitives.elementwise import add, logical_and, sub
+from jitgrad.primitives.elementwise import logical_and
 from jitgrad.tensor import Tensor
 
 ROUNDS = 8  # a carry's type moves up bool, int, float, Tensor: it settles before that
-
-
-@dataclass(slots=True)
-class Leaf:
-    """A value that an iteration may change. `type` is None while it is a constant of the loop."""
-
-    entry: Any
-    type: TensorType | None = None
-    weak: bool = False
-
-    def start(self) -> Tensor:
-        """What the loop begins with."""
-        assert self.type is not None
-        return of_type(self.entry, self.type)
-
-
-class Slot:
-    """A variable (`place` is None) or a place, and the leaves of its value.
-
-    Until the body gives it another, a variable or an item keeps its Tensor: what is written to that
-    in place has to be seen under its other names.
-    """
-
-    def __init__(self, name: str, place: Place | None, entry: Any):
-        self.name, self.place = name, place
-        self.set(entry, isinstance(place, (TracedPlace, OutsidePlace)))
-
-    def set(self, entry: Any, carried: bool) -> None:
-        """Begin with a value, whose Tensors are carried at once or not."""
-        self.entry = entry
-        leaves, self.structure = tree.flatten(entry)
-        self.leaves = [_leaf(x, carried) for x in leaves]
-
-    def value(self, tensors: Iterator[Any]) -> Any:
-        """The nest, with the next of the given Tensors for each leaf that is carried."""
-        if not self.carried():
-            return self.entry
-        found = [x.entry if x.type is None else next(tensors) for x in self.leaves]
-        return tree.unflatten(self.structure, found)
-
-    def carried(self) -> list[Leaf]:
-        return [x for x in self.leaves if x.type is not None]
-
-    def is_whole(self) -> bool:
-        """Whether it is a variable with a list or dict, of which each turn gets another."""
-        kind = self.structure.kind
-        return self.place is None and kind not in (None, tuple) and bool(self.carried())
-
-
-def _leaf(x: Any, carried: bool) -> Leaf:
-    if isinstance(x, Number):
-        return Leaf(x, x._type, True)
-    return Leaf(x, x._type) if carried and isinstance(x, Tensor) else Leaf(x)
-
-
-def _wrapped(leaf: Leaf, tensor: Tensor) -> Tensor:
-    return Number.of(tensor) if leaf.weak else tensor
-
-
-@dataclass(slots=True)
-class Turns:
-    """How often a loop goes round, and what each turn gets.
-
-    test    the condition of a `while`; None for a `for`.
-    item    the item of a turn, from its number.
-    length  the number of turns, where it is known; count: where only the program knows it.
-    some    whether there is at least one turn; last: the item of the last one, where it is known.
-    known   its Python ints are known, and have to be so after it.
-    """
-
-    test: Callable[[], Any] | None = None
-    item: Callable[[Tensor], Any] | None = None
-    length: int | None = None
-    count: Tensor | None = None
-    some: bool = False
-    last: Any = None
-    known: bool = False
 
 
 class Roll:
@@ -164,7 +86,13 @@ class Roll:
 
     def all_slots(self) -> list[Slot]:
         returned = [self.returned] if self.returned is not None else []
-        return [*self.slots, *self.places.values(), *returned]
+        lasts = [slot.last for slot, _ in self.lists()]
+        return [*self.slots, *self.places.values(), *lasts, *returned]
+
+    def lists(self) -> list[tuple[Slot, appended.Growth]]:
+        """The slots of lists that grow."""
+        slots = (*self.slots, *self.places.values())
+        return [(slot, slot.growth) for slot in slots if slot.growth is not None]
 
     def turn(self) -> Outcome:
         """The body, run on stand-ins."""
@@ -173,12 +101,14 @@ class Roll:
         begin = [leaf.start() for leaf in leaves] + ([fill(END, CODE)] if self.has_code else [])
         self.loop = region.Loop(self.trace, begin)
         item = self.turns.item
-        own = self.own = [_wrapped(x, self.loop.stand_in(i)) for i, x in enumerate(leaves)]
+        own = self.own = [as_leaf(x, self.loop.stand_in(i)) for i, x in enumerate(leaves)]
 
         def call() -> tuple[Any, Any]:
             stand_ins = iter(own[:])
             values = tuple([slot.value(stand_ins) for slot in self.slots])
             contents = [(s.place, s.value(stand_ins)) for s in self.places.values()]
+            for slot, growth in self.lists():
+                growth.mark.window = slot.last.value(stand_ins)
             own.extend([v for v, s in zip(values, self.slots, strict=True) if s.is_whole()])
             self.variables.put(values)
             del values, stand_ins  # so that nothing but the variables knows them
@@ -191,9 +121,17 @@ class Roll:
             return asked, self.body(self.item)
 
         kept = [s.entry for s in self.all_slots()], [x.entry for x in self.all_leaves()]
-        outcome = attempt(self.trace, self.variables, call, self.start, *kept, *kept, own=own)
+        around, turn = self.trace.turn, growing.Turn(self.loop.number)
+        self.trace.turn = turn
+        try:
+            outcome = attempt(self.trace, self.variables, call, self.start, *kept, *kept, own=own)
+        finally:
+            self.trace.turn = around
         if outcome.error is not None:
             raise Blocked(outcome.error)
+        self.guessed = turn.guessed
+        if not outcome.written.isdisjoint(self.turns.fixed):
+            raise Blocked("it changes what it loops over")
         names.check(self.trace, self.named(outcome), outcome, self.start)
         return outcome
 
@@ -206,6 +144,7 @@ class Roll:
         for key, slot in self.places.items():
             content = outcome.places[key][1] if key in outcome.places else slot.entry
             found.append((slot, content))
+        found += [(slot.last, growth.window()) for slot, growth in self.lists()]
         if self.returned is not None:
             signal = outcome.signal[1]
             value = signal.value if RETURNED in kinds_of(signal) else self.returned.entry
@@ -232,19 +171,18 @@ class Roll:
     def adapt(self, outcome: Outcome) -> bool:
         """Make room for what the turn changed; whether there was anything new."""
         _, signal = outcome.signal
-        changed = False
+        changed = self.guessed
         for key, (place, _) in outcome.places.items():
             if key not in self.places:
                 self.places[key] = Slot(place.name(), place, place.content())
                 changed = True
-        for slot, value, head, live in zip(
-            self.slots, outcome.values, self.variables.head, self.variables.live
-        ):
-            if head or live:
-                changed |= self.slot(slot, outcome.opened(value))
         for key, slot in self.places.items():
             if key in outcome.places:
                 changed |= self.slot(slot, outcome.opened(outcome.places[key][1]))
+        for slot, value in self.known_later(outcome):
+            place = self.places.get((ListPlace, id(value)))
+            if place is None or place.growth is None or value is not slot.entry:
+                changed |= self.slot(slot, outcome.opened(value))
         kinds = kinds_of(renamed(signal, WENT_ON, END)) | {END}
         if RETURNED in kinds:
             value = outcome.opened(signal.value)
@@ -255,8 +193,28 @@ class Roll:
         self.kinds = kinds
         return changed
 
+    def known_later(self, outcome: Outcome) -> list[tuple[Slot, Any]]:
+        """The variables that are read after the turn, with what is in them then."""
+        variables = self.variables
+        found = zip(self.slots, outcome.values, variables.head, variables.live, strict=True)
+        return [(slot, value) for slot, value, head, live in found if head or live]
+
+    def list(self, slot: Slot, growth: appended.Growth, new: Any) -> bool:
+        """As `slot`, for a list that grows."""
+        changed = growth.turned(new)
+        if changed is None:
+            raise Disagreement(slot.name, ("a list that grows", described(new)))
+        wanted = growth.mark.wanted
+        assert slot.last is not None
+        if wanted > len(slot.last.entry):
+            slot.last.set(growth.first(wanted), False)
+            return True
+        return self.slot(slot.last, growth.window()) or changed
+
     def slot(self, slot: Slot, new: Any) -> bool:
         """Whether a slot had to change for a new value; Disagreement if it cannot."""
+        if slot.growth is not None:
+            return self.list(slot, slot.growth, new)
         if isinstance(slot.entry, Unbound):
             if isinstance(new, Unbound):
                 return False
@@ -266,6 +224,8 @@ class Roll:
             return True
         leaves, structure = tree.flatten(new)
         if structure != slot.structure:
+            if self.turns.length is not None and slot.grows(new):
+                return True
             raise Disagreement(slot.name, (described(slot.entry), described(new)))
         changed = False
         for leaf, value in zip(slot.leaves, leaves, strict=True):
@@ -312,11 +272,35 @@ class Roll:
         test, options = self.ending(asked)
         if test is not None and not self.loop.changes(test):
             raise Blocked(endless())
+        items = self.items(outcome, test)
+        records = list(items.records.values()) if items is not None else []
         try:
-            results = self.loop.finish(self.trace, test, new, self.start, **options)
+            results, stacks = self.loop.finish(
+                self.trace, test, new, self.start, records, **options
+            )
         except region.TooLarge as error:
             raise Blocked(str(error)) from None
-        return self.bind(results, outcome)
+        if items is not None:
+            items.stacks = dict(zip(items.records, stacks, strict=True))
+        return self.bind(results, items, outcome)
+
+    def items(self, outcome: Outcome, test: Tensor | None) -> appended.Columns | None:
+        """What the turns add to lists; None where there are none."""
+        found = [growth for _, growth in self.lists()]
+        if not found:
+            return None
+        if test is not None:
+            raise Blocked("a list grows in it, and data decides how often it goes round")
+        later = [value for _, value in self.known_later(outcome)]
+        appended.check(self.trace, found, self.named(outcome), outcome, self.start, later)
+        made, numbers = self.loop.made, {}
+        leaves = [leaf for slot in self.all_slots() for leaf in slot.carried()]
+        for leaf, node, new in zip(leaves, made.stand_ins, self.new):
+            if leaf.weak and not isinstance(leaf.entry, Tensor):
+                numbers[node] = leaf.entry, self.trace.read(new)
+        own, length = [*made.stand_ins, made.number], self.turns.length or 0
+        fixed = appended.Fixed(self.trace, made.number, length, self.start, own, numbers)
+        return appended.prepared(found, fixed)
 
     def check_known(self) -> None:
         """Blocked if a Python int that is known would no longer be after the loop."""
@@ -359,19 +343,26 @@ class Roll:
             position += len(slot.carried())
         return None
 
-    def bind(self, results: list[Tensor], outcome: Outcome) -> Any:
+    def bind(self, results: list[Tensor], items: appended.Columns | None, outcome: Outcome) -> Any:
         """Give the results to whom they belong; the loop's signal."""
         code = results.pop() if self.has_code else None
         finals = self.closed_forms()
         leaves = [leaf for slot in self.all_slots() for leaf in slot.carried()]
-        wrapped: list[Any] = [_wrapped(x, t) for x, t in zip(leaves, results, strict=True)]
-        given = iter(wrapped)
+        found: list[Any] = [as_leaf(x, t) for x, t in zip(leaves, results, strict=True)]
+        lists = self.lists()
+        for slot, growth in lists:
+            slot.entry = growth.content(items)
+        given = iter(found)
         values = [slot.value(given) for slot in self.slots]
         contents = [(s.place, s.value(given)) for s in self.places.values()]
+        for slot, _ in lists:
+            slot.last.value(given)
         returned = self.returned.value(given) if self.returned is not None else None
         wholes = [v for v, s in zip(values, self.slots) if s.is_whole()]
-        carried = self.named(outcome)
-        names.bind(self.trace, carried, [*wrapped, *wholes], outcome, self.start, self.ran(wrapped))
+        carried, every = self.named(outcome), [*found, *wholes]
+        names.bind(self.trace, carried, every, outcome, self.start, self.ran(found))
+        if items is not None:
+            appended.bind(self.trace, [g for _, g in lists], carried, every, outcome, items)
         for position, value in finals.items():
             values[position] = value
         self.variables.put(tuple(values))
@@ -394,9 +385,9 @@ class Roll:
             carried = slot.carried()
             if len(carried) == 1 and slot.structure == tree.LEAF and carried[0].weak:
                 new, entry = self.new[index]._node, carried[0].entry
-                step = _step(new, self.loop.made.stand_ins[index])
-                if step is not None and isinstance(entry, int):
-                    found[position] = entry + step * self.turns.length
+                step = growing.affine(new, self.loop.made.stand_ins[index])
+                if step is not None and step[0] == 1 and isinstance(entry, int):
+                    found[position] = entry + step[1] * self.turns.length
                 elif isinstance(self.item, Number) and new is self.item._node:
                     found[position] = self.turns.last
             index += len(carried)
@@ -425,13 +416,3 @@ def _tensors(slot: Slot, value: Any, outcome: Outcome) -> list[Tensor]:
         for leaf, x in zip(slot.leaves, leaves, strict=True)
         if leaf.type is not None
     ]
-
-
-def _step(node: Any, stand_in: Any) -> int | None:
-    """c, if a new value is the old one plus the constant c."""
-    if node is None or node.op not in (add, sub) or node.inputs[0] is not stand_in:
-        return None
-    number = splat(node.inputs[1])
-    if number is None:
-        return None
-    return int(number) if node.op is add else -int(number)

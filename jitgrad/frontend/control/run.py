@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad import config
 from jitgrad.errors import UndefinedError, fail
 from jitgrad.frontend.aliases import check_mixed
 from jitgrad.frontend.control.arrays import Read, Written
 from jitgrad.frontend.control.attempt import AttributePlace, CellPlace, attempt
 from jitgrad.frontend.control.branches import either, nothing
 from jitgrad.frontend.control.calls import callee, place_of
+from jitgrad.frontend.control.growing import Items, growing, settled
 from jitgrad.frontend.control.loops import for_loop, then, while_loop
 from jitgrad.frontend.control.paths import Blocked, decide
 from jitgrad.frontend.control.signals import BREAK, CONTINUE, Mixed, Return
 from jitgrad.frontend.control.text import message, text
-from jitgrad.frontend.control.traced import is_traced, is_undecided
+from jitgrad.frontend.control.traced import is_row, is_traced, is_undecided, row_list
 from jitgrad.frontend.control.variables import NO_VARIABLES, Binding, Unbound, Variables, bound_in
 from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.regions import truth
@@ -134,6 +136,22 @@ def chain(symbols: tuple[str, ...], first: Any, *rest: Thunk) -> Any:
     return every(found, Binding(lambda: chain(symbols[1:], second, *rest[1:]), bound_in(*rest[1:])))
 
 
+def listed(over: Any, item: Callable[[Any], Any]) -> list[Any]:
+    """``[item(x) for x in over]``."""
+    over, found = row_list(over), []
+    if state.trace is None or not is_row(over) or len(over) <= config.get("unroll"):
+        return [item(x) for x in over]
+    for_loop(over, lambda x: callee(found.append)(item(x)), None, None, None, "")
+    return found
+
+
+def given(function: Any, over: Any, item: Callable[[Any], Any]) -> Any:
+    """``(item(x) for x in over)``, which is given to a function."""
+    if function in (sum, list, tuple):
+        return listed(over, item)
+    return (item(x) for x in settled(over))
+
+
 def contains(container: Any, item: Any) -> Any:
     """``item in container``; a traced item, or traced items, are compared one by one."""
     if isinstance(container, (list, tuple, set, frozenset, dict, range)):
@@ -173,12 +191,18 @@ def _not_bound(name: str) -> str:
 
 def augmented(getter: Thunk, name: str) -> None:
     """``name += …`` follows, which may change a list in place."""
-    touch(bound(getter, name))
+    found = bound(getter, name)
+    callee(found.extend) if growing(found) is not None else touch(found)
 
 
 def look(thing: Any) -> Any:
     """The thing itself, which is about to be indexed."""
-    return Read(thing) if type(thing) is np.ndarray and state.trace is not None else thing
+    trace = state.trace
+    if trace is None:
+        return thing
+    if type(thing) is list and trace.turn is not None:
+        return Items(thing)
+    return Read(thing) if type(thing) is np.ndarray else thing
 
 
 def touch(thing: Any, attribute: str | None = None) -> Any:
@@ -187,6 +211,7 @@ def touch(thing: Any, attribute: str | None = None) -> Any:
     if trace is None or (attribute is None and isinstance(thing, Tensor)):
         return thing  # a Tensor's writes announce themselves
     trace.store(thing, attribute)
+    settled(thing)
     if trace.mixed:
         check_mixed(trace, thing)
     log = trace.log
@@ -238,12 +263,15 @@ __all__ = [
     "contains",
     "every",
     "for_loop",
+    "given",
     "holds",
+    "listed",
     "look",
     "message",
     "negate",
     "outward",
     "rebinds",
+    "settled",
     "some",
     "text",
     "then",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = (*FUNCTIONS, ast.ClassDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 LOOPS = (ast.For, ast.While, ast.AsyncFor)
 Names = frozenset[str]
 NONE: Names = frozenset()
@@ -68,13 +69,27 @@ def _bound_outside(nodes: Iterable[ast.AST], wanted: set[str]) -> set[str]:
 
 
 def read(nodes: Iterable[ast.AST]) -> Names:
-    """The names that code reads, nested functions and classes included."""
-    return frozenset(
-        n.id
-        for node in nodes
-        for n in ast.walk(node)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
-    )
+    """The names that code reads, nested functions and classes included; not those of items in
+    comprehensions, which are others.
+    """
+    found: set[str] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                found.add(node.id)
+        elif isinstance(node, COMPREHENSIONS):
+            first = node.generators[0]
+            stack.append(first.iter)
+            targets = [n for part in node.generators for n in ast.walk(part.target)]
+            inside = [x for x in ast.iter_child_nodes(node) if x is not first]
+            found |= read([*inside, first.target, *first.ifs]) - {
+                n.id for n in targets if isinstance(n, ast.Name)
+            }
+        else:
+            stack += ast.iter_child_nodes(node)
+    return frozenset(found)
 
 
 def captured(body: Iterable[ast.AST]) -> Names:

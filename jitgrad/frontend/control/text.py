@@ -134,8 +134,14 @@ def _joined(value: Any) -> Any:
 
 def traced_print(*args: Any, **kwargs: Any) -> None:
     """`print` in converted code: at each call, whatever it shows."""
+    from jitgrad.frontend.control.prints import printed
+
     trace = state.trace
-    if trace.trials:
-        raise Blocked("it prints")
     file = kwargs.get("file")
-    trace.effects.append(Print(args, {**kwargs, "file": file if file is not sys.stdout else None}))
+    kwargs = {**kwargs, "file": file if file is not sys.stdout else None}
+    if trace.turn is not None or (trace.mapped and trace.trials):
+        printed(trace, args, kwargs)
+    elif trace.trials:
+        raise Blocked("it prints")
+    else:
+        trace.effects.append(Print(args, kwargs))

@@ -1,4 +1,4 @@
-"""What depends on data: which values do, and ranges that do; ranges and Tensors to loop over."""
+"""What depends on data: which values do, and ranges that do; what a loop can take by numbers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jitgrad.errors import TraceError, fail
+from jitgrad.frontend import rows
+from jitgrad.frontend.control.growing import settled
 from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.frontend.number import INT, Number, as_dtype
 from jitgrad.ir.types import int64
@@ -28,6 +30,7 @@ def is_traced(value: Any) -> bool:
 def is_undecided(value: Any) -> bool:
     """Whether a condition depends on data; ValueError if it is not one truth value."""
     if not is_traced(value):
+        settled(value)
         return False
     if value.size != 1:
         bool(value)  # raises
@@ -80,6 +83,33 @@ class TracedRange:
 
 
 # --- ranges and Tensors together ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RowList:
+    """A list with the rows of a Tensor, all of them and in order."""
+
+    items: list[Any] | tuple[Any, ...]
+    whole: Tensor
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, k: Any) -> Any:
+        return (self.whole if isinstance(k, Tensor) else self.items)[k]
+
+
+def row_list(items: Any) -> Any:
+    """A list of rows as what a loop can ask for items by their number; others as they are."""
+    whole = rows.whole_of(settled(items))
+    return items if whole is None else RowList(items, whole)
+
+
+def fixed_in(part: Any) -> frozenset[int]:
+    """The ids of what a loop over it must not change."""
+    if isinstance(part, Rows):
+        return frozenset().union(*map(fixed_in, part.parts))
+    return frozenset({id(part.items), id(part.whole)} if isinstance(part, RowList) else ())
 
 
 @dataclass(slots=True)
@@ -140,11 +170,12 @@ def is_row(part: Any) -> bool:
     """Whether a loop can ask for items by their number."""
     if isinstance(part, Tensor):
         return part.ndim > 0 and not isinstance(part, Number)
-    return isinstance(part, range) or (isinstance(part, Rows) and part.begun is None)
+    return isinstance(part, (range, RowList)) or (isinstance(part, Rows) and part.begun is None)
 
 
 def enumerated(items: Any, start: int = 0) -> Any:
     """`enumerate`."""
+    items = row_list(items)
     if is_row(items) and isinstance(start, int):
         return Rows((range(start, start + len(items)), items))
     return enumerate(items, start)
@@ -152,6 +183,7 @@ def enumerated(items: Any, start: int = 0) -> Any:
 
 def zipped(*parts: Any, strict: bool = False) -> Any:
     """`zip`."""
+    parts = tuple([row_list(p) for p in parts])
     iterators = [id(p) for p in parts if isinstance(p, Rows)]
     by_number = parts and all(is_row(p) for p in parts) and len(set(iterators)) == len(iterators)
     if by_number and (not strict or len({len(p) for p in parts}) == 1):
@@ -161,4 +193,5 @@ def zipped(*parts: Any, strict: bool = False) -> Any:
 
 def backwards(items: Any) -> Any:
     """`reversed`."""
+    settled(items)
     return Rows((items[::-1],), True) if isinstance(items, range) else reversed(items)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.codegen.cuda import offline
 from jitgrad.codegen.cuda.grid import Grid
+from jitgrad.runtime.cuda import images
 from jitgrad.runtime.cuda.machine import Failure, OutOfMemory, Properties
 
 OUT_OF_MEMORY = 2
@@ -139,7 +139,7 @@ class Native:
         if key not in self.kernels:
             self.enter()
             about = self.properties()
-            image, name = offline.image(grid, (about.major, about.minor))
+            image, name = images.image(grid, (about.major, about.minor))
             module, function = c_void_p(), c_void_p()
             self("cuModuleLoadData", byref(module), c_char_p(image))
             self("cuModuleGetFunction", byref(function), module, c_char_p(name))

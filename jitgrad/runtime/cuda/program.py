@@ -10,6 +10,7 @@ import numpy as np
 
 from jitgrad import config
 from jitgrad.codegen.cuda import flow
+from jitgrad.codegen.cuda.finish import finished
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.codegen.cuda.grids import grids, has_rule, scratch
 from jitgrad.codegen.launch import Part, Pointer, Status
@@ -34,15 +35,25 @@ class DeviceProgram:
         self.optimized = optimize(graph)
         self.fused = into_kernels(self.optimized, flow.fits, ON_DEVICE)
         self.plan: Plan = plan(self.fused, updates, scratch)
-        self.launches: list[tuple[int, Grid | Driven]] = [
-            (position, launch)
-            for position, step in enumerate(self.plan.steps)
-            for launch in self.launches_of(step)
-        ]
+        self.launches = self.all_launches()
         outputs = [o for i, o in enumerate(graph.outputs) if i not in updates]
         self.outputs = [(o.shape, o.dtype.numpy) for o in outputs]
         self.labels = [str(o.type) for o in outputs]
         self.loaded: dict[Any, Any] = {}  # by device
+
+    def all_launches(self) -> list[tuple[int, Grid | Driven]]:
+        """By step; a product and what is done with its elements are one launch."""
+        found: list[tuple[int, Grid | Driven]] = []
+        steps, position = self.plan.steps, 0
+        while position < len(steps):
+            both = finished(*steps[position : position + 2]) if steps[position + 1 :] else None
+            if both is not None:
+                position += 1
+                found.append((position, both))
+            else:
+                found += [(position, launch) for launch in self.launches_of(steps[position])]
+            position += 1
+        return found
 
     def launches_of(self, step: Step) -> Sequence[Grid | Driven]:
         node = step.node

@@ -1,7 +1,12 @@
-"""The emulator's memory, and Numba's own simulator (NUMBA_ENABLE_CUDASIM=1) to run kernels."""
+"""The emulator's memory, and Numba's own simulator (NUMBA_ENABLE_CUDASIM=1) to run kernels.
+
+Every thread is one of the system's, so NumPy's warnings are switched off in each.
+"""
 
 from __future__ import annotations
 
+import functools
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +14,7 @@ import numpy as np
 from numba import cuda
 
 from jitgrad.codegen.compile import function
+from jitgrad.codegen.cpu import INDENT
 from jitgrad.codegen.cuda import names
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.codegen.vecmath.table import NUMPY_NAMES
@@ -18,16 +24,19 @@ IN_MEMORY = {"bool": "uint8", "f16": "uint16"}
 
 
 class Simulated(Emulated):
-    """A machine for tests: every thread is one of the system's."""
+    """A machine for tests. `blocks`: of each grid at most; 0 for all."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, blocks: int = 0) -> None:
+        super().__init__(blocks=blocks)
         self.compiled: dict[str, Any] = {}
 
     def run(self, grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> None:
         if grid.source not in self.compiled:
-            space = {**names.namespace_python(), **_typed_pointers(), "cuda": cuda}
-            self.compiled[grid.source] = cuda.jit(function(grid.source, space))
+            head, _, body = grid.source.partition("\n")
+            text = f"{head}\n    with quiet():\n{textwrap.indent(body, INDENT)}"
+            quiet = functools.partial(np.errstate, all="ignore")
+            space = {**names.namespace_python(), **_typed_pointers(), "cuda": cuda, "quiet": quiet}
+            self.compiled[grid.source] = cuda.jit(function(text, space))
         if grid.codes:
             dtypes = [IN_MEMORY.get(c) or NUMPY_NAMES[c] for c in grid.codes]
             typed = [_typed(m, np.dtype(d)) for m, d in zip(memory, dtypes, strict=True)]

@@ -8,36 +8,36 @@ def kernel(a, b, c, m, n, k, batches):
     columns = (n + 31) // 32
     for tile in range(cuda.blockIdx.x, rows * columns * batches, cuda.gridDim.x):
         batch = tile // (rows * columns)
-        i0 = tile // columns % rows * 32
-        j0 = tile % columns * 32
+        from_i = tile // columns % rows * 32
+        from_j = tile % columns * 32
         c00 = f32(0)
         c01 = f32(0)
         c10 = f32(0)
         c11 = f32(0)
         for p0 in range(0, k, 16):
             q, e = thread % 16, thread // 16 + 0
-            p, i = p0 + q, i0 + e
+            p, i = p0 + q, from_i + e
             value = f32(0)
             if p < k and i < m:
                 at = (batch * m + i) * k + p
                 value = a[at]
             tile_a[q * 33 + e] = value
             q, e = thread % 16, thread // 16 + 16
-            p, i = p0 + q, i0 + e
+            p, i = p0 + q, from_i + e
             value = f32(0)
             if p < k and i < m:
                 at = (batch * m + i) * k + p
                 value = a[at]
             tile_a[q * 33 + e] = value
-            q, e = (thread) // 32, (thread) % 32
-            p, j = p0 + q, j0 + e
+            q, e = thread // 32, thread % 32
+            p, j = p0 + q, from_j + e
             value = f32(0)
             if p < k and j < n:
                 at = (batch * k + p) * n + j
                 value = b[at]
             tile_b[q * 33 + e] = value
             q, e = (thread + 256) // 32, (thread + 256) % 32
-            p, j = p0 + q, j0 + e
+            p, j = p0 + q, from_j + e
             value = f32(0)
             if p < k and j < n:
                 at = (batch * k + p) * n + j
@@ -45,28 +45,28 @@ def kernel(a, b, c, m, n, k, batches):
             tile_b[q * 33 + e] = value
             cuda.syncthreads()
             for q in range(16):
-                a0 = tile_a[q * 33 + row + 0]
-                a1 = tile_a[q * 33 + row + 16]
-                b0 = tile_b[q * 33 + column + 0]
-                b1 = tile_b[q * 33 + column + 16]
-                c00 = c00 + a0 * b0
-                c01 = c01 + a0 * b1
-                c10 = c10 + a1 * b0
-                c11 = c11 + a1 * b1
+                left0 = tile_a[q * 33 + row + 0]
+                left1 = tile_a[q * 33 + row + 16]
+                right0 = tile_b[q * 33 + column + 0]
+                right1 = tile_b[q * 33 + column + 16]
+                c00 = c00 + left0 * right0
+                c01 = c01 + left0 * right1
+                c10 = c10 + left1 * right0
+                c11 = c11 + left1 * right1
             cuda.syncthreads()
-        i, j = i0 + row + 0, j0 + column + 0
+        i, j = from_i + row + 0, from_j + column + 0
         if i < m and j < n:
             at = (batch * m + i) * n + j
             c[at] = c00
-        i, j = i0 + row + 0, j0 + column + 16
+        i, j = from_i + row + 0, from_j + column + 16
         if i < m and j < n:
             at = (batch * m + i) * n + j
             c[at] = c01
-        i, j = i0 + row + 16, j0 + column + 0
+        i, j = from_i + row + 16, from_j + column + 0
         if i < m and j < n:
             at = (batch * m + i) * n + j
             c[at] = c10
-        i, j = i0 + row + 16, j0 + column + 16
+        i, j = from_i + row + 16, from_j + column + 16
         if i < m and j < n:
             at = (batch * m + i) * n + j
             c[at] = c11
@@ -155,36 +155,36 @@ def kernel(a, b, c, m, n, k, batches):
     columns = (n + 31) // 32
     for tile in range(cuda.blockIdx.x, rows * columns * batches, cuda.gridDim.x):
         batch = tile // (rows * columns)
-        i0 = tile // columns % rows * 32
-        j0 = tile % columns * 32
+        from_i = tile // columns % rows * 32
+        from_j = tile % columns * 32
         c00 = f32(0)
         c01 = f32(0)
         c10 = f32(0)
         c11 = f32(0)
         for p0 in range(0, k, 16):
-            q, e = (thread) // 32, (thread) % 32
-            p, i = p0 + q, i0 + e
+            q, e = thread // 32, thread % 32
+            p, i = p0 + q, from_i + e
             value = f32(0)
             if p < k and i < m:
                 at = (batch * k + p) * m + i
                 value = a[at]
             tile_a[q * 33 + e] = value
             q, e = (thread + 256) // 32, (thread + 256) % 32
-            p, i = p0 + q, i0 + e
+            p, i = p0 + q, from_i + e
             value = f32(0)
             if p < k and i < m:
                 at = (batch * k + p) * m + i
                 value = a[at]
             tile_a[q * 33 + e] = value
-            q, e = (thread) // 32, (thread) % 32
-            p, j = p0 + q, j0 + e
+            q, e = thread // 32, thread % 32
+            p, j = p0 + q, from_j + e
             value = f32(0)
             if p < k and j < n:
                 at = (batch * k + p) * n + j
                 value = b[at]
             tile_b[q * 33 + e] = value
             q, e = (thread + 256) // 32, (thread + 256) % 32
-            p, j = p0 + q, j0 + e
+            p, j = p0 + q, from_j + e
             value = f32(0)
             if p < k and j < n:
                 at = (batch * k + p) * n + j
@@ -192,28 +192,28 @@ def kernel(a, b, c, m, n, k, batches):
             tile_b[q * 33 + e] = value
             cuda.syncthreads()
             for q in range(16):
-                a0 = tile_a[q * 33 + row + 0]
-                a1 = tile_a[q * 33 + row + 16]
-                b0 = tile_b[q * 33 + column + 0]
-                b1 = tile_b[q * 33 + column + 16]
-                c00 = c00 + a0 * b0
-                c01 = c01 + a0 * b1
-                c10 = c10 + a1 * b0
-                c11 = c11 + a1 * b1
+                left0 = tile_a[q * 33 + row + 0]
+                left1 = tile_a[q * 33 + row + 16]
+                right0 = tile_b[q * 33 + column + 0]
+                right1 = tile_b[q * 33 + column + 16]
+                c00 = c00 + left0 * right0
+                c01 = c01 + left0 * right1
+                c10 = c10 + left1 * right0
+                c11 = c11 + left1 * right1
             cuda.syncthreads()
-        i, j = i0 + row + 0, j0 + column + 0
+        i, j = from_i + row + 0, from_j + column + 0
         if i < m and j < n:
             at = (batch * m + i) * n + j
             c[at] = c00
-        i, j = i0 + row + 0, j0 + column + 16
+        i, j = from_i + row + 0, from_j + column + 16
         if i < m and j < n:
             at = (batch * m + i) * n + j
             c[at] = c01
-        i, j = i0 + row + 16, j0 + column + 0
+        i, j = from_i + row + 16, from_j + column + 0
         if i < m and j < n:
             at = (batch * m + i) * n + j
             c[at] = c10
-        i, j = i0 + row + 16, j0 + column + 16
+        i, j = from_i + row + 16, from_j + column + 16
         if i < m and j < n:
             at = (batch * m + i) * n + j
             c[at] = c11

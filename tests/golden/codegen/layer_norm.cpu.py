@@ -10,20 +10,22 @@ def kernel(ptrs, dims, lo, hi):
     n1 = dims[1]
     x0_s0 = dims[2]
     y0_s0 = dims[3]
+    k4 = dims[4]
+    k5 = dims[5]
     for i0 in range(lo, hi):
         s0 = f32(0.0)
         for i1 in range(n1):
             v1 = a2[i0 * x0_s0 + i1]
             s0 = add_reassoc_f32(s0, v1)
-        v2 = s0 / f32(5.0)
+        v2 = s0 / number_f32(k4)
         s3 = f32(0.0)
         for i1 in range(n1):
             v4 = a2[i0 * x0_s0 + i1]
             v5 = v4 - v2
             v6 = mul_reassoc_f32(v5, v5)
             s3 = add_reassoc_f32(s3, v6)
-        v7 = s3 / f32(5.0)
-        v8 = v7 + f32(1e-05)
+        v7 = s3 / number_f32(k4)
+        v8 = v7 + number_f32(k5)
         v9 = rsqrt_f32(v8)
         for i1 in range(n1):
             v10 = a2[i0 * x0_s0 + i1]

@@ -1,4 +1,4 @@
-def kernel(a0, a1, a2, r0, n1, x0_s0, y0_s0, count):
+def kernel(a0, a1, a2, r0, n1, x0_s0, y0_s0, k4, k5, count):
     shared_f32 = cuda.shared.array(32, f32)
     thread = cuda.threadIdx.x
     column = thread // 4
@@ -20,7 +20,7 @@ def kernel(a0, a1, a2, r0, n1, x0_s0, y0_s0, count):
         cuda.syncthreads()
         s0 = shared_f32[thread - lane]
         cuda.syncthreads()
-        v2 = s0 / f32(5.0)
+        v2 = s0 / number_f32(k4)
         s3 = f32(0.0)
         for i1 in range(lane, n1 if live else 0, 4):
             v4 = a2[i0 * x0_s0 + i1]
@@ -37,8 +37,8 @@ def kernel(a0, a1, a2, r0, n1, x0_s0, y0_s0, count):
         cuda.syncthreads()
         s3 = shared_f32[thread - lane]
         cuda.syncthreads()
-        v7 = s3 / f32(5.0)
-        v8 = v7 + f32(1e-05)
+        v7 = s3 / number_f32(k4)
+        v8 = v7 + number_f32(k5)
         v9 = rsqrt_f32(v8)
         for i1 in range(lane, n1 if live else 0, 4):
             v10 = a2[i0 * x0_s0 + i1]

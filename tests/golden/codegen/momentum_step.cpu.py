@@ -6,13 +6,15 @@ def kernel(ptrs, dims, lo, hi):
     a0 = f32_ptr(ptrs, 0)
     a1 = f32_ptr(ptrs, 1)
     a2 = f32_ptr(ptrs, 2)
+    k1 = dims[1]
+    k2 = dims[2]
     for i0 in range(lo, hi):
         v0 = a2[i0]
-        v1 = v0 * f32(0.9)
+        v1 = v0 * number_f32(k1)
         v2 = a1[i0]
         v3 = v1 + v2
         v4 = a0[i0]
-        v5 = v3 * f32(0.1)
+        v5 = v3 * number_f32(k2)
         v6 = v4 - v5
         a2[i0] = v3
         a0[i0] = v6
