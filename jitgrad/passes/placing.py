@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Offsets of an op's operands along its result's axes; None if they do not stay in one piece.
 Offsets = list[tuple[int, ...]] | None
-LONG = 64  # elements in a row of memory, from which loops lose nothing by a gap behind it
+LONG = 16  # elements in a row of memory, from which loops lose nothing by a gap behind it
 
 
 def _side_by_side(node: Node) -> Offsets:
@@ -59,7 +59,7 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
             if buffer not in maker.writes:  # it holds parts itself: the first of them is made there
                 continue
             made = _made(maker, buffer)
-            at = _along(made, part, step.node.shape) if made is not None else None
+            at = steps_inside(made, part, step.node.shape) if made is not None else None
             if at is not None:
                 first = sum(o * s for o, s in zip(offset, along, strict=True))
                 buffer.home, buffer.whole, buffer.place = "part", whole, at.shifted(first)
@@ -85,7 +85,7 @@ def _is_read(node: Node, index: int) -> bool:
     return "loops" in node.attrs and any(body.outputs[index] in n.inputs for n in body.nodes)
 
 
-def _along(made: TensorType, part: Node, whole: tuple[int, ...]) -> Affine | None:
+def steps_inside(made: TensorType, part: Node, whole: tuple[int, ...]) -> Affine | None:
     """The steps in a larger array of a value's axes, if its loops stay what they are: rows are
     long, or single elements.
     """

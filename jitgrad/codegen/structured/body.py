@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from jitgrad.codegen.structured import indexed, scalars
+from jitgrad.codegen.structured.joins import homes_in
 from jitgrad.codegen.structured.loops import write_loop
 from jitgrad.codegen.structured.order import in_place, is_large, scheduled, step_alias, targets
 from jitgrad.codegen.structured.steps import is_small, prepared, write_step
@@ -87,6 +88,8 @@ class Body:
         self.places: dict[tuple[Node, int], Any] = {}  # where a region's result is wanted
         self.indexed = indexed_inputs(self.graph)
         self.order, self.copies = scheduled(self.graph, self.indexed)
+        self.homes = homes_in(self.graph)
+        self.held: dict[Node, Memory] = {}  # joins and paddings of which parts are there
 
     def write(self) -> list[Value]:
         """The lines of all nodes; returns the outputs."""
@@ -198,6 +201,17 @@ class Body:
 
     def step(self, node: Node) -> list[Value]:
         where = self.graph.locs.get(node)
+        if node in self.homes:
+            holder, steps = self.homes[node]
+            if not any(n is holder for n, _ in self.places):  # what is there is still needed
+                if holder not in self.held:
+                    self.held[holder] = self.w.new_memory(holder.type)  # type: ignore[arg-type]
+                homes = {0: self.held[holder]}
+                return write_step(self.w, node, self.values, homes, {}, where, {0: steps})
+        if node in self.held:
+            there = [i for i, x in enumerate(node.inputs) if x in self.homes]
+            homes = {0: self.held[node]}
+            return write_step(self.w, node, self.values, homes, {}, where, there=there)
         alias = {
             i: j
             for i, j in step_alias(node).items()

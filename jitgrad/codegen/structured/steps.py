@@ -6,11 +6,11 @@ They are lowered as in any plan, and called by address from within the loop.
 from __future__ import annotations
 
 import functools
+from collections.abc import Container, Mapping
 
 from jitgrad.codegen.launch import Callback, Entry, Launch, Library, Part, Pointer, Status
-from jitgrad.codegen.loops import Kernel
-from jitgrad.codegen.lower import lower
 from jitgrad.codegen.structured.inline import write_nest
+from jitgrad.codegen.structured.joins import nest_of
 from jitgrad.codegen.structured.order import is_large, views_of
 from jitgrad.codegen.structured.scalars import rule_for
 from jitgrad.codegen.structured.writer import (
@@ -23,7 +23,7 @@ from jitgrad.codegen.structured.writer import (
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TensorType, TupleType, float16
 from jitgrad.locate import Location
-from jitgrad.passes.access import keeps_order
+from jitgrad.passes.access import Affine, keeps_order
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.plan import Buffer, Step
 
@@ -57,14 +57,6 @@ def is_number(value: Value) -> bool:
     return single and value.type.dtype is not float16  # type: ignore[union-attr]
 
 
-def nest_of(node: Node, alias: dict[int, int]) -> Kernel | None:
-    """The loop nest of a region, if it is one. `alias`: results that are written over operands."""
-    if "domain" not in node.attrs:
-        return None
-    kernel = lower(node.attrs["body"], node.attrs["domain"], node.attrs["axes"], alias)
-    return None if kernel.partial else kernel
-
-
 def write_step(
     w: Writer,
     node: Node,
@@ -72,10 +64,13 @@ def write_step(
     homes: dict[int, Memory],
     alias: dict[int, int],
     where: Location | None,
+    stores: Mapping[int, Affine] | None = None,
+    there: Container[int] = (),
 ) -> list[Value]:
     """The lines that call a node's kernels; returns its results, in memory.
 
-    `homes` is where some of them go; `alias[i] = j`: result i is written over operand j.
+    `homes` is where some of them go; `alias[i] = j`: result i is written over operand j; `stores`:
+    results that go elsewhere than densely; `there`: operands that are in the result already.
     """
     from jitgrad.codegen.calls import launches, scratch
 
@@ -84,7 +79,7 @@ def write_step(
         raise Unsupported(f"{node.op.name} : {node.type}")
     results = [homes.get(i) or w.new_memory(t) for i, t in enumerate(types)]  # type: ignore[arg-type]
     given = [values[views_of(i)] for i in node.inputs]
-    kernel = nest_of(node, alias)
+    kernel = nest_of(node, alias, stores)
     if kernel is not None:
         fresh = [m for i, m in enumerate(results) if i not in alias]
         write_nest(w, kernel, (*(x if is_number(x) else w.in_memory(x) for x in given), *fresh))  # type: ignore[arg-type]
@@ -99,6 +94,8 @@ def write_step(
 
     read = tuple(buffer(m) for m in reads)
     written = tuple(read[alias[i]] if i in alias else buffer(m) for i, m in enumerate(results))
+    for i, operand in enumerate(read):
+        operand.whole = written[0] if i in there else None
     working = tuple(buffer(w.new_bytes(n)) for n in scratch(node))
     for entry in launches(Step(node, read, written, working, alias)):
         if not isinstance(entry, Launch):

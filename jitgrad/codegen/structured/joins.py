@@ -1,0 +1,57 @@
+"""Parts of joins and paddings in a loop's body, written where they belong by the nests that make
+them; as `passes.placing` has it for steps of plans.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from jitgrad.codegen.loops import Kernel
+from jitgrad.codegen.lower import lower
+from jitgrad.codegen.structured.order import is_large
+from jitgrad.ir.node import Graph, Node
+from jitgrad.ir.types import TensorType
+from jitgrad.passes.access import Affine, strides
+from jitgrad.passes.placing import HOLDERS, steps_inside
+from jitgrad.passes.tiles import sums
+
+
+def homes_in(graph: Graph) -> dict[Node, tuple[Node, Affine]]:
+    """The regions whose result is a part of one join or padding and of nothing else: which, and the
+    steps there.
+    """
+    readers = Counter(i for node in graph.nodes for i in node.inputs)
+    readers.update(graph.outputs)
+    found = {}
+    for holder in graph.nodes:
+        rule = HOLDERS.get(holder.op.name) if is_large(holder) else None
+        offsets = rule(holder) if rule is not None else None
+        steps = strides(holder.shape) if offsets else ()
+        for part, offset in zip(holder.inputs, offsets or (), strict=bool(offsets)):
+            at = steps_inside(part.type, part, holder.shape) if _is_nest(part) else None
+            if at is not None and readers[part] == 1:
+                first = sum(o * s for o, s in zip(offset, steps, strict=True))
+                found[part] = holder, at.shifted(first)
+    return found
+
+
+def _is_nest(part: Node) -> bool:
+    """Whether a value is the one result of a loop nest that stores each element once."""
+    if "domain" not in part.attrs or not isinstance(part.type, TensorType) or 0 in sums(part):
+        return False
+    calls = any(n.op.kind == "call" for n in part.attrs["body"].nodes)
+    return not calls and nest_of(part, {}) is not None
+
+
+def nest_of(
+    node: Node, alias: Mapping[int, int], stores: Mapping[int, Affine] | None = None
+) -> Kernel | None:
+    """The loop nest of a region, if it is one. `alias`: results that are written over operands;
+    `stores`: those that go elsewhere than densely.
+    """
+    if "domain" not in node.attrs:
+        return None
+    attrs = node.attrs
+    made = lower(attrs["body"], attrs["domain"], attrs["axes"], dict(alias), dict(stores or {}))
+    return None if made.partial else made
