@@ -144,7 +144,11 @@ class Parameter(Tensor):
 
 
 class ParameterTuple(tuple):
-    """A tuple of Parameters, as `weights` of `grad`. TypeError for anything else."""
+    """A tuple of Parameters, as `weights` of `grad`. TypeError for anything else.
+
+    >>> [p.name for p in ms.ParameterTuple([ms.Parameter(Tensor([1.0]), name="w")])]
+    ['w']
+    """
 
     __slots__ = ()
 

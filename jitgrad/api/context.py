@@ -29,6 +29,10 @@ def set_context(**settings: Any) -> None:
 
     ArgumentError for a mode that is neither GRAPH_MODE (0) nor PYNATIVE_MODE (1), and for another
     device.
+
+    >>> ms.set_context(mode=ms.PYNATIVE_MODE)
+    >>> ms.get_context("mode") == ms.PYNATIVE_MODE
+    True
     """
     mode = settings.get("mode", _settings["mode"])
     if isinstance(mode, bool) or mode not in (GRAPH_MODE, PYNATIVE_MODE):
@@ -52,7 +56,11 @@ def set_context(**settings: Any) -> None:
 
 
 def get_context(name: str) -> Any:
-    """A setting by its name; ArgumentError if it was never set."""
+    """A setting by its name; ArgumentError if it was never set.
+
+    >>> ms.get_context("mode") == ms.PYNATIVE_MODE
+    True
+    """
     try:
         return _settings[name]
     except KeyError:

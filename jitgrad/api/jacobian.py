@@ -46,6 +46,9 @@ def jacfwd(fn: Callable, grad_position: Any = 0, has_aux: bool = False) -> Calla
     Arguments and results are those of `jacrev`; better where outputs outnumber inputs. Where there
     are at least twice as many inputs as outputs, rows take so much less that they are computed
     instead, in reverse mode.
+
+    >>> ms.jacfwd(lambda x: x * x)(Tensor([1.0, 3.0])).tolist()
+    [[2.0, 0.0], [0.0, 6.0]]
     """
     return _jacobian(fn, grad_position, has_aux, False)
 

@@ -100,27 +100,58 @@ def host_generator() -> np.random.Generator:
 
 
 def set_seed(seed: int) -> None:
-    """Seed every random stream of the library, from the beginning."""
+    """Seed every random stream of the library, from the beginning.
+
+    >>> ms.set_seed(3)
+    >>> first = ops.rand(2)
+    >>> ms.set_seed(3)
+    >>> bool((ops.rand(2) == first).all())
+    True
+    """
     seed = checked_seed(seed)
     default_generator().manual_seed(seed)
     _Host.generator, _Host.seed = np.random.default_rng(seed), seed
 
 
 def get_seed() -> int | None:
-    """The seed given last, or None."""
+    """The seed given last, or None.
+
+    >>> ms.set_seed(3)
+    >>> ms.get_seed()
+    3
+    """
     return _Host.seed
 
 
 def initial_seed() -> int:
-    """The seed that the default stream started from."""
+    """The seed that the default stream started from.
+
+    >>> generator = ms.manual_seed(5)
+    >>> ms.initial_seed()
+    5
+    """
     return default_generator().initial_seed()
 
 
 def get_rng_state() -> Tensor:
-    """Where the default stream stands: its key and counter, uint64."""
+    """Where the default stream stands: its key and counter, uint64.
+
+    >>> state = ms.get_rng_state()
+    >>> first = ops.rand(2)
+    >>> ms.set_rng_state(state)
+    >>> bool((ops.rand(2) == first).all())
+    True
+    """
     return default_generator().get_state()
 
 
 def set_rng_state(state: Tensor) -> None:
-    """Continue the default stream from a `get_rng_state`; ArgumentError for another Tensor."""
+    """Continue the default stream from a `get_rng_state`; ArgumentError for another Tensor.
+
+    >>> state = ms.get_rng_state()
+    >>> first = ops.rand(2)
+    >>> ms.set_rng_state(state)
+    >>> bool((ops.rand(2) == first).all())
+    True
+    """
     default_generator().set_state(state)

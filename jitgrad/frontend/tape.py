@@ -279,17 +279,29 @@ def _switch(enabled: bool) -> None:
 class no_grad(_Mode):
     """Record nothing inside of the block: what is computed there is constant to every derivative,
     in compiled functions too. Also a decorator.
+
+    >>> x = ms.tensor(2.0, requires_grad=True)
+    >>> ms.no_grad()(lambda: x * 3)().requires_grad
+    False
     """
 
 
 class enable_grad(_Mode):
-    """Record inside of the block, in a `no_grad` block for instance; also a decorator."""
+    """Record inside of the block, in a `no_grad` block for instance; also a decorator.
+
+    >>> ms.enable_grad()(ms.is_grad_enabled)()
+    True
+    """
 
     enabled = True
 
 
 class inference_mode(_Mode):
-    """As `no_grad`; ``inference_mode(False)`` as `enable_grad`. Also a decorator."""
+    """As `no_grad`; ``inference_mode(False)`` as `enable_grad`. Also a decorator.
+
+    >>> ms.inference_mode()(ms.is_grad_enabled)()
+    False
+    """
 
     def __init__(self, mode: Any = True):
         super().__init__(mode if callable(mode) else None)
@@ -334,5 +346,9 @@ def functional() -> Iterator[None]:
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are recorded."""
+    """Whether operations are recorded.
+
+    >>> ms.is_grad_enabled()
+    True
+    """
     return state.grad != OFF

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from jitgrad import ops
-from jitgrad.errors import no_name
+from jitgrad.errors import no_name as _no_name
 from jitgrad.ops.absent import ABSENT
-from jitgrad.ops.searching import distinct
+from jitgrad.ops.searching import distinct as _distinct
 
 # Functions that are the same there.
 SAME = (
@@ -268,7 +268,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     >>> values.tolist(), counts.tolist()
     ([1, 3], [1, 2])
     """
-    return distinct(input, return_inverse, return_counts, dim)
+    return _distinct(input, return_inverse, return_counts, dim)
 
 
 def new_full(input, size, fill_value, *, dtype=None):
@@ -309,4 +309,4 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"jitgrad.mint.{name}")
-    raise no_name(__name__, name, __all__, ABSENT.get(name, ""))
+    raise _no_name(__name__, name, __all__, ABSENT.get(name, ""))

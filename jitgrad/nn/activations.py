@@ -18,21 +18,33 @@ from jitgrad.tensor import Parameter, Tensor
 
 
 class ReLU(Cell):
-    """max(x, 0)."""
+    """max(x, 0).
+
+    >>> nn.ReLU()(Tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.relu(x)
 
 
 class ReLU6(Cell):
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6).
+
+    >>> nn.ReLU6()(Tensor([-1.0, 9.0])).tolist()
+    [0.0, 6.0]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.relu6(x)
 
 
 class Sigmoid(Cell):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    >>> nn.Sigmoid()(Tensor([0.0])).tolist()
+    [0.5]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.sigmoid(x)
@@ -46,7 +58,11 @@ class LogSigmoid(Cell):
 
 
 class Tanh(Cell):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    >>> nn.Tanh()(Tensor([0.0])).tolist()
+    [0.0]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.tanh(x)
@@ -60,28 +76,44 @@ class Tanhshrink(Cell):
 
 
 class SiLU(Cell):
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    >>> print(nn.SiLU()(Tensor([0.0, 1.0])).asnumpy().round(4))
+    [0.     0.7311]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.silu(x)
 
 
 class Mish(Cell):
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)).
+
+    >>> print(nn.Mish()(Tensor([0.0, 1.0])).asnumpy().round(4))
+    [0.     0.8651]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.mish(x)
 
 
 class HSwish(Cell):
-    """x * relu6(x + 3) / 6."""
+    """x * relu6(x + 3) / 6.
+
+    >>> nn.HSwish()(Tensor([-4.0, 4.0])).tolist()
+    [-0.0, 4.0]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.hardswish(x)
 
 
 class HSigmoid(Cell):
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    >>> nn.HSigmoid()(Tensor([-4.0, 0.0, 4.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.hardsigmoid(x)
@@ -112,7 +144,11 @@ class FastGelu(Cell):
 
 
 class ELU(Cell):
-    """x where x > 0, alpha * (exp(x) - 1) elsewhere."""
+    """x where x > 0, alpha * (exp(x) - 1) elsewhere.
+
+    >>> print(nn.ELU()(Tensor([-1.0, 2.0])).asnumpy().round(4))
+    [-0.6321  2.    ]
+    """
 
     def __init__(self, alpha: float = 1.0):
         super().__init__()
@@ -134,7 +170,11 @@ class CELU(Cell):
 
 
 class LeakyReLU(Cell):
-    """x where x > 0, alpha * x elsewhere."""
+    """x where x > 0, alpha * x elsewhere.
+
+    >>> nn.LeakyReLU(0.5)(Tensor([-1.0, 2.0])).tolist()
+    [-0.5, 2.0]
+    """
 
     def __init__(self, alpha: float = 0.2):
         super().__init__()
@@ -145,7 +185,11 @@ class LeakyReLU(Cell):
 
 
 class GELU(Cell):
-    """x times the normal distribution function of x; by tanh if `approximate`."""
+    """x times the normal distribution function of x; by tanh if `approximate`.
+
+    >>> print(nn.GELU()(Tensor([-1.0, 0.0, 1.0])).asnumpy().round(3))
+    [-0.159  0.     0.841]
+    """
 
     def __init__(self, approximate: bool | str = True):
         super().__init__()
@@ -191,7 +235,11 @@ class HShrink(Cell):
 
 
 class Hardtanh(Cell):
-    """x between min_val and max_val, which are its bounds."""
+    """x between min_val and max_val, which are its bounds.
+
+    >>> nn.Hardtanh()(Tensor([-3.0, 0.5, 2.0])).tolist()
+    [-1.0, 0.5, 1.0]
+    """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0):
         super().__init__()
@@ -204,7 +252,11 @@ class Hardtanh(Cell):
 
 
 class Threshold(Cell):
-    """x where x > threshold, value elsewhere."""
+    """x where x > threshold, value elsewhere.
+
+    >>> nn.Threshold(1.0, -7.0)(Tensor([0.5, 3.0])).tolist()
+    [-7.0, 3.0]
+    """
 
     def __init__(self, threshold: float, value: float):
         super().__init__()
@@ -217,6 +269,9 @@ class Threshold(Cell):
 class PReLU(Cell):
     """x where x > 0, w * x elsewhere; w is learned: one, or one for each of `channel` channels
     (axis 1).
+
+    >>> nn.PReLU()(Tensor([-4.0, 2.0])).tolist()
+    [-1.0, 2.0]
     """
 
     def __init__(self, channel: int = 1, w: Any = 0.25):
@@ -253,7 +308,11 @@ class RReLU(Cell):
 
 
 class Softmax(Cell):
-    """exp(x) over its sum along `axis`."""
+    """exp(x) over its sum along `axis`.
+
+    >>> nn.Softmax()(Tensor([1.0, 1.0])).tolist()
+    [0.5, 0.5]
+    """
 
     def __init__(self, axis: int = -1):
         super().__init__()
@@ -284,7 +343,11 @@ class Softmin(Cell):
 
 
 class LogSoftmax(Cell):
-    """x - log(sum(exp(x))) along `axis`."""
+    """x - log(sum(exp(x))) along `axis`.
+
+    >>> print(nn.LogSoftmax()(Tensor([1.0, 1.0])).asnumpy().round(4))
+    [-0.6931 -0.6931]
+    """
 
     def __init__(self, axis: int = -1):
         super().__init__()
@@ -295,7 +358,11 @@ class LogSoftmax(Cell):
 
 
 class GLU(Cell):
-    """The first half of `axis` times the sigmoid of the second."""
+    """The first half of `axis` times the sigmoid of the second.
+
+    >>> nn.GLU()(Tensor([2.0, 3.0, 0.0, 0.0])).tolist()
+    [1.0, 1.5]
+    """
 
     def __init__(self, axis: int = -1):
         super().__init__()
@@ -319,7 +386,11 @@ NAMES: dict[str, type[Cell]] = {
 
 
 def get_activation(name: str, prim_name: str | None = None) -> Cell | None:
-    """The activation of a name, with its defaults; None for None, KeyError for an unknown name."""
+    """The activation of a name, with its defaults; None for None, KeyError for an unknown name.
+
+    >>> nn.get_activation("relu")
+    ReLU()
+    """
     if name is None:
         return None
     if name not in NAMES:

@@ -27,6 +27,9 @@ def _classes(owner: str, x: Tensor, labels: Tensor, ndim: int) -> None:
 class MultiMarginLoss(LossBase):
     """Σ max(0, margin - x[y] + x[i])^p / c over the classes i but y, for scores (n, c) and class
     numbers (n,); `weight` (c,) scales by class.
+
+    >>> nn.MultiMarginLoss()(Tensor([[1.0, 0.5]]), Tensor([0])).item()
+    0.25
     """
 
     def __init__(
@@ -51,6 +54,9 @@ class MultilabelMarginLoss(LossBase):
     """Σ max(0, 1 - x[y] + x[i]) / c over the labels y and the classes i that are no label.
 
     Scores (n, c); a row of labels (n, c) ends at its first -1.
+
+    >>> nn.MultilabelMarginLoss()(Tensor([[1.0, 0.5]]), Tensor([[0, -1]])).item()
+    0.25
     """
 
     def construct(self, x: Tensor, target: Tensor) -> Tensor:
@@ -65,7 +71,12 @@ class MultilabelMarginLoss(LossBase):
 
 
 class MultiLabelSoftMarginLoss(LossBase):
-    """The mean over classes of BCEWithLogitsLoss, for scores and labels 0 or 1 (n, c)."""
+    """The mean over classes of BCEWithLogitsLoss, for scores and labels 0 or 1 (n, c).
+
+    >>> print(nn.MultiLabelSoftMarginLoss()(ops.zeros((1, 2)), Tensor([[1.0,
+    ...     0.0]])).asnumpy().round(4))
+    0.6931
+    """
 
     def __init__(self, weight: Tensor | None = None, reduction: str = "mean"):
         super().__init__(reduction)
@@ -80,6 +91,9 @@ class FocalLoss(LossBase):
 
     Scores (n, c, …); labels (n, 1, …) are class numbers, or have the scores' shape and are 0 or 1.
     `weight` (c,) scales by class.
+
+    >>> nn.FocalLoss()(Tensor([[2.0, 1.0]]), Tensor([[0]])).shape
+    ()
     """
 
     def __init__(self, weight: Tensor | None = None, gamma: float = 2.0, reduction: str = "mean"):
@@ -116,6 +130,9 @@ class FocalLoss(LossBase):
 class MultiClassDiceLoss(LossBase):
     """The mean of `DiceLoss` over classes, axis 1; `weights` (c,) scales them, `ignore_indiex`
     leaves one out, and `activation` is applied to the scores first.
+
+    >>> nn.MultiClassDiceLoss()(ops.ones((2, 2)), ops.ones((2, 2))).shape
+    ()
     """
 
     def __init__(
@@ -151,6 +168,10 @@ class CTCLoss(LossBase):
     input_lengths and target_lengths (n,). An alignment repeats labels and puts `blank` between
     them. The mean is of losses over target lengths. `zero_infinity` makes the loss of targets that
     do not fit, and its gradient, zero. Graves et al. (2006).
+
+    >>> nn.CTCLoss()(ops.log_softmax(ops.zeros((4, 1, 3)), -1), Tensor([[1]]), Tensor([4]),
+    ...     Tensor([1])).shape
+    ()
     """
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False):
@@ -177,6 +198,10 @@ class SampledSoftmaxLoss(LossBase):
     sample. `sampled_values` are what a candidate sampler returned, by default that of
     `ops.uniform_candidate_sampler` at each call. `remove_accidental_hits` leaves out sampled
     classes that are true ones of a row.
+
+    >>> nn.SampledSoftmaxLoss(3, 9)(ops.ones((9, 2)), ops.zeros(9), Tensor([[1]]),
+    ...     ops.ones((1, 2))).shape
+    (1,)
     """
 
     def __init__(

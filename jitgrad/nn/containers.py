@@ -159,7 +159,13 @@ class SequentialCell(_Indexed):
 
 
 class CellList(_Indexed):
-    """A list whose Cells are registered. It cannot be called itself."""
+    """A list whose Cells are registered. It cannot be called itself.
+
+    >>> cells = nn.CellList([nn.ReLU()])
+    >>> cells = cells.append(nn.Tanh())
+    >>> len(cells)
+    2
+    """
 
     def __init__(self, *args: Any, auto_prefix: bool = True):
         super().__init__(auto_prefix)
@@ -172,7 +178,11 @@ class CellList(_Indexed):
 
 
 class ParameterList(Cell):
-    """A list whose Parameters are registered, under their numbers."""
+    """A list whose Parameters are registered, under their numbers.
+
+    >>> len(nn.ParameterList([ms.Parameter(Tensor([1.0]))]))
+    1
+    """
 
     def __init__(self, parameters: Iterable[Parameter] = ()):
         super().__init__()
@@ -211,7 +221,12 @@ class ParameterList(Cell):
 
 
 class CellDict(Cell):
-    """A dict whose Cells are registered under its keys. It cannot be called itself."""
+    """A dict whose Cells are registered under its keys. It cannot be called itself.
+
+    >>> cells = nn.CellDict({"a": nn.ReLU(), "b": nn.Tanh()})
+    >>> list(cells.keys())
+    ['a', 'b']
+    """
 
     def __init__(self, *args: Any):
         super().__init__()

@@ -63,7 +63,11 @@ def exponential_decay_lr(
     decay_epoch: int,
     is_stair: bool = False,
 ) -> list[float]:
-    """learning_rate * decay_rate ^ (epoch / decay_epoch)."""
+    """learning_rate * decay_rate ^ (epoch / decay_epoch).
+
+    >>> nn.exponential_decay_lr(1.0, 0.5, 4, 2, 1)
+    [1.0, 1.0, 0.5, 0.5]
+    """
     q = rate("decay_rate", decay_rate)
     return _decay(lambda p: q**p, learning_rate, total_step, step_per_epoch, decay_epoch, is_stair)
 
@@ -78,6 +82,9 @@ def natural_exp_decay_lr(
 ) -> list[float]:
     """learning_rate * exp(-decay_rate * epoch), the epoch rounded down to a multiple of
     decay_epoch if `is_stair`.
+
+    >>> [round(v, 3) for v in nn.natural_exp_decay_lr(1.0, 1.0, 4, 2, 1)]
+    [1.0, 1.0, 0.368, 0.368]
     """
     q = rate("decay_rate", decay_rate)
     span = positive_int("decay_epoch", decay_epoch)
@@ -95,7 +102,11 @@ def inverse_decay_lr(
     decay_epoch: int,
     is_stair: bool = False,
 ) -> list[float]:
-    """learning_rate / (1 + decay_rate * epoch / decay_epoch)."""
+    """learning_rate / (1 + decay_rate * epoch / decay_epoch).
+
+    >>> nn.inverse_decay_lr(1.0, 1.0, 4, 2, 1)
+    [1.0, 1.0, 0.5, 0.5]
+    """
     q = rate("decay_rate", decay_rate)
     return _decay(
         lambda p: 1 / (1 + q * p),
@@ -106,7 +117,11 @@ def inverse_decay_lr(
 def cosine_decay_lr(
     min_lr: float, max_lr: float, total_step: int, step_per_epoch: int, decay_epoch: int
 ) -> list[float]:
-    """Half a cosine from max_lr down to min_lr in decay_epoch epochs."""
+    """Half a cosine from max_lr down to min_lr in decay_epoch epochs.
+
+    >>> [round(v, 3) for v in nn.cosine_decay_lr(0.0, 1.0, 4, 2, 2)]
+    [1.0, 1.0, 0.5, 0.5]
+    """
     low, high = rate("min_lr", min_lr), rate("max_lr", max_lr)
     if low >= high:
         raise fail(ArgumentError, f"min_lr={min_lr} must be below max_lr={max_lr}")
@@ -127,7 +142,11 @@ def polynomial_decay_lr(
     power: float,
     update_decay_epoch: bool = False,
 ) -> list[float]:
-    """(learning_rate - end) * (1 - epoch / decay_epoch) ^ power + end."""
+    """(learning_rate - end) * (1 - epoch / decay_epoch) ^ power + end.
+
+    >>> nn.polynomial_decay_lr(1.0, 0.0, 4, 2, 2, 1.0)
+    [1.0, 1.0, 0.5, 0.5]
+    """
     first, end = rate("learning_rate", learning_rate), rate("end_learning_rate", end_learning_rate)
     span = positive_int("decay_epoch", decay_epoch)
     exponent = rate("power", power)
@@ -142,7 +161,11 @@ def polynomial_decay_lr(
 def warmup_lr(
     learning_rate: float, total_step: int, step_per_epoch: int, warmup_epoch: int
 ) -> list[float]:
-    """Up from 0 to learning_rate in warmup_epoch epochs, in a line."""
+    """Up from 0 to learning_rate in warmup_epoch epochs, in a line.
+
+    >>> nn.warmup_lr(1.0, 4, 2, 2)
+    [0.0, 0.0, 0.5, 0.5]
+    """
     top = rate("learning_rate", learning_rate)
     if isinstance(warmup_epoch, bool) or not isinstance(warmup_epoch, int) or warmup_epoch < 0:
         raise fail(ArgumentError, f"warmup_epoch must be an int of at least 0: {warmup_epoch!r}")

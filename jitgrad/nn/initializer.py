@@ -122,7 +122,11 @@ class Constant(Initializer):
 
 
 class Identity(Initializer):
-    """The identity matrix; ShapeError unless there are two axes."""
+    """The identity matrix; ShapeError unless there are two axes.
+
+    >>> nn.Identity()(Tensor([1.0])).tolist()
+    [1.0]
+    """
 
     def _initialize(self, array: np.ndarray) -> None:
         if array.ndim != 2:

@@ -13,7 +13,11 @@ from jitgrad.tensor import Tensor
 
 
 class LearningRateSchedule(Cell):
-    """Base: ``construct(global_step)`` takes an integer Tensor and returns the rate."""
+    """Base: ``construct(global_step)`` takes an integer Tensor and returns the rate.
+
+    >>> nn.WarmUpLR(0.5, 10)(Tensor(5)).item()
+    0.25
+    """
 
     def construct(self, global_step: Tensor) -> Tensor:
         """The learning rate at a step."""
@@ -57,7 +61,11 @@ class _Decay(LearningRateSchedule):
 
 
 class ExponentialDecayLR(_Decay):
-    """learning_rate * decay_rate ^ (step / decay_steps)."""
+    """learning_rate * decay_rate ^ (step / decay_steps).
+
+    >>> nn.ExponentialDecayLR(1.0, 0.5, 2)(Tensor(4)).item()
+    0.25
+    """
 
     def construct(self, global_step: Tensor) -> Tensor:
         return self.learning_rate * ops.pow(self.decay_rate, self.periods(global_step))
@@ -66,6 +74,9 @@ class ExponentialDecayLR(_Decay):
 class NaturalExpDecayLR(_Decay):
     """learning_rate * exp(-decay_rate * step); with `is_stair` the step is rounded down to a
     multiple of decay_steps.
+
+    >>> print(nn.NaturalExpDecayLR(1.0, 1.0, 2)(Tensor(2)).asnumpy().round(3))
+    0.135
     """
 
     def construct(self, global_step: Tensor) -> Tensor:
@@ -76,14 +87,22 @@ class NaturalExpDecayLR(_Decay):
 
 
 class InverseDecayLR(_Decay):
-    """learning_rate / (1 + decay_rate * step / decay_steps)."""
+    """learning_rate / (1 + decay_rate * step / decay_steps).
+
+    >>> nn.InverseDecayLR(1.0, 1.0, 2)(Tensor(2)).item()
+    0.5
+    """
 
     def construct(self, global_step: Tensor) -> Tensor:
         return self.learning_rate / (1 + self.decay_rate * self.periods(global_step))
 
 
 class CosineDecayLR(LearningRateSchedule):
-    """Half a cosine from max_lr down to min_lr in decay_steps; min_lr from then on."""
+    """Half a cosine from max_lr down to min_lr in decay_steps; min_lr from then on.
+
+    >>> nn.CosineDecayLR(0.0, 1.0, 4)(Tensor(2)).item()
+    0.4999999701976776
+    """
 
     def __init__(self, min_lr: float, max_lr: float, decay_steps: int):
         super().__init__()
@@ -103,6 +122,9 @@ class PolynomialDecayLR(LearningRateSchedule):
 
     After decay_steps the end rate holds; with `update_decay_steps` the decay starts anew, over
     twice, three times … as many steps.
+
+    >>> nn.PolynomialDecayLR(1.0, 0.0, 4, 1.0)(Tensor(2)).item()
+    0.5
     """
 
     def __init__(
@@ -137,7 +159,11 @@ class PolynomialDecayLR(LearningRateSchedule):
 
 
 class WarmUpLR(LearningRateSchedule):
-    """Up from 0 to learning_rate in warmup_steps, in a line; then learning_rate."""
+    """Up from 0 to learning_rate in warmup_steps, in a line; then learning_rate.
+
+    >>> nn.WarmUpLR(1.0, 4)(Tensor(2)).item()
+    0.5
+    """
 
     def __init__(self, learning_rate: float, warmup_steps: int):
         super().__init__()

@@ -36,7 +36,11 @@ def check_parameters(owner: Cell, network: Cell, optimizer: Cell) -> None:
 
 
 class WithLossCell(Cell):
-    """``loss_fn(backbone(data), label)`` as a Cell of data and label."""
+    """``loss_fn(backbone(data), label)`` as a Cell of data and label.
+
+    >>> nn.WithLossCell(nn.Dense(2, 1), nn.MSELoss())(ops.ones((4, 2)), ops.ones((4, 1))).shape
+    ()
+    """
 
     def __init__(self, backbone: Cell, loss_fn: Callable[..., Tensor]):
         super().__init__(auto_prefix=False)
@@ -54,7 +58,13 @@ class WithLossCell(Cell):
 
 
 class WithEvalCell(Cell):
-    """Loss, outputs and labels of a batch."""
+    """Loss, outputs and labels of a batch.
+
+    >>> cell = nn.WithEvalCell(nn.Dense(2, 1), nn.MSELoss())
+    >>> loss, out, label = cell(ops.ones((4, 2)), ops.ones((4, 1)))
+    >>> out.shape
+    (4, 1)
+    """
 
     def __init__(self, network: Cell, loss_fn: Callable[..., Tensor], add_cast_fp32: bool = False):
         super().__init__(auto_prefix=False)
@@ -76,6 +86,11 @@ class TrainOneStepCell(Cell):
     what the network returned, from before the update. `sens` is the cotangent of the loss, that
     is, the loss scale that the optimizer divides by. Compiled, a step is one graph whose updates
     happen in place.
+
+    >>> net = nn.WithLossCell(nn.Dense(2, 1), nn.MSELoss())
+    >>> step = nn.TrainOneStepCell(net, nn.SGD(net.trainable_params(), 0.1))
+    >>> step(ops.ones((4, 2)), ops.ones((4, 1))).shape
+    ()
     """
 
     def __init__(self, network: Cell, optimizer: Cell, sens: Any = None, return_grad: bool = False):
@@ -106,7 +121,11 @@ class TrainOneStepCell(Cell):
 
 
 class FixedLossScaleUpdateCell(Cell):
-    """A scale of the loss that stays."""
+    """A scale of the loss that stays.
+
+    >>> nn.FixedLossScaleUpdateCell(1024.0).get_loss_scale()
+    1024.0
+    """
 
     def __init__(self, loss_scale_value: float):
         super().__init__()
@@ -124,6 +143,9 @@ class FixedLossScaleUpdateCell(Cell):
 class DynamicLossScaleUpdateCell(Cell):
     """A scale of the loss that falls by `scale_factor` when gradients overflow, not below 1, and
     rises by it after `scale_window` steps without.
+
+    >>> nn.DynamicLossScaleUpdateCell(1024.0, 2, 100).get_loss_scale()
+    1024.0
     """
 
     def __init__(self, loss_scale_value: float, scale_factor: float, scale_window: int):
@@ -210,6 +232,10 @@ class WithGradCell(Cell):
     """The gradients of a network's weights: of its loss, or of ``loss_fn(network(data), label)``.
 
     `sens` is the cotangent of the loss.
+
+    >>> cell = nn.WithGradCell(nn.Dense(2, 1), nn.MSELoss())
+    >>> [g.shape for g in cell(ops.ones((4, 2)), ops.ones((4, 1)))]
+    [(1, 2), (1,)]
     """
 
     def __init__(self, network: Cell, loss_fn: Any = None, sens: Any = None):
@@ -243,6 +269,9 @@ class TimeDistributed(Cell):
 
     `reshape_with_axis` lays time beside the axis of examples instead, so that the layer is called
     once.
+
+    >>> nn.TimeDistributed(nn.Dense(3, 2), time_axis=1)(ops.ones((4, 5, 3))).shape
+    (4, 5, 2)
     """
 
     def __init__(self, layer: Cell, time_axis: int, reshape_with_axis: int | None = None):
@@ -270,6 +299,12 @@ class TimeDistributed(Cell):
 class ForwardValueAndGrad(Cell):
     """Loss and gradients of a network: by its inputs (`get_all`), its weights (`get_by_list`) or
     both.
+
+    >>> net = nn.Dense(2, 1)
+    >>> step = nn.ForwardValueAndGrad(net, net.trainable_params(), get_by_list=True)
+    >>> value, grads = step(ops.ones((1, 2)))
+    >>> grads[0].tolist()
+    [[1.0, 1.0]]
     """
 
     def __init__(

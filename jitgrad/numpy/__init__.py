@@ -9,7 +9,7 @@ import numpy as _np
 
 from jitgrad import ops
 from jitgrad.common import dtype as _dtypes
-from jitgrad.errors import no_name
+from jitgrad.errors import no_name as _no_name
 from jitgrad.ir.types import dtype as _dtype
 from jitgrad.numpy import functions as _functions
 from jitgrad.numpy import linalg as linalg
@@ -412,4 +412,4 @@ __all__ = sorted(
 
 
 def __getattr__(name: str) -> Any:
-    raise no_name(__name__, name, __all__)
+    raise _no_name(__name__, name, __all__)

@@ -125,7 +125,7 @@ class Writer:
     def initializer(self, array: np.ndarray, stem: str = "constant") -> str:
         """A value of the file; returns its name."""
         name = self.fresh(stem)
-        plain = np.ascontiguousarray(array)
+        plain = np.array(array, order="C")  # a scalar stays one
         self.initializers.append(self.package.numpy_helper.from_array(plain, name))
         return name
 

@@ -81,8 +81,8 @@ SIMPLE: dict[str, Op] = {
     "IsInf": _simple(ops.isinf), "Where": _simple(ops.where, np.where),
     "BitwiseAnd": _simple(ops.bitwise_and), "BitwiseOr": _simple(ops.bitwise_or),
     "BitwiseXor": _simple(ops.bitwise_xor), "BitwiseNot": _simple(ops.bitwise_not),
-    "MatMul": _simple(ops.matmul), "Sum": _folded(ops.add), "Min": _folded(ops.minimum),
-    "Max": _folded(ops.maximum),
+    "MatMul": _simple(ops.matmul), "Det": _simple(ops.det), "Sum": _folded(ops.add),
+    "Min": _folded(ops.minimum), "Max": _folded(ops.maximum),
 }  # fmt: skip
 
 
@@ -179,6 +179,28 @@ def _scan(node: Node, x: Sequence[Any], values: dict[str, Any], run: Callable) -
     return (*state, *stacked)
 
 
+def _loop(node: Node, x: Sequence[Any], values: dict[str, Any], run: Callable) -> Any:
+    nodes, constants, names, outputs = node.attrs["body"]
+    if len(outputs) != len(x) - 1:
+        raise fail(ArgumentError, "Loop that stacks what each iteration gives is not there")
+    most = None if x[0] is None else ops.reshape(tensor(x[0]), ())
+    start = ops.full((), True) if x[1] is None else ops.reshape(tensor(x[1]), ())
+
+    def goes_on(state: Any) -> Any:
+        number, flag, _ = state
+        return flag if most is None else ops.logical_and(flag, number < most)
+
+    def step(state: Any) -> Any:
+        number, flag, carry = state
+        inner = {**values, **constants, **dict(zip(names, (number, flag, *carry), strict=True))}
+        run(nodes, inner)
+        flag, *carry = (tensor(inner[name]) for name in outputs)
+        return number + 1, ops.reshape(flag, ()), tuple(carry)
+
+    first = (ops.zeros((), "int64"), start, tuple(tensor(v) for v in x[2:]))
+    return ops.while_loop(goes_on, step, first)[2]
+
+
 def _if(node: Node, x: Sequence[Any], values: dict[str, Any], run: Callable) -> Any:
     def branch(name: str) -> Callable[[], tuple]:
         nodes, constants, _, outputs = node.attrs[name]
@@ -208,6 +230,7 @@ OPS: dict[str, Op] = {
     "Clip": _clip,
     "Mod": _mod,
     "Gemm": _gemm,
+    "Loop": _loop,
     "Scan": _scan,
     "If": _if,
 }

@@ -16,7 +16,7 @@ from jitgrad.errors import TraceError, fail
 from jitgrad.ir.interp import evaluate
 from jitgrad.ir.node import Node
 from jitgrad.locate import Location
-from jitgrad.primitives.flow import inner, parts
+from jitgrad.primitives.flow import COUNT, FLAG, inner, parts
 
 Names = Sequence[str]
 Where = Location | None
@@ -53,7 +53,7 @@ PLAIN = {
     "atanh": "Atanh", "sigmoid": "Sigmoid", "erf": "Erf", "equal": "Equal", "less": "Less",
     "less_equal": "LessOrEqual", "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor",
     "logical_not": "Not", "isnan": "IsNaN", "isinf": "IsInf", "select": "Where",
-    "matmul": "MatMul", "stop_gradient": "Identity", "bit_and": "BitwiseAnd",
+    "matmul": "MatMul", "det": "Det", "stop_gradient": "Identity", "bit_and": "BitwiseAnd",
     "bit_or": "BitwiseOr", "bit_xor": "BitwiseXor", "bit_not": "BitwiseNot",
 }  # fmt: skip
 
@@ -69,9 +69,19 @@ COMPOSITE: dict[str, Callable[..., str]] = {
     "erfc": lambda w, add, x, n: add("Sub", n(1), add("Erf", *x)),
     "trunc": lambda w, add, x, n: add("Mul", add("Sign", *x), add("Floor", add("Abs", *x))),
     "fmod": lambda w, add, x, n: add("Mod", *x, fmod=1),
-    "floordiv": lambda w, add, x, n: add("Floor", add("Div", *x)),
-    "mod": lambda w, add, x, n: add("Sub", x[0], add("Mul", x[1], add("Floor", add("Div", *x)))),
 }
+
+
+def _floor_divided(w: Any, node: Node, x: Names, where: Where) -> str:
+    if node.dtype.is_float:
+        return w.node("Floor", [w.node("Div", x)])
+    return w.node("Div", [w.node("Sub", [x[0], w.node("Mod", x)]), x[1]])
+
+
+def _remainder(w: Any, node: Node, x: Names, where: Where) -> str:
+    if not node.dtype.is_float:
+        return w.node("Mod", x)
+    return w.node("Sub", [x[0], w.node("Mul", [x[1], w.node("Floor", [w.node("Div", x)])])])
 
 
 # --- values that are known, and shapes ----------------------------------------------------------
@@ -135,6 +145,24 @@ def _cast(w: Any, node: Node, x: Names, where: Where) -> str:
 
 def _take(w: Any, node: Node, x: Names, where: Where) -> str:
     return w.node("Gather", x, axis=0)
+
+
+def _scatter(w: Any, node: Node, x: Names, where: Where) -> str:
+    """Rows combined with those of a Tensor. Rows that are set must be different ones."""
+    base, at, updates = x
+    at = w.node("Cast", [at], to=w.dtype(np.int64))
+    wide = w.node("Reshape", [at, w.constant([*node.inputs[1].shape, 1])], allowzero=1)
+    how = node.attrs["mode"].replace("set", "none")
+    return w.node("ScatterND", [base, wide, updates], reduction=how)
+
+
+def _sort(w: Any, node: Node, x: Names, where: Where) -> list[str]:
+    at = node.attrs
+    extent = w.constant([node.inputs[0].shape[at["axis"]]])
+    values, places = w.nodes_of(
+        "TopK", [x[0], extent], 2, axis=at["axis"], largest=int(at["descending"])
+    )
+    return [values, w.node("Cast", [places], to=w.dtype(at["dtype"].numpy))]
 
 
 # --- reductions and windows ---------------------------------------------------------------------
@@ -224,7 +252,7 @@ def _loop(w: Any, node: Node, x: Names, where: Where) -> list[str]:
     """A loop of known length as a Scan, which stacks what each iteration gives."""
     at, body = node.attrs, node.attrs["body"]
     if at["test"] is not None or at["counted"] or at["length"] is None:
-        raise fail(TraceError, "a loop of unknown length cannot be exported to ONNX", where=where)
+        return _while(w, node, x, where)
     given, sources = parts(at, tuple(x)), inner(at, body.inputs)
     known = dict(zip(sources.rest, given.rest, strict=True))
     declared = []
@@ -243,6 +271,45 @@ def _loop(w: Any, node: Node, x: Names, where: Where) -> list[str]:
     )
 
 
+def _while(w: Any, node: Node, x: Names, where: Where) -> list[str]:
+    """A loop of unknown length as a Loop, which also counts its iterations."""
+    at, body, test = node.attrs, node.attrs["body"], node.attrs["test"]
+    given, sources = parts(at, tuple(x)), inner(at, body.inputs)
+    if given.slices or len(body.outputs) > len(given.carry):
+        raise fail(
+            TraceError,
+            "a loop of unknown length that keeps what each iteration gives cannot be exported to"
+            " ONNX",
+            where=where,
+        )
+
+    def goes_on(w: Any, count: str, carry: Names) -> str:
+        known = dict(zip(test.inputs, (count, *carry, *given.rest), strict=True))
+        w.graph(test, known)
+        return known[test.outputs[0]]
+
+    inside, zero = w.inner(), w.constant(np.int64(0))
+    number, flag, trips = (w.fresh(name) for name in ("number", "flag", "trips"))
+    known = dict(zip(sources.rest, given.rest, strict=True))
+    known |= {source: w.fresh("x") for source in (*sources.carry, sources.count)}
+    known[sources.count] = number
+    declared = [w.info(number, COUNT), w.info(flag, FLAG)]
+    declared += [w.info(known[source], source.type) for source in sources.carry]
+    inside.graph(body, known)
+    found = [known[o] for o in body.outputs]
+    after = inside.node("Add", [number, w.constant(np.int64(1))])
+    again = flag if test is None else goes_on(inside, after, found)
+    results = [inside.node("Identity", [name]) for name in (again, *found, after)]
+    types = [FLAG, *(o.type for o in body.outputs), COUNT]
+    infos = [w.info(name, type) for name, type in zip(results, types, strict=True)]
+    made = w.package.helper.make_graph(
+        inside.nodes, "body", [*declared, w.info(trips, COUNT)], infos
+    )
+    limit = given.count or ("" if at["length"] is None else w.constant(np.int64(at["length"])))
+    start = "" if test is None else goes_on(w, zero, given.carry)
+    return w.nodes_of("Loop", [limit, start, *given.carry, zero], len(found) + 1, body=made)
+
+
 def _cond(w: Any, node: Node, x: Names, where: Where) -> list[str]:
     branches = {}
     for ours, theirs in (("then", "then_branch"), ("orelse", "else_branch")):
@@ -255,6 +322,8 @@ def _cond(w: Any, node: Node, x: Names, where: Where) -> list[str]:
 RULES: dict[str, Rule] = {
     **{name: _plain(kind) for name, kind in PLAIN.items()},
     **{name: _composite(make) for name, make in COMPOSITE.items()},
+    "floordiv": _floor_divided,
+    "mod": _remainder,
     "constant": _leaf,
     "iota": _leaf,
     "broadcast": _broadcast,
@@ -266,6 +335,8 @@ RULES: dict[str, Rule] = {
     "concat": lambda w, node, x, where: w.node("Concat", x, axis=node.attrs["axis"]),
     "cast": _cast,
     "take": _take,
+    "scatter": _scatter,
+    "sort": _sort,
     "reduce_sum": _reduce("ReduceSum"),
     "reduce_max": _reduce("ReduceMax"),
     "reduce_min": _reduce("ReduceMin"),

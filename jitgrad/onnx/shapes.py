@@ -221,6 +221,36 @@ def _einsum(node: Node, x: Sequence[Any], values: Values, run: Any) -> Any:
     return ops.einsum(node.attrs["equation"], *map(tensor, x))
 
 
+def _top(node: Node, x: Sequence[Any], values: Values, run: Any) -> Any:
+    (count,) = known(node, x[1], "k")
+    axis, largest = node.attrs.get("axis", -1), bool(node.attrs.get("largest", 1))
+    found, at = ops.sort(tensor(x[0]), axis, largest)
+    found, at = (ops.narrow(v, axis, 0, count) for v in (found, at))
+    return found, ops.cast(at, "int64")
+
+
+def _gathered(node: Node, x: Sequence[Any], values: Values, run: Any) -> Any:
+    if node.attrs.get("batch_dims"):
+        raise fail(ArgumentError, "GatherND of batches is not there")
+    return ops.gather_nd(*map(tensor, x))
+
+
+def _scattered(node: Node, x: Sequence[Any], values: Values, run: Any) -> Any:
+    how = node.attrs.get("reduction", "none").replace("none", "update")
+    data, at, updates = map(tensor, x)
+    return getattr(ops, f"tensor_scatter_{how}")(data, at, updates)
+
+
+def _scattered_elements(node: Node, x: Sequence[Any], values: Values, run: Any) -> Any:
+    axis, how = node.attrs.get("axis", 0), node.attrs.get("reduction", "none")
+    return ops.tensor_scatter_elements(*map(tensor, x), axis, how)
+
+
+def _triangle(node: Node, x: Sequence[Any], values: Values, run: Any) -> Any:
+    diagonal = known(node, x[1], "k")[0] if len(x) > 1 and x[1] is not None else 0
+    return (ops.triu if node.attrs.get("upper", 1) else ops.tril)(tensor(x[0]), diagonal)
+
+
 SHAPES: dict[str, Op] = {
     "Constant": _constant,
     "ConstantOfShape": _filled,
@@ -233,6 +263,11 @@ SHAPES: dict[str, Op] = {
     "Slice": _moved(_sliced, _sliced),
     "Gather": _moved(_gather, _gather),
     "GatherElements": _elements,
+    "GatherND": _gathered,
+    "ScatterND": _scattered,
+    "ScatterElements": _scattered_elements,
+    "TopK": _top,
+    "Trilu": _triangle,
     "Split": _split,
     "Concat": _concat,
     "Expand": _expand,

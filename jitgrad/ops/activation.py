@@ -53,7 +53,11 @@ def relu(input):
 
 
 def relu6(x):
-    """min(max(x, 0), 6), with derivative 0 at 0 and at 6."""
+    """min(max(x, 0), 6), with derivative 0 at 0 and at 6.
+
+    >>> ops.relu6(Tensor([-1.0, 3.0, 9.0])).tolist()
+    [0.0, 3.0, 6.0]
+    """
     return limited("relu6", x, 0, 6)
 
 
@@ -77,13 +81,21 @@ def limited(name: str, input, low: float, high: float) -> Tensor:
 
 @spellings
 def leaky_relu(input, alpha=0.2):
-    """x where positive, else alpha * x."""
+    """x where positive, else alpha * x.
+
+    >>> ops.leaky_relu(Tensor([-2.0, 3.0]), 0.5).tolist()
+    [-1.0, 3.0]
+    """
     x = floating("leaky_relu", input)
     return apply(scalar.select, _le(x, 0), e.mul(x, alpha), x)
 
 
 def prelu(input, weight):
-    """x where positive, else weight * x, with one weight or one a channel (axis 1)."""
+    """x where positive, else weight * x, with one weight or one a channel (axis 1).
+
+    >>> ops.prelu(Tensor([-2.0, 3.0]), Tensor([0.25])).tolist()
+    [-0.5, 3.0]
+    """
     x, weight = floating("prelu", input), tensor("prelu", weight)
     if weight._type.size > 1:
         if x.ndim < 2 or weight.shape != (x.shape[1],):
@@ -98,7 +110,11 @@ def prelu(input, weight):
 
 @spellings
 def elu(input_x, alpha=1.0):
-    """x where positive, else alpha * (exp(x) - 1)."""
+    """x where positive, else alpha * (exp(x) - 1).
+
+    >>> print(ops.elu(Tensor([-1.0, 2.0])).asnumpy().round(4))
+    [-0.6321  2.    ]
+    """
     return _elu("elu", input_x, alpha, 1.0, 1.0)
 
 
@@ -113,51 +129,83 @@ def _elu(name: str, input, alpha: float, scale: float, inner: float) -> Tensor:
 
 
 def celu(x, alpha=1.0):
-    """x where positive, else alpha * (exp(x / alpha) - 1)."""
+    """x where positive, else alpha * (exp(x / alpha) - 1).
+
+    >>> print(ops.celu(Tensor([-2.0, 2.0]), 2.0).asnumpy().round(4))
+    [-1.2642  2.    ]
+    """
     return _elu("celu", x, alpha, 1.0, alpha)
 
 
 def selu(input_x):
-    """The self-normalizing elu, with the constants of Klambauer and others (2017)."""
+    """The self-normalizing elu, with the constants of Klambauer and others (2017).
+
+    >>> print(ops.selu(Tensor([-1.0, 1.0])).asnumpy().round(4))
+    [-1.1113  1.0507]
+    """
     scale, alpha = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
     return _elu("selu", input_x, scale * alpha, scale, 1.0)
 
 
 @spellings
 def hardshrink(input, lambd=0.5):
-    """x where \\|x\\| > lambd, else 0."""
+    """x where \\|x\\| > lambd, else 0.
+
+    >>> ops.hardshrink(Tensor([-2.0, 0.25, 1.0])).tolist()
+    [-2.0, 0.0, 1.0]
+    """
     x = floating("hardshrink", input)
     return apply(scalar.select, _le(e.abs(x), lambd), splat(0, x._type), x)
 
 
 @spellings
 def softshrink(input, lambd=0.5):
-    """x moved towards 0 by lambd, 0 where it would pass."""
+    """x moved towards 0 by lambd, 0 where it would pass.
+
+    >>> ops.softshrink(Tensor([-2.0, 0.25, 1.0])).tolist()
+    [-1.5, 0.0, 0.5]
+    """
     x = floating("softshrink", input)
     moved = e.sub(x, e.mul(apply(scalar.sign, x), lambd))
     return apply(scalar.select, _le(e.abs(x), lambd), splat(0, x._type), moved)
 
 
 def threshold(input, thr, value):
-    """x where it is above a threshold, else a value."""
+    """x where it is above a threshold, else a value.
+
+    >>> ops.threshold(Tensor([-2.0, 0.5, 3.0]), 1.0, -7.0).tolist()
+    [-7.0, -7.0, 3.0]
+    """
     x = tensor("threshold", input, NUMBER)
     return apply(scalar.select, _le(x, thr), splat(value, x._type), x)
 
 
 def hardsigmoid(input):
-    """min(max(x + 3, 0), 6) / 6."""
+    """min(max(x + 3, 0), 6) / 6.
+
+    >>> ops.hardsigmoid(Tensor([-4.0, 0.0, 4.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
     x = floating("hardsigmoid", input)
     return e.div(limited("hardsigmoid", e.add(x, 3), 0, 6), 6)
 
 
 def hardswish(input):
-    """x * hardsigmoid(x)."""
+    """x * hardsigmoid(x).
+
+    >>> ops.hardswish(Tensor([-4.0, 3.0, 4.0])).tolist()
+    [-0.0, 3.0, 4.0]
+    """
     x = floating("hardswish", input)
     return e.mul(x, e.div(c.clamp(e.add(x, 3), 0, 6), 6))
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3):
-    """x where positive, else x times a random factor between lower and upper."""
+    """x where positive, else x times a random factor between lower and upper.
+
+    >>> ops.rrelu(Tensor([-4.0, 3.0]), 0.5, 0.5).tolist()
+    [-2.0, 3.0]
+    """
     from jitgrad.ops.random import draw_uniform
 
     x = floating("rrelu", input)
@@ -169,7 +217,11 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3):
 
 
 def silu(input):
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    >>> print(ops.silu(Tensor([0.0, 1.0])).asnumpy().round(4))
+    [0.     0.7311]
+    """
     x = floating("silu", input)
     return apply(scalar.mul, x, apply(scalar.sigmoid, x))
 
@@ -179,6 +231,9 @@ def gelu(input, approximate="none"):
 
     Args:
         approximate: "none" uses erf, "tanh" the approximation of Hendrycks and Gimpel (2016).
+
+    >>> print(ops.gelu(Tensor([-1.0, 0.0, 1.0])).asnumpy().round(4))
+    [-0.1587  0.      0.8413]
     """
     one_of("gelu", "approximate", approximate, ("none", "tanh"))
     x = floating("gelu", input)
@@ -191,14 +246,22 @@ def gelu(input, approximate="none"):
 
 
 def fast_gelu(x):
-    """x * sigmoid(1.702 x), a rough gelu."""
+    """x * sigmoid(1.702 x), a rough gelu.
+
+    >>> print(ops.fast_gelu(Tensor([-1.0, 0.0, 1.0])).asnumpy().round(4))
+    [-0.1542  0.      0.8458]
+    """
     x = floating("fast_gelu", x)
     return e.mul(x, apply(scalar.sigmoid, e.mul(x, 1.702)))
 
 
 @spellings
 def softplus(input, beta=1, threshold=20):
-    """log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold."""
+    """log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold.
+
+    >>> print(ops.softplus(Tensor([0.0, 100.0])).asnumpy().round(4))
+    [  0.6931 100.    ]
+    """
     x = floating("softplus", input)
     scaled = x if beta == 1 else e.mul(x, beta)
     curve = log1pexp(scaled)
@@ -217,32 +280,52 @@ def log1pexp(x: Tensor) -> Tensor:
 
 
 def logsigmoid(x):
-    """log(sigmoid(x)), which does not overflow."""
+    """log(sigmoid(x)), which does not overflow.
+
+    >>> print(ops.logsigmoid(Tensor([0.0, -100.0])).asnumpy().round(4))
+    [  -0.6931 -100.    ]
+    """
     x = floating("logsigmoid", x)
     return apply(scalar.neg, log1pexp(apply(scalar.neg, x)))
 
 
 def mish(x):
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)).
+
+    >>> print(ops.mish(Tensor([0.0, 1.0])).asnumpy().round(4))
+    [0.     0.8651]
+    """
     x = floating("mish", x)
     return apply(scalar.mul, x, apply(scalar.tanh, log1pexp(x)))
 
 
 def softsign(x):
-    """x / (1 + \\|x\\|)."""
+    """x / (1 + \\|x\\|).
+
+    >>> ops.softsign(Tensor([-1.0, 0.0, 3.0])).tolist()
+    [-0.5, 0.0, 0.75]
+    """
     x = floating("softsign", x)
     return e.div(x, e.add(apply(scalar.abs_, x), 1))
 
 
 def tanhshrink(input):
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> print(ops.tanhshrink(Tensor([0.0, 1.0])).asnumpy().round(4))
+    [0.     0.2384]
+    """
     x = floating("tanhshrink", input)
     return apply(scalar.sub, x, apply(scalar.tanh, x))
 
 
 @spellings
 def logit(input, eps=None):
-    """log(x / (1 - x)), with x limited to [eps, 1 - eps]."""
+    """log(x / (1 - x)), with x limited to [eps, 1 - eps].
+
+    >>> print(ops.logit(Tensor([0.5, 0.75])).asnumpy().round(4))
+    [0.     1.0986]
+    """
     x = floating("logit", input)
     x = x if eps is None or eps < 0 else c.clamp(x, eps, 1 - eps)
     # a difference, so that the derivative at 0 and 1 is infinite, and not nan
@@ -251,7 +334,11 @@ def logit(input, eps=None):
 
 @spellings
 def glu(x, axis=-1):
-    """One half along an axis times the sigmoid of the other."""
+    """One half along an axis times the sigmoid of the other.
+
+    >>> ops.glu(Tensor([2.0, 3.0, 0.0, 0.0])).tolist()
+    [1.0, 1.5]
+    """
     x = floating("glu", x)
     at = axis_of("glu", axis, x.ndim)
     if x.ndim == 0 or x.shape[at] % 2:
@@ -293,7 +380,11 @@ def softmax(input, axis=-1, *, dtype=None):
 
 @spellings
 def log_softmax(logits, axis=-1, dtype=None):
-    """The logarithm of the softmax along an axis, computed without it."""
+    """The logarithm of the softmax along an axis, computed without it.
+
+    >>> print(ops.log_softmax(Tensor([1.0, 1.0, 1.0, 1.0])).asnumpy().round(4))
+    [-1.3863 -1.3863 -1.3863 -1.3863]
+    """
     x, axes = _centred("log_softmax", logits, axis, dtype)
     total = r.reduced(primitive.reduce_sum, apply(scalar.exp, x), axes, True)
     return apply(scalar.sub, x, r.back(apply(scalar.log, total), x))
@@ -301,7 +392,11 @@ def log_softmax(logits, axis=-1, dtype=None):
 
 @spellings
 def softmin(x, axis=-1, *, dtype=None):
-    """The softmax of -x."""
+    """The softmax of -x.
+
+    >>> print(ops.softmin(Tensor([0.0, 1.0])).asnumpy().round(4))
+    [0.7311 0.2689]
+    """
     return softmax(e.neg(floating("softmin", x)), axis, dtype=dtype)
 
 
@@ -309,6 +404,9 @@ def softmin(x, axis=-1, *, dtype=None):
 def gumbel_softmax(logits, tau=1.0, hard=False, dim=-1):
     """A sample of the Gumbel-softmax distribution; `hard` gives one-hot vectors whose gradient is
     that of the soft ones.
+
+    >>> ops.gumbel_softmax(ops.zeros((2, 3)), hard=True).sum(1).tolist()
+    [1.0, 1.0]
     """
     from jitgrad.ops.random import draw_uniform
 

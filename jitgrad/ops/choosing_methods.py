@@ -30,7 +30,11 @@ def gather_(self, dim=None, index=None, batch_dims=0, *, input_indices=None, axi
 
 
 def take(self, indices, axis=None, mode="clip"):
-    """Elements of the flattened Tensor, or slices along an axis."""
+    """Elements of the flattened Tensor, or slices along an axis.
+
+    >>> ops.take(Tensor([[1, 2], [3, 4]]), Tensor([0, 3])).tolist()
+    [1, 4]
+    """
     return gathering.take(self, indices, axis)
 
 
@@ -53,6 +57,9 @@ def scatter_add(self, dim, index, src):
 def index_add(self, dim, index=None, source=None, axis=None, *, alpha=1, **keywords):
     """A copy with slices, times alpha, added along an axis: ``index_add(dim, index, source)``, or
     ``index_add(indices, y, axis)`` as the function of that name.
+
+    >>> ops.index_add(ops.zeros(3), Tensor([2, 2]), Tensor([1.0, 4.0]), 0).tolist()
+    [0.0, 0.0, 5.0]
     """
     if not is_number(dim):
         return gathering.index_add(self, dim, index, source if axis is None else axis, **keywords)
@@ -98,7 +105,11 @@ def copy_from(self, src, non_blocking=False):
 
 
 def fill_diagonal(self, fill_value, wrap=False):
-    """A copy with one value on the diagonal; `wrap` goes on below, in tall matrices."""
+    """A copy with one value on the diagonal; `wrap` goes on below, in tall matrices.
+
+    >>> ops.fill_diagonal(ops.zeros((2, 3)), 5.0).tolist()
+    [[5.0, 0.0, 0.0], [0.0, 5.0, 0.0]]
+    """
     return rearranging.fill_diagonal(self, fill_value, wrap)
 
 

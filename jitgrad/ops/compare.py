@@ -55,12 +55,20 @@ ge = _compare("ge", scalar.less_equal, ">=", swap=True)
 
 
 def equal(input, other):
-    """Whether input == other, elementwise: a bool Tensor."""
+    """Whether input == other, elementwise: a bool Tensor.
+
+    >>> ops.equal(Tensor([1, 2]), Tensor([1, 3])).tolist()
+    [True, False]
+    """
     return eq(input, other)
 
 
 def not_equal(input, other):
-    """Whether input != other, elementwise: a bool Tensor."""
+    """Whether input != other, elementwise: a bool Tensor.
+
+    >>> ops.not_equal(Tensor([1, 2]), 2).tolist()
+    [True, False]
+    """
     return ne(input, other)
 
 
@@ -80,7 +88,11 @@ isfinite = _class_of("isfinite", scalar.isfinite, True)
 
 
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether ``|input - other| <= atol + rtol * |other|``, elementwise, as NumPy has it."""
+    """Whether ``|input - other| <= atol + rtol * |other|``, elementwise, as NumPy has it.
+
+    >>> ops.isclose(Tensor([1.0, 2.0]), Tensor([1.000001, 2.1])).tolist()
+    [True, False]
+    """
     x, y = align("isclose", input, other, integers_as=float32)
     same = eq(x, y)  # equal infinities, whose difference is nan
     finite = isfinite(y)
@@ -110,7 +122,11 @@ logical_xor = _logic("logical_xor", scalar.logical_xor, "Exactly one, elementwis
 
 
 def logical_not(input):
-    """Whether 0 or false, elementwise: a bool Tensor."""
+    """Whether 0 or false, elementwise: a bool Tensor.
+
+    >>> ops.logical_not(Tensor([True, False])).tolist()
+    [False, True]
+    """
     return apply(scalar.logical_not, truth("logical_not", input))
 
 
@@ -129,7 +145,11 @@ bitwise_right_shift = _bits("bitwise_right_shift", scalar.shift_right, INTEGER)
 
 
 def bitwise_not(input):
-    """Bitwise complement; logical not of a bool."""
+    """Bitwise complement; logical not of a bool.
+
+    >>> ops.bitwise_not(Tensor([0, 5])).tolist()
+    [-1, -6]
+    """
     return apply(scalar.bit_not, tensor("bitwise_not", input, BITS))
 
 

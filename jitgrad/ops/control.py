@@ -110,7 +110,11 @@ class HyperMap:
 
 
 class Map(HyperMap):
-    """A function applied to the elements of sequences, one level deep."""
+    """A function applied to the elements of sequences, one level deep.
+
+    >>> ops.Map()(lambda a, b: a + b, [Tensor(1), Tensor(2)], [Tensor(3), Tensor(4)])[1].item()
+    6
+    """
 
     def _map(self, function: Callable, nests: list[Any]) -> Any:
         found = [function(*row) for row in zip(*nests)]
@@ -118,7 +122,11 @@ class Map(HyperMap):
 
 
 class Partial:
-    """``Partial()(f, *args)`` is f with its first arguments given."""
+    """``Partial()(f, *args)`` is f with its first arguments given.
+
+    >>> ops.Partial()(ops.add, Tensor(1))(Tensor(2)).item()
+    3
+    """
 
     def __call__(self, function: Callable, *args: Any, **keywords: Any) -> Callable:
         import functools
@@ -157,6 +165,12 @@ class HookBackward:
 
     The function is called as ``hook_fn(cell_id, (dout,), (dout,))`` if it has three parameters,
     otherwise as ``hook_fn((dout,))``.
+
+    >>> seen = []
+    >>> hook = ops.HookBackward(lambda g: seen.append(g[0].item()))
+    >>> slope = ms.grad(lambda x: hook(x) * 5)(Tensor(3.0))
+    >>> seen
+    [5.0]
     """
 
     def __init__(self, hook_fn: Callable, cell_id: str = ""):

@@ -81,7 +81,11 @@ def dense(input, weight, bias=None):
 
 
 def linear(input, weight, bias=None):
-    """x @ weight.T + bias, as `dense`."""
+    """x @ weight.T + bias, as `dense`.
+
+    >>> ops.linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([0.5])).tolist()
+    [[11.5]]
+    """
     return _linear("linear", input, weight, bias)
 
 
@@ -99,7 +103,11 @@ def _linear(name: str, input, weight, bias) -> Tensor:
 
 
 def bias_add(input_x, bias):
-    """A bias added to axis 1 (the last axis of a matrix)."""
+    """A bias added to axis 1 (the last axis of a matrix).
+
+    >>> ops.bias_add(ops.zeros((1, 2, 2)), Tensor([1.0, 2.0])).tolist()
+    [[[1.0, 1.0], [2.0, 2.0]]]
+    """
     x, bias = tensor("bias_add", input_x), tensor("bias_add", bias)
     if x.ndim < 2 or bias.shape != x.shape[1:2]:
         raise fail(
@@ -142,7 +150,11 @@ def conv2d(input, weight, bias=None, stride=1, pad_mode="valid", padding=0, dila
 
 
 def conv1d(input, weight, bias=None, stride=1, pad_mode="valid", padding=0, dilation=1, groups=1):
-    """Convolution of sequences: input [N, C, L], weight [O, C / groups, K]."""
+    """Convolution of sequences: input [N, C, L], weight [O, C / groups, K].
+
+    >>> ops.conv1d(Tensor([[[1.0, 2.0, 3.0]]]), Tensor([[[1.0, -1.0]]])).tolist()
+    [[[-1.0, -1.0]]]
+    """
     x, w = factors("conv1d", input, weight)
     _image("conv1d", x, 3), _image("conv1d", w, 3)
     given = static("conv1d", "padding", padding)
@@ -161,7 +173,11 @@ def _one(what: str, value: Any) -> Pair:
 
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
                      dilation=1):  # fmt: skip
-    """The transpose of a convolution: input [N, C, H, W], weight [C, O / groups, KH, KW]."""
+    """The transpose of a convolution: input [N, C, H, W], weight [C, O / groups, KH, KW].
+
+    >>> ops.conv_transpose2d(ops.ones((1, 2, 3, 3)), ops.ones((2, 4, 2, 2)), stride=2).shape
+    (1, 4, 6, 6)
+    """
     name = "conv_transpose2d"
     x, w = factors(name, input, weight)
     _image(name, x, 4), _image(name, w, 4)
@@ -234,6 +250,9 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, return_indice
         stride: None for that of the window.
         return_indices: also where it was in the image flattened (int64), as a tuple.
         ceil_mode: whether a partial window at the end counts.
+
+    >>> ops.max_pool2d(ops.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
+    [[[[5.0, 7.0], [13.0, 15.0]]]]
     """
     x, single = _batched("max_pool2d", tensor("max_pool2d", x))
     spread = pair("max_pool2d", "dilation", dilation)
@@ -267,6 +286,9 @@ def avg_pool2d(input_x, kernel_size=1, stride=1, padding=0, ceil_mode=False,
     Args:
         count_include_pad: whether padding counts as zeros.
         divisor_override: what sums are divided by instead of the count, unless 0 or None.
+
+    >>> ops.avg_pool2d(ops.arange(16.0).reshape(1, 1, 4, 4), 2, 2).tolist()
+    [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
     x, single = _batched("avg_pool2d", floating("avg_pool2d", input_x))
     out = _average("avg_pool2d", x, kernel_size, stride, padding, ceil_mode, count_include_pad,
@@ -312,7 +334,11 @@ def maximum_pool(x, kernel_size=1, strides=1, pad_mode="valid"):
 
 
 def max_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False):
-    """The largest of each window of sequences: [N, C, L]."""
+    """The largest of each window of sequences: [N, C, L].
+
+    >>> ops.max_pool1d(Tensor([[[1.0, 5.0, 2.0, 3.0]]]), 2).tolist()
+    [[[5.0, 3.0]]]
+    """
     x = tensor("max_pool1d", x)
     steps = kernel_size if stride is None else stride
     out = max_pool2d(_flat(x), (1, kernel_size), (1, steps), (0, padding), ceil_mode=ceil_mode)
@@ -321,7 +347,11 @@ def max_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False):
 
 def avg_pool1d(input_x, kernel_size=1, stride=1, padding=0, ceil_mode=False,
                count_include_pad=True):  # fmt: skip
-    """The mean of each window of sequences: [N, C, L]."""
+    """The mean of each window of sequences: [N, C, L].
+
+    >>> ops.avg_pool1d(Tensor([[[1.0, 5.0, 2.0, 4.0]]]), 2, 2).tolist()
+    [[[3.0, 3.0]]]
+    """
     x = floating("avg_pool1d", input_x)
     out = avg_pool2d(
         _flat(x), (1, kernel_size), (1, stride), (0, padding), ceil_mode, count_include_pad

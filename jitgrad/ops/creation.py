@@ -41,12 +41,20 @@ def _filled(name: str, size: Any, value: Any, dtype: DType) -> Tensor:
 
 
 def zeros(size, dtype=None):
-    """Zeros of a shape, float32 by default."""
+    """Zeros of a shape, float32 by default.
+
+    >>> ops.zeros((2, 3)).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
     return _filled("zeros", size, 0, dtype_of(dtype or float32))
 
 
 def ones(shape, dtype=None):
-    """Ones of a shape, float32 by default."""
+    """Ones of a shape, float32 by default.
+
+    >>> ops.ones(2, ms.int32).tolist()
+    [1, 1]
+    """
     return _filled("ones", shape, 1, dtype_of(dtype or float32))
 
 
@@ -65,7 +73,11 @@ def full(size, fill_value, *, dtype=None):
 
 
 def empty(size, dtype=None):
-    """A Tensor of a shape whose values do not matter (here zeros)."""
+    """A Tensor of a shape whose values do not matter (here zeros).
+
+    >>> ops.empty((2, 3)).shape
+    (2, 3)
+    """
     return zeros(size, dtype)
 
 
@@ -75,17 +87,29 @@ def _like(name: str, input: Any, value: Any, dtype: Any) -> Tensor:
 
 
 def zeros_like(input, *, dtype=None):
-    """Zeros of the input's shape, and dtype unless given."""
+    """Zeros of the input's shape, and dtype unless given.
+
+    >>> ops.zeros_like(Tensor([1, 2])).tolist()
+    [0, 0]
+    """
     return _like("zeros_like", input, 0, dtype)
 
 
 def ones_like(input, *, dtype=None):
-    """Ones of the input's shape, and dtype unless given."""
+    """Ones of the input's shape, and dtype unless given.
+
+    >>> ops.ones_like(Tensor([1.5, 2.5])).tolist()
+    [1.0, 1.0]
+    """
     return _like("ones_like", input, 1, dtype)
 
 
 def full_like(input, fill_value, *, dtype=None):
-    """One value in the input's shape, and dtype unless given."""
+    """One value in the input's shape, and dtype unless given.
+
+    >>> ops.full_like(Tensor([1.0, 2.0]), 7).tolist()
+    [7.0, 7.0]
+    """
     if isinstance(fill_value, Tensor):
         x = tensor("full_like", input)
         return full(x.shape, fill_value, dtype=x.dtype if dtype is None else dtype)
@@ -93,12 +117,20 @@ def full_like(input, fill_value, *, dtype=None):
 
 
 def empty_like(input, *, dtype=None):
-    """A Tensor like the input whose values do not matter (here zeros)."""
+    """A Tensor like the input whose values do not matter (here zeros).
+
+    >>> ops.empty_like(Tensor([[1.0, 2.0]])).shape
+    (1, 2)
+    """
     return zeros_like(input, dtype=dtype)
 
 
 def fill_(type, shape, value):
-    """One value of a dtype in a shape, the older order of arguments."""
+    """One value of a dtype in a shape, the older order of arguments.
+
+    >>> ops.fill(ms.float32, (2,), 3).tolist()
+    [3.0, 3.0]
+    """
     return _filled("fill", shape, value, dtype_of(type))
 
 
@@ -122,12 +154,20 @@ def arange(start=0, end=None, step=1, *, dtype=None):
 
 
 def range_(start, end, step, maxlen=1000000):
-    """start, start + step, … before end, as `arange`."""
+    """start, start + step, … before end, as `arange`.
+
+    >>> ops.range(0, 6, 2).tolist()
+    [0, 2, 4]
+    """
     return arange(start, end, step)
 
 
 def linspace(start, end, steps):
-    """`steps` values at equal distances from start to end, both included."""
+    """`steps` values at equal distances from start to end, both included.
+
+    >>> ops.linspace(0, 1, 5).tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
     steps = int(static("linspace", "number of steps", steps))
     if steps < 1:
         raise fail(ArgumentError, f"linspace got {steps} steps", why="there must be at least one")
@@ -145,12 +185,20 @@ def linspace(start, end, steps):
 
 
 def logspace(start, end, steps, base=10, *, dtype=float32):
-    """`steps` powers of the base, whose exponents are at equal distances."""
+    """`steps` powers of the base, whose exponents are at equal distances.
+
+    >>> ops.logspace(0, 2, 3).tolist()
+    [1.0, 10.0, 100.0]
+    """
     return e.to_dtype("logspace", e.pow(base, linspace(start, end, steps)), dtype)
 
 
 def eye(n, m=None, dtype=None):
-    """A matrix [n, m] with ones on the diagonal, float32 by default."""
+    """A matrix [n, m] with ones on the diagonal, float32 by default.
+
+    >>> ops.eye(2, 3, ms.int32).tolist()
+    [[1, 0, 0], [0, 1, 0]]
+    """
     n, m = (static("eye", "extent", v) for v in (n, n if m is None else m))
     return constant(np.eye(n, m, dtype=dtype_of(dtype or float32).numpy))
 
@@ -170,22 +218,38 @@ def _triangle(name: str, input: Any, diagonal: int, lower: bool) -> Tensor:
 
 
 def tril(input, diagonal=0):
-    """The lower triangle of the last two axes, up to a diagonal; zeros elsewhere."""
+    """The lower triangle of the last two axes, up to a diagonal; zeros elsewhere.
+
+    >>> ops.tril(ops.ones((2, 3), ms.int32)).tolist()
+    [[1, 0, 0], [1, 1, 0]]
+    """
     return _triangle("tril", input, diagonal, True)
 
 
 def triu(input, diagonal=0):
-    """The upper triangle of the last two axes, from a diagonal; zeros elsewhere."""
+    """The upper triangle of the last two axes, from a diagonal; zeros elsewhere.
+
+    >>> ops.triu(ops.ones((2, 3), ms.int32)).tolist()
+    [[1, 1, 1], [0, 1, 1]]
+    """
     return _triangle("triu", input, diagonal, False)
 
 
 def tril_indices(row, col, offset=0, *, dtype=int64):
-    """The coordinates of a lower triangle: [2, count]."""
+    """The coordinates of a lower triangle: [2, count].
+
+    >>> ops.tril_indices(2, 2).tolist()
+    [[0, 1, 1], [0, 0, 1]]
+    """
     return constant(np.stack(np.tril_indices(row, offset, col)).astype(dtype_of(dtype).numpy))
 
 
 def triu_indices(row, col, offset=0, *, dtype=int64):
-    """The coordinates of an upper triangle: [2, count]."""
+    """The coordinates of an upper triangle: [2, count].
+
+    >>> ops.triu_indices(2, 2).tolist()
+    [[0, 0, 1], [0, 1, 1]]
+    """
     return constant(np.stack(np.triu_indices(row, offset, col)).astype(dtype_of(dtype).numpy))
 
 
@@ -211,7 +275,11 @@ hann_window = _window("hann_window", np.hanning, "The Hann window (float64).", f
 
 
 def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None):
-    """The Hamming window alpha - beta cos(2 pi n / N); a periodic one has N the length."""
+    """The Hamming window alpha - beta cos(2 pi n / N); a periodic one has N the length.
+
+    >>> print(ops.hamming_window(4).asnumpy().round(2))
+    [0.08 0.54 1.   0.54]
+    """
     return _window("hamming_window", functools.partial(_hamming, alpha, beta), "")(
         window_length, periodic, dtype=dtype
     )
@@ -223,7 +291,11 @@ def _hamming(alpha: float, beta: float, count: int) -> np.ndarray:
 
 
 def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None):
-    """The Kaiser window (float64)."""
+    """The Kaiser window (float64).
+
+    >>> print(ops.kaiser_window(3).asnumpy().round(3))
+    [0.    0.519 0.519]
+    """
     return _window("kaiser_window", lambda count: np.kaiser(count, beta), "", float64)(
         window_length, periodic, dtype=dtype
     )
@@ -233,14 +305,22 @@ def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None):
 
 
 def vander(x, N=None):
-    """The powers x**(N-1), …, x, 1 of vectors, as columns."""
+    """The powers x**(N-1), …, x, 1 of vectors, as columns.
+
+    >>> ops.vander(Tensor([2, 3])).tolist()
+    [[2, 1], [3, 1]]
+    """
     x = tensor("vander", x)
     powers = np.arange(x.shape[-1] if N is None else N)[::-1]
     return e.pow(reshaped("vander", x, (*x.shape, 1)), constant(powers.astype(x.dtype.numpy)))
 
 
 def sequence_mask(lengths, maxlen=None):
-    """For each length, a row that is true before it; `maxlen` is the extent of the rows."""
+    """For each length, a row that is true before it; `maxlen` is the extent of the rows.
+
+    >>> ops.sequence_mask(Tensor([1, 3]), 3).tolist()
+    [[True, False, False], [True, True, True]]
+    """
     lengths = tensor("sequence_mask", lengths)
     if maxlen is None:
         values = lengths._array("asked for its largest by sequence_mask")

@@ -42,6 +42,10 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
 
     Returns the loss, and the logarithms of the probabilities of all beginnings
     [N, T, 2 S + 1], as a tuple.
+
+    >>> print(ops.ctc_loss(ops.log_softmax(ops.zeros((2, 3))), Tensor([1]), Tensor(2),
+    ...     Tensor(1))[0])
+    1.0986123
     """
     one_of("ctc_loss", "reduction", reduction, ("none", "mean", "sum"))
     x = floating("ctc_loss", log_probs)
@@ -122,6 +126,9 @@ def ctc_greedy_decoder(inputs, sequence_length, merge_repeated=True):
 
     Returns, as a tuple: places (example, number) of the labels [L, 2] (int64), the labels [L]
     (int64), the size [N, longest] (int64), and minus the sum of the largest scores [N, 1].
+
+    >>> ops.ctc_greedy_decoder(ops.eye(3).reshape(3, 1, 3), Tensor([3]))[1].tolist()
+    [0, 1]
     """
     x = tensor("ctc_greedy_decoder", inputs)
     if x.ndim != 3:

@@ -81,13 +81,21 @@ def cholesky(input_x, upper=False):
 
 
 def cholesky_inverse(input_x, upper=False):
-    """The inverse of the matrix of which the input is the Cholesky factor."""
+    """The inverse of the matrix of which the input is the Cholesky factor.
+
+    >>> ops.cholesky_inverse(Tensor([[2.0, 0.0], [0.0, 1.0]])).tolist()
+    [[0.25, 0.0], [0.0, 1.0]]
+    """
     x = square_matrices("cholesky_inverse", input_x)
     return cholesky_solve(unit(x.shape[-1], x), x, upper)
 
 
 def cholesky_solve(input, input2, upper=False):
-    """The X with A @ X = input, where input2 is the Cholesky factor of A."""
+    """The X with A @ X = input, where input2 is the Cholesky factor of A.
+
+    >>> ops.cholesky_solve(Tensor([[4.0], [2.0]]), Tensor([[2.0, 0.0], [0.0, 1.0]])).tolist()
+    [[1.0], [2.0]]
+    """
     triangle, right = square_matrices("cholesky_solve", input2), matrices("cholesky_solve", input)
     triangle, right = batched("cholesky_solve", triangle, right)
     how = {"lower": not upper, "transpose": upper, "unit": False}
@@ -113,13 +121,22 @@ def batched(name: str, *operands: Tensor) -> list[Tensor]:
 
 
 def lu_factor(input):
-    """L and U in one matrix, as `lu_solve` takes them, and the rows exchanged, counted from 1."""
+    """L and U in one matrix, as `lu_solve` takes them, and the rows exchanged, counted from 1.
+
+    >>> factors, pivots = ops.lu_factor(Tensor([[0.0, 1.0], [2.0, 4.0]]))
+    >>> factors.tolist(), pivots.tolist()
+    ([[2.0, 4.0], [0.0, 1.0]], [2, 2])
+    """
     packed, pivots, _ = apply(factor.lu, matrices("lu_factor", input))
     return packed, e.add(pivots, 1)
 
 
 def lu(input):
-    """P, L and U with P @ L @ U the input: a permutation, a unit lower and an upper triangle."""
+    """P, L and U with P @ L @ U the input: a permutation, a unit lower and an upper triangle.
+
+    >>> [v.tolist() for v in ops.lu(Tensor([[0.0, 1.0], [2.0, 4.0]]))]
+    [[[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]], [[2.0, 4.0], [0.0, 1.0]]]
+    """
     x = matrices("lu", input)
     packed, _, order = apply(factor.lu, x)
     return _permutation(order, x), *_triangles(packed)
@@ -140,7 +157,11 @@ def _triangles(packed: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
-    """P, L and U of what `lu_factor` gives; None for what is not asked for."""
+    """P, L and U of what `lu_factor` gives; None for what is not asked for.
+
+    >>> [v.shape for v in ops.lu_unpack(*ops.lu_factor(ops.eye(3)))]
+    [(3, 3), (3, 3), (3, 3)]
+    """
     packed = matrices("lu_unpack", LU_data)
     parts = _triangles(packed) if unpack_data else (None, None)
     order = _order(packed, LU_pivots) if unpack_pivots else None
@@ -164,7 +185,11 @@ def _order(packed: Tensor, pivots) -> Tensor:
 
 
 def lu_solve(b, LU_data, LU_pivots):
-    """The X with A @ X = b, where A is what `lu_factor` was given."""
+    """The X with A @ X = b, where A is what `lu_factor` was given.
+
+    >>> ops.lu_solve(Tensor([[2.0], [4.0]]), *ops.lu_factor(2 * ops.eye(2))).tolist()
+    [[1.0], [2.0]]
+    """
     packed, right = square_matrices("lu_solve", LU_data), matrices("lu_solve", b)
     order = _permutation(_order(packed, LU_pivots), packed)
     right = product("lu_solve", turned(order), right)
@@ -182,6 +207,10 @@ def qr(input, mode="reduced"):
 
     "complete" gives a square Q, "r" an empty one. Signs are as in LAPACK. Derivatives need the
     first columns of the input to be independent, and Q not to have more columns than it.
+
+    >>> q, r = ops.qr(ops.ones((3, 2)))
+    >>> q.shape, r.shape
+    ((3, 2), (2, 2))
     """
     x = matrices("qr", input)
     one_of("qr", "mode", mode, ("reduced", "complete", "r"))
@@ -196,7 +225,12 @@ def qr(input, mode="reduced"):
 
 
 def geqrf(input):
-    """R above and Householder's vectors below the diagonal, and their factors tau."""
+    """R above and Householder's vectors below the diagonal, and their factors tau.
+
+    >>> factors, tau = ops.geqrf(ops.ones((3, 2)))
+    >>> factors.shape, tau.shape
+    ((3, 2), (2,))
+    """
     x = matrices("geqrf", input)
     rows, columns = x.shape[-2:]
     last, lead = x.ndim - 1, x.shape[:-2]
@@ -232,7 +266,11 @@ def _reflected(name: str, vectors: Tensor, tau: Tensor, x: Tensor, inverse: bool
 
 
 def orgqr(input, input2):
-    """The first columns of the product of the reflections that `geqrf` gives."""
+    """The first columns of the product of the reflections that `geqrf` gives.
+
+    >>> ops.orgqr(*ops.geqrf(ops.ones((3, 2)))).shape
+    (3, 2)
+    """
     vectors, tau = matrices("orgqr", input), floating("orgqr", input2)
     rows, columns = vectors.shape[-2:]
     start = constant(np.eye(rows, columns, dtype=vectors.dtype.numpy))
@@ -242,6 +280,9 @@ def orgqr(input, input2):
 def ormqr(input, tau, other, left=True, transpose=False):
     """The product of the reflections that `geqrf` gives, or its transpose, times a matrix, or a
     matrix times it.
+
+    >>> ops.ormqr(*ops.geqrf(ops.ones((3, 2))), ops.ones((3, 4))).shape
+    (3, 4)
     """
     vectors, scales = matrices("ormqr", input), floating("ormqr", tau)
     x = matrices("ormqr", other)
@@ -271,7 +312,11 @@ def eigh(A, UPLO="L"):
 
 
 def eigvalsh(A, UPLO="L"):
-    """Eigenvalues of symmetric matrices, in ascending order."""
+    """Eigenvalues of symmetric matrices, in ascending order.
+
+    >>> print(ops.eigvalsh(Tensor([[2.0, 0.0], [0.0, 1.0]])))
+    [1. 2.]
+    """
     return eigh(A, UPLO)[0]
 
 
@@ -296,7 +341,11 @@ def singular(name: str, value, full: bool = False) -> tuple[Tensor, Tensor, Tens
 
 
 def svdvals(A):
-    """Singular values, in descending order."""
+    """Singular values, in descending order.
+
+    >>> print(ops.svdvals(Tensor([[0.0, 3.0], [2.0, 0.0]])))
+    [3. 2.]
+    """
     return svd(A, compute_uv=False)
 
 
@@ -327,13 +376,21 @@ def eig(A):
     """Eigenvalues, in no order, and eigenvectors as columns, where all are real.
 
     Not differentiable, and not in a trace.
+
+    >>> values, vectors = ops.eig(Tensor([[2.0, 0.0], [0.0, 1.0]]))
+    >>> values.tolist()
+    [2.0, 1.0]
     """
     values, vectors, x = _eigen("eig", A)
     return tuple(constant(part.astype(x.dtype.numpy)) for part in (values, vectors))
 
 
 def eigvals(A):
-    """Eigenvalues, in no order, where all are real. Not differentiable, and not in a trace."""
+    """Eigenvalues, in no order, where all are real. Not differentiable, and not in a trace.
+
+    >>> ops.eigvals(Tensor([[2.0, 0.0], [0.0, 1.0]])).tolist()
+    [2.0, 1.0]
+    """
     values, _, x = _eigen("eigvals", A)
     return constant(values.astype(x.dtype.numpy))
 

@@ -100,6 +100,10 @@ def roi_align(features, rois, pooled_height, pooled_width, spatial_scale, sample
         spatial_scale: what turns coordinates of regions into ones of features.
         sample_num: samples of a cell along each axis.
         roi_end_mode: 1 adds one to x1 and y1; 0 makes small regions one element large.
+
+    >>> ops.ROIAlign(1, 1, 1.0)(ops.ones((1, 2, 4, 4)), Tensor([[0.0, 0.0, 0.0, 2.0,
+    ...     2.0]])).shape
+    (1, 2, 1, 1)
     """
     x, boxes = factors("ROIAlign", floating("ROIAlign", features), rois)
     if x.ndim != 4 or boxes.ndim != 2 or boxes.shape[1] != 5:
@@ -143,6 +147,10 @@ def deformable_conv2d(x, weight, offsets, kernel_size, strides, padding, bias=No
         strides, dilations: four numbers, of which the last two count.
         padding: four numbers: above, below, left, right.
         modulated: must be True.
+
+    >>> ops.deformable_conv2d(ops.ones((1, 1, 3, 3)), ops.ones((1, 1, 2, 2)), ops.ones((1,
+    ...     12, 2, 2)), (2, 2), (1,) * 4, (0,) * 4)[0, 0, 0].tolist()
+    [4.0, 2.0]
     """
     image, w = factors("deformable_conv2d", floating("deformable_conv2d", x), weight)
     moved = floating("deformable_conv2d", offsets)

@@ -72,7 +72,11 @@ mul = _arithmetic("mul", scalar.mul, "Product of two Tensors; of bools, both.", 
 
 
 def subtract(input, other, *, alpha=1):
-    """input - alpha * other."""
+    """input - alpha * other.
+
+    >>> ops.subtract(Tensor([3.0, 4.0]), 1).tolist()
+    [2.0, 3.0]
+    """
     return sub(input, other if alpha == 1 else mul(other, alpha))
 
 
@@ -169,38 +173,62 @@ def _small_power(x: Tensor, exponent: int) -> Tensor:
 
 
 def neg(input):
-    """Negation; of an unsigned integer, modulo its range."""
+    """Negation; of an unsigned integer, modulo its range.
+
+    >>> ops.neg(Tensor([1, -2])).tolist()
+    [-1, 2]
+    """
     return apply(scalar.neg, tensor("neg", input, NUMBER))
 
 
 @fresh
 def abs(input):
-    """Magnitude; the derivative at 0 is 0."""
+    """Magnitude; the derivative at 0 is 0.
+
+    >>> ops.abs(Tensor([-1.5, 2.0])).tolist()
+    [1.5, 2.0]
+    """
     x = tensor("abs", input)
     return x if x.dtype.kind in "bu" else apply(scalar.abs_, x)
 
 
 @fresh
 def sign(input):
-    """-1, 0 or 1 with the dtype of the input; nan for nan."""
+    """-1, 0 or 1 with the dtype of the input; nan for nan.
+
+    >>> ops.sign(Tensor([-1.5, 0.0, 2.0])).tolist()
+    [-1.0, 0.0, 1.0]
+    """
     x = tensor("sign", input)
     return x if x.dtype is bool_ else apply(scalar.sign, x)
 
 
 @fresh
 def positive(input):
-    """The input itself."""
+    """The input itself.
+
+    >>> ops.positive(Tensor([-1.5])).tolist()
+    [-1.5]
+    """
     return tensor("positive", input, NUMBER)
 
 
 def square(input):
-    """x * x."""
+    """x * x.
+
+    >>> ops.square(Tensor([-3, 2])).tolist()
+    [9, 4]
+    """
     x = tensor("square", input, NUMBER)
     return apply(scalar.mul, x, x)
 
 
 def reciprocal(input):
-    """1 / x."""
+    """1 / x.
+
+    >>> ops.reciprocal(Tensor([2.0, -4.0])).tolist()
+    [0.5, -0.25]
+    """
     x = floating("reciprocal", input)
     return apply(scalar.div, splat(1, x._type), x)
 
@@ -247,7 +275,11 @@ digamma = _float("digamma", scalar.digamma)
 
 
 def atan2(input, other):
-    """Angle of the point (other, input), in radians from -pi to pi."""
+    """Angle of the point (other, input), in radians from -pi to pi.
+
+    >>> print(ops.atan2(Tensor([1.0, -1.0]), Tensor([1.0, -1.0])).asnumpy().round(4))
+    [ 0.7854 -2.3562]
+    """
     return apply(scalar.atan2, *align("atan2", input, other, integers_as=float32))
 
 
@@ -270,7 +302,11 @@ rint = _rounding("rint", scalar.rint)
 
 @fresh
 def round(input, *, decimals=0):
-    """Nearest number with `decimals` places, halves to even."""
+    """Nearest number with `decimals` places, halves to even.
+
+    >>> ops.round(Tensor([0.5, 1.5, 2.25]), decimals=1).tolist()
+    [0.5, 1.5, 2.200000047683716]
+    """
     if decimals == 0:
         return rint(input)
     x = tensor("round", input)
@@ -288,6 +324,9 @@ def stop_gradient(value):
     """The value with no derivative: a constant to every gradient.
 
     A tuple, list or dict of Tensors gives the same of constants; a number is one already.
+
+    >>> ms.grad(lambda x: x * ops.stop_gradient(x))(Tensor(3.0)).item()
+    3.0
     """
     return tree.map(
         lambda x: x if is_number(x) else apply(scalar.stop_gradient, tensor("stop_gradient", x)),

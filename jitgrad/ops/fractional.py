@@ -29,6 +29,9 @@ def fractional_max_pool2d(input, kernel_size, output_size=None, output_ratio=Non
         output_ratio: its share of the input's, between 0 and 1.
         return_indices: also where it was in the image flattened (int64), as a tuple.
         _random_samples: numbers in [0, 1) instead of random ones: [N, C, 2].
+
+    >>> ops.fractional_max_pool2d(ops.ones((1, 1, 6, 6)), 2, output_size=(3, 3)).shape
+    (1, 1, 3, 3)
     """
     size = (output_size, output_ratio)
     return _pooled("fractional_max_pool2d", input, kernel_size, size, return_indices,
@@ -44,6 +47,9 @@ def fractional_max_pool3d(input, kernel_size, output_size=None, output_ratio=Non
         output_ratio: its share of the input's, between 0 and 1.
         return_indices: also where it was in the volume flattened (int64), as a tuple.
         _random_samples: numbers in [0, 1) instead of random ones: [N, C, 3].
+
+    >>> ops.fractional_max_pool3d(ops.ones((1, 1, 6, 6, 6)), 2, output_size=(3, 3, 3)).shape
+    (1, 1, 3, 3, 3)
     """
     size = (output_size, output_ratio)
     return _pooled("fractional_max_pool3d", input, kernel_size, size, return_indices,

@@ -61,7 +61,6 @@ def gather(input_params, input_indices, axis, batch_dims=0):
         axis: the axis to index.
         batch_dims: how many leading axes are paired with those of the indices.
 
-    >>> from jitgrad import Tensor, ops
     >>> ops.gather(Tensor([[1, 2, 3], [4, 5, 6]]), Tensor([2, 0]), 1).tolist()
     [[3, 1], [6, 4]]
     """
@@ -84,7 +83,11 @@ def _steps(extent: int, axis: int, ndim: int) -> np.ndarray:
 
 @spellings
 def index_select(input, axis, index):
-    """Slices along an axis at the indices of a vector."""
+    """Slices along an axis at the indices of a vector.
+
+    >>> ops.index_select(Tensor([[1, 2], [3, 4]]), 1, Tensor([1, 0])).tolist()
+    [[2, 1], [4, 3]]
+    """
     x, at = tensor("index_select", input), indices_of("index_select", index)
     if at.ndim > 1:
         raise fail(ShapeError, f"index_select got indices {at._type}", why="it takes a vector")
@@ -92,7 +95,11 @@ def index_select(input, axis, index):
 
 
 def take(input, index, axis=None):
-    """Elements of the flattened Tensor, or slices along an axis, at given indices."""
+    """Elements of the flattened Tensor, or slices along an axis, at given indices.
+
+    >>> ops.take(Tensor([[1, 2], [3, 4]]), Tensor([0, 3])).tolist()
+    [1, 4]
+    """
     x = tensor("take", input)
     return gather(ravel(x), index, 0) if axis is None else gather(x, index, axis)
 
@@ -102,6 +109,9 @@ def gather_elements(input, dim, index):
     """out[i, j, …] = input[i, …, index[i, j, …], …], with the index in the place of `dim`.
 
     The index has as many axes as the input, and no larger extents along the others.
+
+    >>> ops.gather_elements(Tensor([[1, 2], [3, 4]]), 1, Tensor([[1], [0]])).tolist()
+    [[2], [3]]
     """
     x, at = tensor("gather_elements", input), indices_of("gather_elements", index)
     axis = axis_of("gather_elements", dim, x.ndim)
@@ -112,7 +122,11 @@ def gather_elements(input, dim, index):
 
 
 def gather_d(x, dim, index):
-    """As `gather_elements`."""
+    """As `gather_elements`.
+
+    >>> ops.gather_d(Tensor([[1, 2], [3, 4]]), 0, Tensor([[1, 0]])).tolist()
+    [[3, 2]]
+    """
     return gather_elements(x, dim, index)
 
 
@@ -132,7 +146,11 @@ def _element_key(name: str, x: Tensor, at: Tensor, axis: int) -> tuple:
 
 
 def gather_nd(input_x, indices):
-    """input_x[indices[..., 0], indices[..., 1], …]: the last axis of the indices holds tuples."""
+    """input_x[indices[..., 0], indices[..., 1], …]: the last axis of the indices holds tuples.
+
+    >>> ops.gather_nd(Tensor([[1, 2], [3, 4]]), Tensor([[0, 1], [1, 0]])).tolist()
+    [2, 3]
+    """
     x, at = tensor("gather_nd", input_x), indices_of("gather_nd", indices)
     return getitem(x, tuple(unbind(at, -1)))
 
@@ -159,13 +177,22 @@ def masked_fill(input_x, mask, value):
 
 
 def masked_select(input, mask):
-    """The elements where the mask is true, as a vector. Its length depends on values: no trace."""
+    """The elements where the mask is true, as a vector. Its length depends on values: no trace.
+
+    >>> ops.masked_select(Tensor([1, 2, 3]), Tensor([True, False, True])).tolist()
+    [1, 3]
+    """
     x, mask = spread("masked_select", input, _mask("masked_select", mask))
     return getitem(x, mask)
 
 
 def masked_scatter(input, mask, source):
-    """The input with the elements of `source`, in order, where the mask is true."""
+    """The input with the elements of `source`, in order, where the mask is true.
+
+    >>> ops.masked_scatter(Tensor([1, 2, 3]), Tensor([True, False, True]), Tensor([7,
+    ...     8])).tolist()
+    [7, 2, 8]
+    """
     x, source = tensor("masked_scatter", input), tensor("masked_scatter", source)
     mask = expand(_mask("masked_scatter", mask), x.shape)
     if x._type.size == 0:
@@ -241,6 +268,10 @@ def tensor_scatter_elements(input_x, indices, updates, axis=0, reduction="none")
 
     Args:
         reduction: "none" (the last wins) or "add", "mul", "max", "min".
+
+    >>> ops.tensor_scatter_elements(ops.zeros(3), Tensor([0, 0]), Tensor([1.0, 2.0]),
+    ...     reduction="add").tolist()
+    [3.0, 0.0, 0.0]
     """
     name = "tensor_scatter_elements"
     reduction = "mul" if reduction == "multiply" else reduction
@@ -260,13 +291,22 @@ def tensor_scatter_elements(input_x, indices, updates, axis=0, reduction="none")
 
 @spellings
 def scatter(input, axis, index, src, reduce="none"):
-    """A copy of the input with `src` written at input[…, index[…], …] along an axis."""
+    """A copy of the input with `src` written at input[…, index[…], …] along an axis.
+
+    >>> ops.scatter(ops.zeros((1, 3)), 1, Tensor([[2, 0]]), Tensor([[5.0, 6.0]])).tolist()
+    [[6.0, 0.0, 5.0]]
+    """
     return tensor_scatter_elements(input, index, src, axis, reduce)
 
 
 @spellings
 def index_add(x, indices, y, axis, use_lock=True, check_index_bound=True):
-    """A copy of x with the slices of y added along an axis at the indices of a vector."""
+    """A copy of x with the slices of y added along an axis at the indices of a vector.
+
+    >>> ops.index_add(ms.Parameter(ops.zeros(3)), Tensor([2, 2]), Tensor([1.0, 4.0]),
+    ...     0).tolist()
+    [0.0, 0.0, 5.0]
+    """
     x, at = tensor("index_add", x), indices_of("index_add", indices)
     axis = axis_of("index_add", axis, x.ndim)
     return combine("index_add", x, (*[ALL] * axis, at), y, "add")
@@ -274,7 +314,11 @@ def index_add(x, indices, y, axis, use_lock=True, check_index_bound=True):
 
 @spellings
 def index_fill(x, axis, index, value):
-    """A copy of x with a number in the slices along an axis at the indices of a vector."""
+    """A copy of x with a number in the slices along an axis at the indices of a vector.
+
+    >>> ops.index_fill(Tensor([1, 2, 3]), 0, Tensor([0, 2]), 9).tolist()
+    [9, 2, 9]
+    """
     x, at = tensor("index_fill", x), indices_of("index_fill", index)
     axis = axis_of("index_fill", axis, x.ndim)
     return combine("index_fill", x, (*[ALL] * axis, ravel(at)), value, "update")
@@ -355,6 +399,9 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0,
         weight: Tensor [rows, width].
         padding_idx: a row that gets no gradient.
         max_norm: rows longer than this are scaled down to it, in the norm of `norm_type`.
+
+    >>> ops.embedding(Tensor([1, 0]), Tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[3.0, 4.0], [1.0, 2.0]]
     """
     if scale_grad_by_freq:
         raise fail(ArgumentError, "embedding does not know scale_grad_by_freq=True")
@@ -377,6 +424,9 @@ def bincount(input, weights=None, minlength=0):
     """How often each of 0, 1, … occurs (float32), or the sum of the weights there.
 
     The length depends on values: no trace.
+
+    >>> ops.bincount(Tensor([0, 2, 2])).tolist()
+    [1.0, 0.0, 2.0]
     """
     at = indices_of("bincount", input)
     values = at._array("counted by bincount")

@@ -51,6 +51,9 @@ def adaptive_avg_pool2d(input, output_size):
 
     Args:
         output_size: an int, or one for rows and one for columns; None keeps an extent.
+
+    >>> ops.adaptive_avg_pool2d(ops.arange(16.0).reshape(1, 4, 4), (1, 2)).tolist()
+    [[[6.5, 8.5]]]
     """
     return _adaptive("adaptive_avg_pool2d", input, output_size, r.mean, avg_pool2d)
 
@@ -60,6 +63,9 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
 
     Args:
         return_indices: also where it was in the image flattened (int64), as a tuple.
+
+    >>> ops.adaptive_max_pool2d(ops.arange(16.0).reshape(1, 4, 4), (1, 2)).tolist()
+    [[[13.0, 15.0]]]
     """
     name = "adaptive_max_pool2d"
     if return_indices:
@@ -114,7 +120,11 @@ def _places(image, kernel, dilation, stride) -> np.ndarray:
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
-    """All windows of an image as columns: [N, C, H, W] -> [N, C * KH * KW, L]."""
+    """All windows of an image as columns: [N, C, H, W] -> [N, C * KH * KW, L].
+
+    >>> ops.unfold(ops.arange(9.0).reshape(1, 1, 3, 3), 2).shape
+    (1, 4, 4)
+    """
     x = tensor("unfold", input)
     kernel, spread, steps, amounts = (
         pair("unfold", what, v)
@@ -135,7 +145,11 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The adjoint of `unfold`: columns added up where their windows overlap."""
+    """The adjoint of `unfold`: columns added up where their windows overlap.
+
+    >>> ops.fold(ops.ones((1, 4, 4)), 3, 2)[0, 0].tolist()
+    [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
+    """
     x = tensor("fold", input)
     size, kernel, spread, steps, amounts = (
         pair("fold", "argument", v) for v in (output_size, kernel_size, dilation, stride, padding)
@@ -157,7 +171,11 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def pixel_shuffle(input, upscale_factor):
-    """Channels to pixels: [..., C * r * r, H, W] -> [..., C, H * r, W * r]."""
+    """Channels to pixels: [..., C * r * r, H, W] -> [..., C, H * r, W * r].
+
+    >>> ops.pixel_shuffle(ops.arange(4).reshape(1, 4, 1, 1), 2).tolist()
+    [[[[0, 1], [2, 3]]]]
+    """
     x, f = tensor("pixel_shuffle", input), int(upscale_factor)
     if x.ndim < 3 or x.shape[-3] % (f * f):
         raise fail(ShapeError, f"pixel_shuffle of {x._type} by {f}", why="channels are C * r * r")
@@ -170,7 +188,11 @@ def pixel_shuffle(input, upscale_factor):
 
 
 def pixel_unshuffle(input, downscale_factor):
-    """Pixels to channels: the inverse of `pixel_shuffle`."""
+    """Pixels to channels: the inverse of `pixel_shuffle`.
+
+    >>> ops.pixel_unshuffle(ops.arange(4).reshape(1, 1, 2, 2), 2).shape
+    (1, 4, 1, 1)
+    """
     x, f = tensor("pixel_unshuffle", input), int(downscale_factor)
     if x.ndim < 3 or x.shape[-2] % f or x.shape[-1] % f:
         raise fail(
@@ -185,7 +207,11 @@ def pixel_unshuffle(input, downscale_factor):
 
 
 def channel_shuffle(x, groups):
-    """Channels (axis 1) of groups taken in turn."""
+    """Channels (axis 1) of groups taken in turn.
+
+    >>> ops.channel_shuffle(ops.arange(4).reshape(1, 4, 1), 2).ravel().tolist()
+    [0, 2, 1, 3]
+    """
     x = tensor("channel_shuffle", x)
     if x.ndim < 2 or x.shape[1] % groups:
         raise fail(ShapeError, f"channel_shuffle of {x._type} in {groups} groups")
@@ -305,7 +331,11 @@ def _areas(x: Tensor, targets: tuple[int, ...]) -> Tensor:
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None,
              recompute_scale_factor=None):  # fmt: skip
-    """As `interpolate`."""
+    """As `interpolate`.
+
+    >>> ops.upsample(Tensor([[[1.0, 2.0]]]), size=4).tolist()
+    [[[1.0, 1.0, 2.0, 2.0]]]
+    """
     return interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor)
 
 

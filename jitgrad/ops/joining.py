@@ -84,7 +84,11 @@ def _moved(name: str, whole: Tensor, to: int) -> Tensor:
 
 @spellings
 def cat(tensors, axis=0):
-    """Tensors joined along an axis; as `concat`."""
+    """Tensors joined along an axis; as `concat`.
+
+    >>> ops.cat((Tensor([1]), Tensor([2, 3]))).tolist()
+    [1, 2, 3]
+    """
     return _concat("cat", tensors, axis)
 
 
@@ -156,12 +160,20 @@ def broadcasted(name: str, x: Tensor, shape: Any) -> Tensor:
 
 
 def expand_as(input, other):
-    """Repeated to the shape of another Tensor."""
+    """Repeated to the shape of another Tensor.
+
+    >>> ops.expand_as(Tensor([[1], [2]]), ops.zeros((2, 2))).tolist()
+    [[1, 1], [2, 2]]
+    """
     return broadcast_to(input, tensor("expand_as", other).shape)
 
 
 def broadcast_tensors(*tensors):
-    """The Tensors repeated to their common shape."""
+    """The Tensors repeated to their common shape.
+
+    >>> [v.tolist() for v in ops.broadcast_tensors(Tensor([1, 2]), Tensor([[3]]))]
+    [[[1, 2]], [[3, 3]]]
+    """
     parts = [tensor("broadcast_tensors", x) for x in tensors]
     shape = broadcast_shape("broadcast_tensors", parts)
     return tuple(expand(x, shape) if x.shape != shape else copied(x) for x in parts)

@@ -117,21 +117,33 @@ def _ranked(name: str, a: Tensor, b: Tensor, ranks: tuple[int, int]) -> None:
 
 
 def mm(input, mat2):
-    """The product of two matrices."""
+    """The product of two matrices.
+
+    >>> ops.mm(Tensor([[1, 2]]), Tensor([[3], [4]])).tolist()
+    [[11]]
+    """
     a, b = factors("mm", input, mat2)
     _ranked("mm", a, b, (2, 2))
     return product("mm", a, b)
 
 
 def mv(mat, vec):
-    """The product of a matrix and a vector."""
+    """The product of a matrix and a vector.
+
+    >>> ops.mv(Tensor([[1, 2], [0, 1]]), Tensor([3, 4])).tolist()
+    [11, 4]
+    """
     a, b = factors("mv", mat, vec)
     _ranked("mv", a, b, (2, 1))
     return product("mv", a, b)
 
 
 def bmm(input_x, mat2):
-    """The products of two batches of matrices: [..., n, k] and [..., k, m]."""
+    """The products of two batches of matrices: [..., n, k] and [..., k, m].
+
+    >>> ops.bmm(ops.ones((2, 1, 3)), ops.ones((2, 3, 1))).tolist()
+    [[[3.0]], [[3.0]]]
+    """
     a, b = factors("bmm", input_x, mat2)
     if a.ndim < 3 or a.ndim != b.ndim or a.shape[:-2] != b.shape[:-2]:
         raise _bad("bmm", a, b, "both are batches of matrices, of one size", "ops.matmul(x, y)")
@@ -139,7 +151,11 @@ def bmm(input_x, mat2):
 
 
 def dot(input, other):
-    """The sum of products over the last axis of the first and the second-last of the second."""
+    """The sum of products over the last axis of the first and the second-last of the second.
+
+    >>> ops.dot(Tensor([1, 2]), Tensor([3, 4])).item()
+    11
+    """
     a, b = factors("dot", input, other)
     if not a.ndim or not b.ndim:
         return e.mul(a, b)
@@ -147,18 +163,30 @@ def dot(input, other):
 
 
 def inner(input, other):
-    """The sum of products over the last axes of both."""
+    """The sum of products over the last axes of both.
+
+    >>> ops.inner(Tensor([1, 2]), Tensor([[3, 4], [5, 6]])).tolist()
+    [11, 17]
+    """
     a, b = factors("inner", input, other)
     return e.mul(a, b) if not a.ndim or not b.ndim else tensordot(a, b, ((-1,), (-1,)))
 
 
 def vecdot(x, y, *, axis=-1):
-    """The sum of products along an axis, the others broadcast."""
+    """The sum of products along an axis, the others broadcast.
+
+    >>> ops.vecdot(Tensor([[1, 2], [3, 4]]), Tensor([1, 1])).tolist()
+    [3, 7]
+    """
     return r.sum(e.mul(*factors("vecdot", x, y)), axis)
 
 
 def outer(input, vec2):
-    """All products of an element of one vector and one of another: [n, m]."""
+    """All products of an element of one vector and one of another: [n, m].
+
+    >>> ops.outer(Tensor([1, 2]), Tensor([3, 4])).tolist()
+    [[3, 4], [6, 8]]
+    """
     a, b = factors("outer", input, vec2)
     _ranked("outer", a, b, (1, 1))
     return e.mul(reshaped("outer", a, (a.shape[0], 1)), b)
@@ -191,7 +219,11 @@ def tensordot(x1, x2, axes=2):
 
 
 def kron(input, other):
-    """The Kronecker product: every element of one times the whole of the other."""
+    """The Kronecker product: every element of one times the whole of the other.
+
+    >>> ops.kron(Tensor([1, 2]), Tensor([1, 10])).tolist()
+    [1, 10, 2, 20]
+    """
     a, b = tensor("kron", input), tensor("kron", other)
     ndim = builtins.max(a.ndim, b.ndim)
     a, b = (reshaped("kron", x, (1,) * (ndim - x.ndim) + x.shape) for x in (a, b))
@@ -202,7 +234,11 @@ def kron(input, other):
 
 @spellings
 def cross(input, other, dim=None):
-    """The cross product along an axis of extent 3; None takes the first such axis."""
+    """The cross product along an axis of extent 3; None takes the first such axis.
+
+    >>> ops.cross(Tensor([1, 0, 0]), Tensor([0, 1, 0])).tolist()
+    [0, 0, 1]
+    """
     a, b = tensor("cross", input), tensor("cross", other)
     shape = np.broadcast_shapes(a.shape, b.shape)
     if dim is None:
@@ -236,27 +272,48 @@ def _is(value: Any, number: int) -> bool:
 
 
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
-    """beta * input + alpha * (mat1 @ mat2)."""
+    """beta * input + alpha * (mat1 @ mat2).
+
+    >>> ops.addmm(ops.ones((1, 1)), Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]),
+    ...     beta=10).tolist()
+    [[21.0]]
+    """
     return _added("addmm", input, beta, mm(mat1, mat2), alpha)
 
 
 def addmv(input, mat, vec, *, beta=1, alpha=1):
-    """beta * input + alpha * (mat @ vec)."""
+    """beta * input + alpha * (mat @ vec).
+
+    >>> ops.addmv(Tensor([1.0]), Tensor([[1.0, 2.0]]), Tensor([3.0, 4.0])).tolist()
+    [12.0]
+    """
     return _added("addmv", input, beta, mv(mat, vec), alpha)
 
 
 def addr(x, vec1, vec2, *, beta=1, alpha=1):
-    """beta * x + alpha * outer(vec1, vec2)."""
+    """beta * x + alpha * outer(vec1, vec2).
+
+    >>> ops.addr(ops.ones((2, 2)), Tensor([1.0, 2.0]), Tensor([3.0, 4.0])).tolist()
+    [[4.0, 5.0], [7.0, 9.0]]
+    """
     return _added("addr", x, beta, outer(vec1, vec2), alpha)
 
 
 def baddbmm(input, batch1, batch2, beta=1, alpha=1):
-    """beta * input + alpha * (batch1 @ batch2), batch by batch."""
+    """beta * input + alpha * (batch1 @ batch2), batch by batch.
+
+    >>> ops.baddbmm(ops.ones((2, 1, 1)), ops.ones((2, 1, 3)), ops.ones((2, 3, 1))).tolist()
+    [[[4.0]], [[4.0]]]
+    """
     return _added("baddbmm", input, beta, bmm(batch1, batch2), alpha)
 
 
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * the sum over the batch of batch1 @ batch2."""
+    """beta * input + alpha * the sum over the batch of batch1 @ batch2.
+
+    >>> ops.addbmm(ops.ones((1, 1)), ops.ones((2, 1, 3)), ops.ones((2, 3, 1))).tolist()
+    [[7.0]]
+    """
     return _added("addbmm", input, beta, r.sum(bmm(batch1, batch2), 0), alpha)
 
 
@@ -279,7 +336,11 @@ def _diagonal_back(view, base, offset=0, dim1=0, dim2=1):
 @spellings
 @viewing(_diagonal_back)
 def diagonal(input, offset=0, dim1=0, dim2=1):
-    """A diagonal of the matrices in two axes, which become the last axis of the result."""
+    """A diagonal of the matrices in two axes, which become the last axis of the result.
+
+    >>> ops.diagonal(Tensor([[1, 2], [3, 4]])).tolist()
+    [1, 4]
+    """
     x = tensor("diagonal", input)
     order, places = _diagonal(x, offset, dim1, dim2)
     return getitem(permuted("diagonal", x, order), places)
@@ -295,7 +356,11 @@ def _diagonal(x: Tensor, offset: int, dim1: int, dim2: int) -> tuple[list[int], 
 
 
 def diag(input):
-    """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector."""
+    """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector.
+
+    >>> ops.diag(Tensor([1, 2])).tolist()
+    [[1, 0], [0, 2]]
+    """
     x = tensor("diag", input)
     if x.ndim > 2 or x.ndim == 0:
         raise fail(ShapeError, f"diag of {x._type}", why="it takes a vector or a matrix")
@@ -303,13 +368,21 @@ def diag(input):
 
 
 def diagflat(input, offset=0):
-    """The elements of the input as a diagonal of a matrix."""
+    """The elements of the input as a diagonal of a matrix.
+
+    >>> ops.diagflat(Tensor([[1, 2]]), 1).tolist()
+    [[0, 1, 0], [0, 0, 2], [0, 0, 0]]
+    """
     x = tensor("diagflat", input)
     return diag_embed(reshaped("diagflat", x, (x._type.size,)), offset)
 
 
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """The last axis as a diagonal of matrices in two axes of the result."""
+    """The last axis as a diagonal of matrices in two axes of the result.
+
+    >>> ops.diag_embed(Tensor([[1, 2], [3, 4]])).tolist()
+    [[[1, 0], [0, 2]], [[3, 0], [0, 4]]]
+    """
     x = tensor("diag_embed", input)
     extent = x.shape[-1] + builtins.abs(offset)
     base = fill(
@@ -325,7 +398,11 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 
 def trace(input):
-    """The sum of the diagonal of a matrix, in its dtype."""
+    """The sum of the diagonal of a matrix, in its dtype.
+
+    >>> ops.trace(Tensor([[1, 2], [3, 4]])).item()
+    5
+    """
     x = tensor("trace", input)
     if x.ndim != 2:
         raise fail(ShapeError, f"trace of {x._type}", why="it takes a matrix")
@@ -333,7 +410,11 @@ def trace(input):
 
 
 def combinations(input, r=2, with_replacement=False):
-    """All combinations of r elements of a vector, as rows."""
+    """All combinations of r elements of a vector, as rows.
+
+    >>> ops.combinations(Tensor([1, 2, 3]), 2).tolist()
+    [[1, 2], [1, 3], [2, 3]]
+    """
     x = tensor("combinations", input)
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(pick(range(x.shape[0]), r)), np.int64).reshape(-1, r)

@@ -103,6 +103,9 @@ def fori_loop(
     The bounds are ints or scalar Tensors. Compiled, i is a Tensor and the loop a loop, whatever
     `unroll` says; only a few iterations whose body needs the value of i are written out, if it is
     true. `checkpoint` is that of `while_loop`.
+
+    >>> ops.fori_loop(0, 4, lambda i, v: v * 2 + i, Tensor(1.0)).item()
+    27.0
     """
     nest = _Nest(init_val)
     loop_func = converted(loop_func)
@@ -142,6 +145,10 @@ def scan(
         xs: a Tensor whose first axis is run over, a list or tuple, or None with a `length`. The y
             come back stacked, for a list or tuple as a list.
         checkpoint: that of `while_loop`.
+
+    >>> total, sums = ops.scan(lambda c, x: (c + x, c + x), Tensor(0), Tensor([1, 2, 3]))
+    >>> total.item(), sums.tolist()
+    (6, [1, 3, 6])
     """
     loop_func = converted(loop_func)
     if xs is None and length is None:

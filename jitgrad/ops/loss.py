@@ -48,13 +48,21 @@ def mse_loss(input, target, reduction="mean"):
 
 
 def l1_loss(input, target, reduction="mean"):
-    """The absolute difference."""
+    """The absolute difference.
+
+    >>> ops.l1_loss(Tensor([1.0, 2.0]), Tensor([3.0, 2.0])).item()
+    1.0
+    """
     x, y = _pair("l1_loss", input, target)
     return reduce_loss("l1_loss", e.abs(e.sub(x, y)), reduction)
 
 
 def smooth_l1_loss(input, target, beta=1.0, reduction="none"):
-    """The absolute difference less beta / 2, below beta its square over 2 beta."""
+    """The absolute difference less beta / 2, below beta its square over 2 beta.
+
+    >>> ops.smooth_l1_loss(Tensor([1.0, 2.0]), Tensor([3.0, 2.5])).tolist()
+    [1.5, 0.125]
+    """
     x, y = _pair("smooth_l1_loss", input, target)
     size = e.abs(e.sub(x, y))
     if beta < 0:
@@ -66,7 +74,11 @@ def smooth_l1_loss(input, target, beta=1.0, reduction="none"):
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0):
-    """Half the squared difference, above delta linear."""
+    """Half the squared difference, above delta linear.
+
+    >>> ops.huber_loss(Tensor([1.0, 2.0]), Tensor([3.0, 2.0])).item()
+    0.75
+    """
     x, y = _pair("huber_loss", input, target)
     if delta <= 0:
         raise fail(ArgumentError, f"huber_loss got delta={delta}", why="it must be positive")
@@ -76,7 +88,11 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
 
 
 def gaussian_nll_loss(x, target, var, full=False, eps=1e-06, reduction="mean"):
-    """The negative log likelihood of a normal distribution of mean x and variance var."""
+    """The negative log likelihood of a normal distribution of mean x and variance var.
+
+    >>> ops.gaussian_nll_loss(Tensor([1.0]), Tensor([3.0]), Tensor([1.0])).item()
+    2.0
+    """
     x, y, var = align("gaussian_nll_loss", x, target, var, integers_as=float32)
     # The variance is limited from below without touching its gradient, as in PyTorch.
     low = e.stop_gradient(e.sub(c.clamp(var, eps), var))
@@ -89,6 +105,9 @@ def gaussian_nll_loss(x, target, var, full=False, eps=1e-06, reduction="mean"):
 def poisson_nll_loss(input, target, log_input=True, full=False, eps=1e-08, reduction="mean"):
     """The negative log likelihood of a Poisson distribution, of rate exp(x) or (log_input False)
     x; `full` adds Stirling's term.
+
+    >>> ops.poisson_nll_loss(Tensor([2.0]), Tensor([0.0]), log_input=False).item()
+    2.0
     """
     x, y = _pair("poisson_nll_loss", input, target)
     if log_input:
@@ -108,7 +127,12 @@ def poisson_nll_loss(input, target, log_input=True, full=False, eps=1e-08, reduc
 
 
 def binary_cross_entropy(logits, labels, weight=None, reduction="mean"):
-    """-(y log(p) + (1 - y) log(1 - p)) of probabilities; logarithms are cut off at -100."""
+    """-(y log(p) + (1 - y) log(1 - p)) of probabilities; logarithms are cut off at -100.
+
+    >>> print(ops.binary_cross_entropy(Tensor([0.5, 0.5]), Tensor([1.0,
+    ...     0.0])).asnumpy().round(4))
+    0.6931
+    """
     x, y = align("binary_cross_entropy", logits, labels, integers_as=float32)
 
     def log(p):
@@ -126,6 +150,10 @@ def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None
     Args:
         weight: factors of the losses.
         pos_weight: factors of the positive examples.
+
+    >>> print(ops.binary_cross_entropy_with_logits(Tensor([0.0]),
+    ...     Tensor([1.0])).asnumpy().round(4))
+    0.6931
     """
     name = "binary_cross_entropy_with_logits"
     x, y = _pair(name, input, target)
@@ -139,13 +167,21 @@ def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None
 
 
 def soft_margin_loss(input, target, reduction="mean"):
-    """log(1 + exp(-y x)) for labels y of 1 and -1."""
+    """log(1 + exp(-y x)) for labels y of 1 and -1.
+
+    >>> print(ops.soft_margin_loss(Tensor([0.0]), Tensor([1.0])).asnumpy().round(4))
+    0.6931
+    """
     x, y = _pair("soft_margin_loss", input, target)
     return reduce_loss("soft_margin_loss", a.log1pexp(e.neg(e.mul(x, y))), reduction)
 
 
 def hinge_embedding_loss(inputs, targets, margin=1.0, reduction="mean"):
-    """x where the label is 1, max(0, margin - x) where it is -1."""
+    """x where the label is 1, max(0, margin - x) where it is -1.
+
+    >>> ops.hinge_embedding_loss(Tensor([0.25, 0.5]), Tensor([1.0, -1.0])).item()
+    0.375
+    """
     x, y = _pair("hinge_embedding_loss", inputs, targets)
     far = c.clamp(e.sub(margin, x), 0.0)
     loss = e.add(c.where(c.ne(y, 1), far, 0.0), c.where(c.ne(y, -1), x, 0.0))
@@ -153,7 +189,11 @@ def hinge_embedding_loss(inputs, targets, margin=1.0, reduction="mean"):
 
 
 def margin_ranking_loss(input1, input2, target, margin=0.0, reduction="mean"):
-    """max(0, -y (x1 - x2) + margin) for labels y of 1 and -1."""
+    """max(0, -y (x1 - x2) + margin) for labels y of 1 and -1.
+
+    >>> ops.margin_ranking_loss(Tensor([1.0]), Tensor([2.0]), Tensor([1.0])).item()
+    1.0
+    """
     x1, x2, y = align("margin_ranking_loss", input1, input2, target, takes=FLOAT)
     loss = a.relu(e.add(e.neg(e.mul(y, e.sub(x1, x2))), margin))
     return reduce_loss("margin_ranking_loss", loss, reduction)
@@ -165,6 +205,9 @@ def margin_ranking_loss(input1, input2, target, margin=0.0, reduction="mean"):
 def kl_div(logits, labels, reduction="mean"):
     """y (log(y) - x) for log-probabilities x and probabilities y; "batchmean" divides the sum by
     the first extent.
+
+    >>> ops.kl_div(Tensor([0.0]), Tensor([1.0])).item()
+    0.0
     """
     one_of("kl_div", "reduction", reduction, (*REDUCTIONS, "batchmean"))
     x, y = align("kl_div", logits, labels, integers_as=float32)
@@ -175,7 +218,11 @@ def kl_div(logits, labels, reduction="mean"):
 
 
 def xlogy(input, other):
-    """x log(y), and 0 where x is 0, whatever y is. Its derivative in x is log(y) there, too."""
+    """x log(y), and 0 where x is 0, whatever y is. Its derivative in x is log(y) there, too.
+
+    >>> ops.xlogy(Tensor([0.0, 2.0]), Tensor([0.0, 1.0])).tolist()
+    [0.0, 0.0]
+    """
     x, y = align("xlogy", input, other, integers_as=float32)
     zero = c.logical_and(c.eq(x, 0), c.logical_or(c.le(y, 0), c.isinf(y)))
     safe = c.where(zero, 1.0, y)
@@ -209,6 +256,9 @@ def nll_loss(inputs, target, weight=None, ignore_index=-100, reduction="mean",
         weight: factors of the classes; the mean is weighted with them.
         ignore_index: the target of examples that do not count.
         label_smoothing: share of the loss that is the mean over all classes.
+
+    >>> ops.nll_loss(Tensor([[-1.0, -2.0], [-3.0, -4.0]]), Tensor([1, 0])).item()
+    2.5
     """
     return _nll("nll_loss", inputs, target, weight, ignore_index, reduction, label_smoothing)
 
@@ -319,14 +369,23 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
 
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-08):
-    """The cosine of the angle between vectors along an axis."""
+    """The cosine of the angle between vectors along an axis.
+
+    >>> ops.cosine_similarity(Tensor([[3.0, 4.0]]), Tensor([[4.0, -3.0]])).tolist()
+    [0.0]
+    """
     x, y = align("cosine_similarity", x1, x2, integers_as=float32)
     sizes = [e.sqrt(c.clamp(r.sum(e.square(v), dim), eps * eps)) for v in (x, y)]
     return e.div(r.sum(e.mul(x, y), dim), e.mul(*sizes))
 
 
 def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction="mean"):
-    """1 - cosine where the label is 1, max(0, cosine - margin) where it is -1."""
+    """1 - cosine where the label is 1, max(0, cosine - margin) where it is -1.
+
+    >>> ops.cosine_embedding_loss(Tensor([[1.0, 0.0]]), Tensor([[0.0, 1.0]]),
+    ...     Tensor([1])).item()
+    1.0
+    """
     cosine = cosine_similarity(input1, input2, -1)
     loss = c.where(c.eq(target, 1), e.sub(1, cosine), a.relu(e.sub(cosine, margin)))
     return reduce_loss("cosine_embedding_loss", loss, reduction)
@@ -334,7 +393,12 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction="mean"):
 
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False,
                         reduction="mean"):  # fmt: skip
-    """max(0, distance to the positive - distance to the negative + margin), in the p-norm."""
+    """max(0, distance to the positive - distance to the negative + margin), in the p-norm.
+
+    >>> ops.triplet_margin_loss(ops.zeros((1, 2)), ops.zeros((1, 2)), 9 * ops.ones((1,
+    ...     2))).item()
+    0.0
+    """
     from jitgrad.ops.norms import vector_norm
 
     def distance(x, y):

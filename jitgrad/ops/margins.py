@@ -31,6 +31,9 @@ def _reduced(name: str, loss: Tensor, reduction: str, single: bool) -> Tensor:
 def multi_margin_loss(input, target, p=1, margin=1, weight=None, reduction="mean"):
     """The hinge loss of each class against the target: max(0, margin - x[y] + x[i])**p, averaged
     over the classes.
+
+    >>> ops.multi_margin_loss(Tensor([[1.0, 0.5]]), Tensor([0])).item()
+    0.25
     """
     x, single = _rows("multi_margin_loss", input)
     if p not in (1, 2):
@@ -56,6 +59,9 @@ def _hot(target: Tensor, x: Tensor) -> Tensor:
 def multilabel_margin_loss(input, target, reduction="mean"):
     """The hinge loss of each class that is no label against each that is; labels are the classes
     in a row of the target before the first -1.
+
+    >>> ops.multilabel_margin_loss(Tensor([[1.0, 0.5]]), Tensor([[0, -1]])).item()
+    0.25
     """
     x, single = _rows("multilabel_margin_loss", input)
     labels = cast(tensor("multilabel_margin_loss", target), int64)
@@ -78,7 +84,12 @@ def multilabel_margin_loss(input, target, reduction="mean"):
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, reduction="mean"):
-    """The mean over the classes of their binary cross entropies, of scores before the sigmoid."""
+    """The mean over the classes of their binary cross entropies, of scores before the sigmoid.
+
+    >>> print(ops.multilabel_soft_margin_loss(Tensor([[0.0, 0.0]]), Tensor([[1.0,
+    ...     0.0]])).asnumpy().round(4))
+    0.6931
+    """
     x, y = floating("multilabel_soft_margin_loss", input), tensor("target", target)
     loss = e.neg(e.add(e.mul(y, logsigmoid(x)), e.mul(e.sub(1, y), logsigmoid(e.neg(x)))))
     loss = loss if weight is None else e.mul(loss, weight)

@@ -42,6 +42,9 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
             "fro", "nuc", 1, -1, 2, -2, inf or -inf for that of matrices.
         dim: an axis for vectors, two for matrices. None takes a matrix if `ord` is given and the
             input is one, all elements otherwise.
+
+    >>> ops.norm(Tensor([3.0, 4.0])).item()
+    5.0
     """
     x = floating("norm", A)
     x = x if dtype is None else e.to_dtype("norm", x, dtype)
@@ -57,6 +60,9 @@ def vector_norm(x, ord=2, axis=None, keepdims=False, *, dtype=None):
     """(sum of \\|x\\|**ord)**(1/ord) over axes; inf the largest, -inf the smallest, 0 the count.
 
     The gradient of the 2-norm at 0 is nan.
+
+    >>> ops.vector_norm(Tensor([3.0, -4.0]), 1).item()
+    7.0
     """
     x = floating("vector_norm", x)
     x = x if dtype is None else e.to_dtype("vector_norm", x, dtype)
@@ -78,6 +84,9 @@ def vector_norm(x, ord=2, axis=None, keepdims=False, *, dtype=None):
 def matrix_norm(A, ord="fro", axis=(-2, -1), keepdims=False, *, dtype=None):
     """The norm of matrices in two axes: "fro"; 1, -1, inf, -inf of columns or rows; 2, -2 or "nuc"
     of singular values: the largest, the smallest, their sum.
+
+    >>> ops.matrix_norm(Tensor([[3.0, 0.0], [0.0, 4.0]])).item()
+    5.0
     """
     x = floating("matrix_norm", A)
     x = x if dtype is None else e.to_dtype("matrix_norm", x, dtype)
@@ -99,12 +108,20 @@ def matrix_norm(A, ord="fro", axis=(-2, -1), keepdims=False, *, dtype=None):
 
 
 def dist(input, other, p=2):
-    """The p-norm of a difference."""
+    """The p-norm of a difference.
+
+    >>> ops.dist(Tensor([0.0, 0.0]), Tensor([3.0, 4.0])).item()
+    5.0
+    """
     return vector_norm(e.sub(floating("dist", input), other), p)
 
 
 def cdist(x1, x2, p=2.0):
-    """The p-norm distances between the rows of two (batches of) matrices: [..., n, m]."""
+    """The p-norm distances between the rows of two (batches of) matrices: [..., n, m].
+
+    >>> ops.cdist(Tensor([[0.0, 0.0]]), Tensor([[3.0, 4.0], [0.0, 1.0]])).tolist()
+    [[5.0, 1.0]]
+    """
     a, b = factors("cdist", x1, x2)
     if builtins.min(a.ndim, b.ndim) < 2 or a.shape[-1] != b.shape[-1]:
         raise fail(
@@ -157,6 +174,9 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
 def rms_norm(x, gamma, epsilon=1e-06):
     """x / sqrt(mean of squares + epsilon) * gamma over the last axes (those of gamma), and the
     factor 1 / sqrt(…), as a tuple.
+
+    >>> print(ops.rms_norm(Tensor([1.0, 7.0]), ops.ones(2))[0].asnumpy().round(3))
+    [0.2 1.4]
     """
     x, gamma = floating("rms_norm", x), tensor("rms_norm", gamma)
     axes = tuple(range(x.ndim - gamma.ndim, x.ndim))
@@ -171,6 +191,11 @@ def batch_norm(input_x, running_mean, running_var, weight=None, bias=None, train
     In training these are the batch's own moments, and the running ones, unless None, are moved in
     place by `momentum` towards them (the variance with divisor count - 1). Otherwise the running
     ones are used.
+
+    >>> print(ops.batch_norm(Tensor([[1.0], [3.0]]), ops.zeros(1), ops.ones(1), ops.ones(1),
+    ...     ops.zeros(1), training=True).asnumpy().round(3))
+    [[-1.]
+     [ 1.]]
     """
     x = floating("batch_norm", input_x)
     if x.ndim < 2:
@@ -204,6 +229,11 @@ def _follow(running: Tensor, now: Tensor, momentum: float) -> None:
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
     """(x - mean) / sqrt(variance + eps) over groups of channels (axis 1), then weight and bias of
     each channel.
+
+    >>> print(ops.group_norm(Tensor([[[1.0, 3.0], [5.0, 7.0]]]), 2, ops.ones(2),
+    ...     ops.zeros(2)).asnumpy().round(3))
+    [[[-1.  1.]
+      [-1.  1.]]]
     """
     x = floating("group_norm", input)
     if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
@@ -231,13 +261,22 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
 
 
 def instance_norm(input, weight=None, bias=None, eps=1e-05):
-    """As `group_norm`, with a group for each channel."""
+    """As `group_norm`, with a group for each channel.
+
+    >>> print(ops.instance_norm(Tensor([[[1.0, 3.0], [5.0, 7.0]]])).asnumpy().round(3))
+    [[[-1.  1.]
+      [-1.  1.]]]
+    """
     x = floating("instance_norm", input)
     return group_norm(x, x.shape[1] if x.ndim > 1 else 1, weight, bias, eps)
 
 
 def l2_normalize(x, axis=-1, epsilon=1e-12):
-    """x over its 2-norm along axes, which counts as sqrt(epsilon) at least."""
+    """x over its 2-norm along axes, which counts as sqrt(epsilon) at least.
+
+    >>> print(ops.l2_normalize(Tensor([3.0, 4.0])).asnumpy().round(3))
+    [0.6 0.8]
+    """
     x = floating("l2_normalize", x)
     axes = axes_of("l2_normalize", axis, x.ndim)
     total = e.maximum(r.sum(e.square(x), axes, True), epsilon)
@@ -248,14 +287,22 @@ def l2_normalize(x, axis=-1, epsilon=1e-12):
 
 
 def clip_by_value(x, clip_value_min=None, clip_value_max=None):
-    """Values limited to an interval, of a Tensor or of each in a tuple or list."""
+    """Values limited to an interval, of a Tensor or of each in a tuple or list.
+
+    >>> ops.clip_by_value(Tensor([-2.0, 0.5, 3.0]), 0.0, 1.0).tolist()
+    [0.0, 0.5, 1.0]
+    """
     if isinstance(x, (tuple, list)):
         return type(x)(c.clamp(part, clip_value_min, clip_value_max) for part in x)
     return c.clamp(x, clip_value_min, clip_value_max)
 
 
 def clip_by_norm(x, max_norm, norm_type=2.0, error_if_nonfinite=False):
-    """Tensors scaled down together so that their norm is at most max_norm."""
+    """Tensors scaled down together so that their norm is at most max_norm.
+
+    >>> print(ops.clip_by_norm(Tensor([3.0, 4.0]), 1.0).asnumpy().round(3))
+    [0.6 0.8]
+    """
     parts = list(x) if isinstance(x, (tuple, list)) else [x]
     parts = [floating("clip_by_norm", part) for part in parts]
     if not parts:

@@ -102,7 +102,11 @@ def put_along_axis(self, indices, values, axis, reduce="assign"):
 
 
 def random_categorical(self, num_sample, seed=0, dtype="int64"):
-    """Classes drawn with the logits of each row."""
+    """Classes drawn with the logits of each row.
+
+    >>> ops.random_categorical(Tensor([[-1e9, 0.0]]), 3).tolist()
+    [[1, 1, 1]]
+    """
     return random.random_categorical(self, num_sample, seed, dtype)
 
 

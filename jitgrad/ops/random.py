@@ -117,12 +117,20 @@ def _sizes(name: str, size: Any) -> tuple[int, ...]:
 
 
 def rand(*size, dtype=None, seed=None):
-    """Uniform in [0, 1), of a shape; float32 by default."""
+    """Uniform in [0, 1), of a shape; float32 by default.
+
+    >>> ops.rand(2, 3).shape
+    (2, 3)
+    """
     return draw_uniform(_sizes("rand", size), dtype_of(dtype or float32), seed)
 
 
 def randn(*size, dtype=None, seed=None):
-    """Standard normal, of a shape; float32 by default."""
+    """Standard normal, of a shape; float32 by default.
+
+    >>> ops.randn(2, 3).shape
+    (2, 3)
+    """
     return draw(primitive.normal, _sizes("randn", size), dtype_of(dtype or float32), seed)
 
 
@@ -133,12 +141,20 @@ def _random_like(name: str, make: Callable, input, dtype, seed) -> Tensor:
 
 
 def rand_like(input, seed=None, *, dtype=None):
-    """Uniform in [0, 1), of the input's shape and dtype."""
+    """Uniform in [0, 1), of the input's shape and dtype.
+
+    >>> ops.rand_like(Tensor([1.0, 2.0])).shape
+    (2,)
+    """
     return _random_like("rand_like", primitive.uniform, input, dtype, seed)
 
 
 def randn_like(input, seed=None, *, dtype=None):
-    """Standard normal, of the input's shape and dtype."""
+    """Standard normal, of the input's shape and dtype.
+
+    >>> ops.randn_like(Tensor([1.0, 2.0])).shape
+    (2,)
+    """
     return _random_like("randn_like", primitive.normal, input, dtype, seed)
 
 
@@ -152,6 +168,9 @@ def uniform(shape, minval, maxval, seed=None, dtype=float32):
     """Uniform between two numbers or Tensors (whose shape is added to the front of theirs).
 
     Integer dtypes give integers minval <= i < maxval.
+
+    >>> bool((ops.uniform((100,), 2.0, 3.0) >= 2.0).all())
+    True
     """
     shape, dtype = shape_of("uniform", shape), dtype_of(dtype)
     if dtype.is_int:
@@ -169,18 +188,30 @@ def joint_shape(name: str, shape: tuple[int, ...], *parameters: Any) -> tuple[in
 
 
 def normal(shape, mean, stddev, seed=None):
-    """Normal of a mean and a standard deviation, numbers or Tensors; float32."""
+    """Normal of a mean and a standard deviation, numbers or Tensors; float32.
+
+    >>> ops.normal((2,), Tensor([0.0, 100.0]), 1e-3).shape
+    (2,)
+    """
     shape = joint_shape("normal", shape_of("normal", shape), mean, stddev)
     return _located(draw(primitive.normal, shape, float32, seed), stddev, mean)
 
 
 def standard_normal(shape, seed=None):
-    """Standard normal, of a shape."""
+    """Standard normal, of a shape.
+
+    >>> ops.standard_normal((2, 3)).shape
+    (2, 3)
+    """
     return draw(primitive.normal, shape_of("standard_normal", shape), float32, seed)
 
 
 def laplace(shape, mean, lambda_param, seed=None):
-    """Laplace of a mean and a scale."""
+    """Laplace of a mean and a scale.
+
+    >>> ops.laplace((4,), 0.0, 1.0).shape
+    (4,)
+    """
     shape = joint_shape("laplace", shape_of("laplace", shape), mean, lambda_param)
     centred = e.sub(draw_uniform(shape, float32, seed), 0.5 - 2.0**-25)
     unit = e.mul(e.sign(centred), e.neg(e.log1p(e.mul(e.abs(centred), -2))))
@@ -188,12 +219,20 @@ def laplace(shape, mean, lambda_param, seed=None):
 
 
 def standard_laplace(shape, seed=None):
-    """Laplace of mean 0 and scale 1, of a shape."""
+    """Laplace of mean 0 and scale 1, of a shape.
+
+    >>> ops.standard_laplace((2, 3)).shape
+    (2, 3)
+    """
     return laplace(shape, 0.0, 1.0, seed)
 
 
 def truncated_normal(shape, dtype=float32, seed=None):
-    """Standard normal cut off at two deviations."""
+    """Standard normal cut off at two deviations.
+
+    >>> bool((ops.abs(ops.truncated_normal((100,))) <= 2).all())
+    True
+    """
     dtype = dtype_of(dtype)
     edge = math.erf(math.sqrt(2.0))
     shape = shape_of("truncated_normal", shape)
@@ -202,7 +241,11 @@ def truncated_normal(shape, dtype=float32, seed=None):
 
 
 def randint(low, high, size, seed=None, *, dtype=None):
-    """Integers low <= i < high, of a shape; int64 by default."""
+    """Integers low <= i < high, of a shape; int64 by default.
+
+    >>> sorted(set(ops.randint(0, 2, (100,), seed=1).tolist()))
+    [0, 1]
+    """
     low, high = (int(static("randint", "limit", v)) for v in (low, high))
     dtype = dtype_of(dtype or int64)
     shape = shape_of("randint", size)
@@ -212,20 +255,32 @@ def randint(low, high, size, seed=None, *, dtype=None):
 
 
 def randint_like(input, low, high, seed=None, *, dtype=None):
-    """Integers low <= i < high, of the input's shape and dtype."""
+    """Integers low <= i < high, of the input's shape and dtype.
+
+    >>> ops.randint_like(Tensor([1, 2]), 5, 6).tolist()
+    [5, 5]
+    """
     x = tensor("randint_like", input)
     return randint(low, high, x.shape, seed, dtype=x.dtype if dtype is None else dtype)
 
 
 def randperm(n, seed=0, offset=0, dtype=int64):
-    """0 … n - 1 in random order. A seed of 0 draws from the default generator."""
+    """0 … n - 1 in random order. A seed of 0 draws from the default generator.
+
+    >>> sorted(ops.randperm(4).tolist())
+    [0, 1, 2, 3]
+    """
     n = int(static("randperm", "number", n))
     out = draw(primitive.permutation, (n,), int64, seed or None)
     return e.to_dtype("randperm", out, dtype)
 
 
 def shuffle(x, seed=None):
-    """The slices along the first axis in random order."""
+    """The slices along the first axis in random order.
+
+    >>> sorted(ops.shuffle(Tensor([1, 2, 3])).tolist())
+    [1, 2, 3]
+    """
     x = tensor("shuffle", x)
     return getitem(x, draw(primitive.permutation, x.shape[:1], int64, seed)) if x.ndim else x
 
@@ -235,6 +290,9 @@ def bernoulli(input, p=0.5, seed=None):
 
     Args:
         p: a number, or a Tensor that broadcasts to the shape.
+
+    >>> ops.bernoulli(ops.zeros(3), 1.0).tolist()
+    [1.0, 1.0, 1.0]
     """
     x = tensor("bernoulli", input)
     if not isinstance(p, Tensor) and not 0 <= p <= 1:
@@ -248,6 +306,9 @@ def multinomial(input, num_samples, replacement=True, seed=None):
     """Indices (int32) drawn with the weights along the last axis, for each row.
 
     Without replacement no index is drawn twice; a row needs as many weights that are not 0.
+
+    >>> ops.multinomial(Tensor([0.0, 1.0]), 3).tolist()
+    [1, 1, 1]
     """
     weights = floating("multinomial", input)
     if weights.ndim not in (1, 2):
@@ -273,7 +334,11 @@ def multinomial(input, num_samples, replacement=True, seed=None):
 
 
 def random_categorical(logits, num_sample, seed=None, dtype=int64):
-    """Indices drawn with the probabilities softmax(logits), for each row."""
+    """Indices drawn with the probabilities softmax(logits), for each row.
+
+    >>> ops.random_categorical(Tensor([[-1e9, 0.0]]), 3).tolist()
+    [[1, 1, 1]]
+    """
     from jitgrad.ops.activation import softmax
 
     found = multinomial(softmax(logits), num_sample, True, seed or None)

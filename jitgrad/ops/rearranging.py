@@ -43,7 +43,11 @@ def _image(name: str, value) -> Tensor:
 
 
 def space_to_depth(x, block_size):
-    """Blocks of an image as channels: [N, C, H, W] -> [N, C b b, H / b, W / b]."""
+    """Blocks of an image as channels: [N, C, H, W] -> [N, C b b, H / b, W / b].
+
+    >>> ops.space_to_depth(ops.arange(4).reshape(1, 1, 2, 2), 2).shape
+    (1, 4, 1, 1)
+    """
     x, b = _image("space_to_depth", x), block_size
     n, channels, height, width = x.shape
     x = reshaped("space_to_depth", x, (n, channels, height // b, b, width // b, b))
@@ -52,7 +56,11 @@ def space_to_depth(x, block_size):
 
 
 def depth_to_space(x, block_size):
-    """Channels as blocks of an image: the inverse of `space_to_depth`."""
+    """Channels as blocks of an image: the inverse of `space_to_depth`.
+
+    >>> ops.depth_to_space(ops.arange(4).reshape(1, 4, 1, 1), 2).tolist()
+    [[[[0, 1], [2, 3]]]]
+    """
     x, b = _image("depth_to_space", x), block_size
     n, channels, height, width = x.shape
     x = reshaped("depth_to_space", x, (n, b, b, channels // (b * b), height, width))
@@ -65,7 +73,12 @@ def _blocks(block, count: int) -> list[int]:
 
 
 def space_to_batch_nd(input_x, block_size, paddings):
-    """Blocks of the last axes, padded before, moved into the first axis."""
+    """Blocks of the last axes, padded before, moved into the first axis.
+
+    >>> ops.space_to_batch_nd(ops.arange(4).reshape(1, 1, 2, 2), 2, [[0, 0], [0,
+    ...     0]]).ravel().tolist()
+    [0, 1, 2, 3]
+    """
     x = tensor("space_to_batch_nd", input_x)
     pairs = [(int(low), int(high)) for low, high in paddings]
     sizes, lead = _blocks(block_size, len(pairs)), x.ndim - len(pairs)
@@ -81,6 +94,9 @@ def space_to_batch_nd(input_x, block_size, paddings):
 def batch_to_space_nd(input_x, block_size, crops):
     """The first axis moved into blocks of the last axes, cropped after: the inverse of
     `space_to_batch_nd`.
+
+    >>> ops.batch_to_space_nd(ops.arange(4).reshape(4, 1, 1, 1), 2, [[0, 0], [0, 0]]).tolist()
+    [[[[0, 1], [2, 3]]]]
     """
     x = tensor("batch_to_space_nd", input_x)
     pairs = [(int(low), int(high)) for low, high in crops]
@@ -99,7 +115,12 @@ def batch_to_space_nd(input_x, block_size, crops):
 
 
 def col2im(input_x, output_size, kernel_size, dilation, padding_value, stride):
-    """Columns [N, C, k, L] added up into images: the adjoint of taking windows."""
+    """Columns [N, C, k, L] added up into images: the adjoint of taking windows.
+
+    >>> ops.col2im(ops.ones((1, 1, 4, 4)), Tensor([3, 3]), [2, 2], [1, 1], [0, 0], [1, 1])[0,
+    ...     0, 1].tolist()
+    [2.0, 4.0, 2.0]
+    """
     x = tensor("col2im", input_x)
     x = reshaped("col2im", x, (x.shape[0], x.shape[1] * x.shape[2], x.shape[3]))
     size = tuple(static("col2im", "output_size", output_size))
@@ -116,7 +137,11 @@ def _offsets(k) -> tuple[int, int]:
 
 
 def matrix_diag(x, k=0, num_rows=-1, num_cols=-1, padding_value=0, align="RIGHT_LEFT"):
-    """Vectors as diagonals k (or a band k[0] to k[1]) of matrices."""
+    """Vectors as diagonals k (or a band k[0] to k[1]) of matrices.
+
+    >>> ops.matrix_diag(Tensor([1, 2])).tolist()
+    [[1, 0], [0, 2]]
+    """
     x = tensor("matrix_diag", x)
     low, high = _offsets(k)
     n = x.shape[-1]
@@ -141,7 +166,11 @@ def _longest(rows: int, columns: int, low: int, high: int) -> int:
 
 
 def matrix_diag_part(x, k, padding_value=0, align="RIGHT_LEFT"):
-    """The diagonals k (or a band of them, as rows) of matrices."""
+    """The diagonals k (or a band of them, as rows) of matrices.
+
+    >>> ops.matrix_diag_part(Tensor([[1, 2], [3, 4]]), 1).tolist()
+    [2]
+    """
     x = tensor("matrix_diag_part", x)
     low, high = _offsets(k)
     rows, columns = x.shape[-2:]
@@ -158,7 +187,11 @@ def matrix_diag_part(x, k, padding_value=0, align="RIGHT_LEFT"):
 
 
 def matrix_set_diag(x, diagonal, k=0, align="RIGHT_LEFT"):
-    """Matrices with diagonals k (or a band of them) replaced."""
+    """Matrices with diagonals k (or a band of them) replaced.
+
+    >>> ops.matrix_set_diag(ops.zeros((2, 2)), Tensor([1.0, 2.0])).tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
     x = tensor("matrix_set_diag", x)
     values = like("matrix_set_diag", diagonal, x)
     low, high = _offsets(k)
@@ -175,7 +208,11 @@ def matrix_set_diag(x, diagonal, k=0, align="RIGHT_LEFT"):
 
 
 def fill_diagonal(input, value, wrap=False):
-    """A copy of a matrix with a value on its diagonal; `wrap` goes on below, in tall matrices."""
+    """A copy of a matrix with a value on its diagonal; `wrap` goes on below, in tall matrices.
+
+    >>> ops.fill_diagonal(ops.zeros((2, 3)), 5.0).tolist()
+    [[5.0, 0.0, 0.0], [0.0, 5.0, 0.0]]
+    """
     x = tensor("fill_diagonal", input)
     mask = np.zeros(x.shape, bool)
     np.fill_diagonal(mask, True, wrap)
@@ -183,7 +220,11 @@ def fill_diagonal(input, value, wrap=False):
 
 
 def batch_dot(x1, x2, axes=None):
-    """Products summed over one axis of each, for every example of the first axis."""
+    """Products summed over one axis of each, for every example of the first axis.
+
+    >>> ops.batch_dot(ops.ones((2, 1, 3)), ops.ones((2, 3, 1))).tolist()
+    [[[3.0]], [[3.0]]]
+    """
     a, b = tensor("batch_dot", x1), tensor("batch_dot", x2)
     if axes is None:
         axes = (a.ndim - 1, max(b.ndim - 2, 1))
@@ -206,7 +247,11 @@ def batch_dot(x1, x2, axes=None):
 
 
 def mode(input, dim=-1, keepdim=False):
-    """The most frequent value along an axis, the smallest of several, and where it is last."""
+    """The most frequent value along an axis, the smallest of several, and where it is last.
+
+    >>> [v.item() for v in ops.mode(Tensor([1, 2, 2]))]
+    [2, 2]
+    """
     x = tensor("mode", input)
     axis = axis_of("mode", dim, x.ndim)
     x = permuted("mode", x, [*(a for a in range(x.ndim) if a != axis), axis])
@@ -235,14 +280,22 @@ def _nothing(x: Tensor):
 
 
 def intopk(x1, x2, k):
-    """Whether each target class is among the k largest of its row."""
+    """Whether each target class is among the k largest of its row.
+
+    >>> ops.intopk(Tensor([[1.0, 5.0, 3.0]]), Tensor([2]), 2).tolist()
+    [True]
+    """
     x, target = tensor("intopk", x1), tensor("intopk", x2)
     best = topk(x, k)[1]
     return r.any(c.eq(best, reshaped("intopk", target, (*target.shape, 1))), -1)
 
 
 def unique_with_pad(x, pad_num):
-    """The different elements in the order of their first place, padded; and where each went."""
+    """The different elements in the order of their first place, padded; and where each went.
+
+    >>> [v.tolist() for v in ops.unique_with_pad(Tensor([3, 1, 3]), 0)]
+    [[3, 1, 0], [0, 1, 0]]
+    """
     values, inverse = unique(x)
     full = tensor("unique_with_pad", x)
     missing = full._type.size - values.shape[0]
@@ -251,7 +304,11 @@ def unique_with_pad(x, pad_num):
 
 
 def sparse_segment_mean(x, indices, segment_ids):
-    """Means of rows picked by index, over segments of ids in ascending order."""
+    """Means of rows picked by index, over segments of ids in ascending order.
+
+    >>> ops.sparse_segment_mean(Tensor([[1.0], [3.0]]), Tensor([0, 1]), Tensor([0, 0])).tolist()
+    [[2.0]]
+    """
     x, ids = tensor("sparse_segment_mean", x), tensor("sparse_segment_mean", segment_ids)
     count = int(np.asarray(static("sparse_segment_mean", "segment_ids", ids)).max(initial=-1)) + 1
     rows = gather(x, indices, 0)
@@ -261,29 +318,49 @@ def sparse_segment_mean(x, indices, segment_ids):
 
 
 def inplace_index_add(var, indices, updates, axis):
-    """A copy with slices added at indices of an axis."""
+    """A copy with slices added at indices of an axis.
+
+    >>> ops.inplace_index_add(ops.zeros(2), Tensor([1]), Tensor([5.0]), 0).tolist()
+    [0.0, 5.0]
+    """
     return index_add(var, indices, updates, axis)
 
 
 def padding(x, pad_dim_size=8):
-    """The last axis, of extent 1, padded with zeros to an extent."""
+    """The last axis, of extent 1, padded with zeros to an extent.
+
+    >>> ops.padding(Tensor([[1.0], [2.0]]), 3).tolist()
+    [[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]]
+    """
     x = tensor("padding", x)
     return padded(x, [(0, 0)] * (x.ndim - 1) + [(0, pad_dim_size - x.shape[-1])], "constant")
 
 
 def scalar_cast(input_x, input_y):
-    """A number as a Python number of another dtype: an int, a float or a bool."""
+    """A number as a Python number of another dtype: an int, a float or a bool.
+
+    >>> ops.scalar_cast(2.9, ms.int32)
+    2
+    """
     return dtype_of(input_y).numpy.type(static("scalar_cast", "input_x", input_x)).item()
 
 
 def invert_permutation(input_x):
-    """Where each number of a permutation stands: a tuple of ints for a tuple."""
+    """Where each number of a permutation stands: a tuple of ints for a tuple.
+
+    >>> ops.invert_permutation((2, 0, 1))
+    (1, 2, 0)
+    """
     order = np.argsort(np.asarray(static("invert_permutation", "input_x", input_x)))
     return tuple(order.tolist()) if isinstance(input_x, (tuple, list)) else constant(order)
 
 
 def unravel_index(indices, dims):
-    """Places in a flat Tensor as coordinates of a shape: [ndim, …]."""
+    """Places in a flat Tensor as coordinates of a shape: [ndim, …].
+
+    >>> ops.unravel_index(Tensor([1, 5]), (2, 3)).tolist()
+    [[0, 1], [1, 2]]
+    """
     at, parts = tensor("unravel_index", indices), []
     for extent in reversed([int(d) for d in static("unravel_index", "dims", dims)]):
         parts.append(e.remainder(at, extent))

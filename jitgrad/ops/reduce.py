@@ -83,7 +83,11 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
 
 @spellings
 def prod(input, axis=None, keep_dims=False, dtype=None):
-    """Product over axes; its gradient is right where elements are zero. Integers give int64."""
+    """Product over axes; its gradient is right where elements are zero. Integers give int64.
+
+    >>> ops.prod(Tensor([2, 3, 4])).item()
+    24
+    """
     x = tensor("prod", input)
     axes = axes_of("prod", axis, x.ndim)
     return reduced(primitive.reduce_prod, _wide(x, dtype), axes, keep_dims)
@@ -129,25 +133,41 @@ def _variance(name: str, input, axis, ddof, keepdims: bool) -> tuple[Tensor, Ten
 
 @spellings
 def var(input, axis=None, ddof=0, keepdims=False):
-    """Variance: the sum of squares around the mean over (count - ddof)."""
+    """Variance: the sum of squares around the mean over (count - ddof).
+
+    >>> ops.var(Tensor([1.0, 2.0, 3.0])).item()
+    0.6666666865348816
+    """
     return _variance("var", input, axis, ddof, keepdims)[0]
 
 
 @spellings
 def std(input, axis=None, ddof=0, keepdims=False):
-    """Standard deviation: the root of the variance with divisor count - ddof."""
+    """Standard deviation: the root of the variance with divisor count - ddof.
+
+    >>> ops.std(Tensor([1.0, 2.0, 3.0])).item()
+    0.8164966106414795
+    """
     return e.sqrt(_variance("std", input, axis, ddof, keepdims)[0])
 
 
 @spellings
 def var_mean(input, axis=None, ddof=0, keepdims=False):
-    """Variance and mean, as a tuple."""
+    """Variance and mean, as a tuple.
+
+    >>> [v.item() for v in ops.var_mean(Tensor([1.0, 2.0, 3.0]))]
+    [0.6666666865348816, 2.0]
+    """
     return _variance("var_mean", input, axis, ddof, keepdims)
 
 
 @spellings
 def std_mean(input, axis=None, ddof=0, keepdims=False):
-    """Standard deviation and mean, as a tuple."""
+    """Standard deviation and mean, as a tuple.
+
+    >>> [v.item() for v in ops.std_mean(Tensor([1.0, 2.0, 3.0]))]
+    [0.8164966106414795, 2.0]
+    """
     variance, centre = _variance("std_mean", input, axis, ddof, keepdims)
     return e.sqrt(variance), centre
 
@@ -193,13 +213,20 @@ def amax(input, axis=None, keepdims=False, *, initial=None, where=None):
     Args:
         initial: a lower limit of the result, needed when there are no elements.
         where: bool Tensor that chooses the elements; needs `initial`.
+
+    >>> ops.amax(Tensor([[1, 5], [7, 2]]), 1).tolist()
+    [5, 7]
     """
     return _extreme("amax", primitive.reduce_max, "-inf", input, axis, keepdims, initial, where)
 
 
 @spellings
 def amin(input, axis=None, keepdims=False, *, initial=None, where=None):
-    """Smallest over axes; nan if any is. Ties share the gradient equally."""
+    """Smallest over axes; nan if any is. Ties share the gradient equally.
+
+    >>> ops.amin(Tensor([[1, 5], [7, 2]]), 0).tolist()
+    [1, 2]
+    """
     return _extreme("amin", primitive.reduce_min, "inf", input, axis, keepdims, initial, where)
 
 
@@ -229,13 +256,21 @@ def _argument(name: str, op: Op, x: Tensor, axis: int, dtype: DType) -> Tensor:
 
 @spellings
 def argmax(input, dim=None, keepdim=False):
-    """Where the largest is first attained along an axis (int64); None: in the flattened Tensor."""
+    """Where the largest is first attained along an axis (int64); None: in the flattened Tensor.
+
+    >>> ops.argmax(Tensor([[1, 5], [7, 2]]), 1).tolist()
+    [1, 0]
+    """
     return argument("argmax", order.argmax, input, dim, keepdim)
 
 
 @spellings
 def argmin(input, axis=None, keepdims=False):
-    """Where the smallest is first attained along an axis (int32); None: in the flattened Tensor."""
+    """Where the smallest is first attained along an axis (int32); None: in the flattened Tensor.
+
+    >>> ops.argmin(Tensor([3, 1, 2])).item()
+    1
+    """
     return argument("argmin", order.argmin, input, axis, keepdims, int32)
 
 
@@ -262,19 +297,31 @@ def max(input, axis=None, keepdims=False, *, initial=None, where=None):
 
 @spellings
 def min(input, axis=None, keepdims=False, *, initial=None, where=None):
-    """The smallest along one axis and where it is (int64), as a tuple; as `max`."""
+    """The smallest along one axis and where it is (int64), as a tuple; as `max`.
+
+    >>> [v.tolist() for v in ops.min(Tensor([[1, 5], [7, 2]]), 1)]
+    [[1, 2], [0, 1]]
+    """
     return _with_index("min", amin, order.argmin, input, axis, keepdims, initial, where)
 
 
 @spellings
 def aminmax(input, *, axis=0, keepdims=False):
-    """Smallest and largest along an axis, as a tuple."""
+    """Smallest and largest along an axis, as a tuple.
+
+    >>> [v.item() for v in ops.aminmax(Tensor([3, 1, 2]))]
+    [1, 3]
+    """
     return amin(input, axis, keepdims), amax(input, axis, keepdims)
 
 
 @spellings
 def ptp(input, axis=None, keepdims=False):
-    """Largest minus smallest over axes."""
+    """Largest minus smallest over axes.
+
+    >>> ops.ptp(Tensor([3, 1, 7])).item()
+    6
+    """
     return e.sub(amax(input, axis, keepdims), amin(input, axis, keepdims))
 
 
@@ -283,27 +330,43 @@ def ptp(input, axis=None, keepdims=False):
 
 @spellings
 def any(input, axis=None, keep_dims=False):
-    """Whether any element is true (not 0) over axes: a bool Tensor."""
+    """Whether any element is true (not 0) over axes: a bool Tensor.
+
+    >>> ops.any(Tensor([[True, False], [False, False]]), 1).tolist()
+    [True, False]
+    """
     x = c.truth("any", input)
     return reduced(primitive.reduce_any, x, axes_of("any", axis, x.ndim), keep_dims)
 
 
 @spellings
 def all(input, axis=None, keep_dims=False):
-    """Whether all elements are true (not 0) over axes: a bool Tensor."""
+    """Whether all elements are true (not 0) over axes: a bool Tensor.
+
+    >>> ops.all(Tensor([True, False])).item()
+    False
+    """
     x = c.truth("all", input)
     return reduced(primitive.reduce_all, x, axes_of("all", axis, x.ndim), keep_dims)
 
 
 @spellings
 def count_nonzero(x, axis=(), keep_dims=False, dtype=int32):
-    """How many elements are not 0 over axes, in `dtype`."""
+    """How many elements are not 0 over axes, in `dtype`.
+
+    >>> ops.count_nonzero(Tensor([0, 3, 0, 5])).item()
+    2
+    """
     counts = cast(c.truth("count_nonzero", x), int64)
     return e.to_dtype("count_nonzero", sum(counts, axis, keep_dims), dtype)
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether all elements are close, as `isclose` has it: a 0-d bool Tensor."""
+    """Whether all elements are close, as `isclose` has it: a 0-d bool Tensor.
+
+    >>> bool(ops.allclose(Tensor([1.0]), Tensor([1.0 + 1e-9])))
+    True
+    """
     return all(c.isclose(input, other, rtol, atol, equal_nan))
 
 
@@ -338,14 +401,22 @@ def shift_of(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @spellings
 def nansum(input, axis=None, keepdims=False, *, dtype=None):
-    """Sum over axes in which nan counts as 0."""
+    """Sum over axes in which nan counts as 0.
+
+    >>> ops.nansum(Tensor([1.0, float("nan"), 2.0])).item()
+    3.0
+    """
     x = tensor("nansum", input)
     return sum(c.where(c.isnan(x), 0, x), axis, keepdims, dtype=dtype)
 
 
 @spellings
 def nanmean(input, axis=None, keepdims=False, *, dtype=None):
-    """Mean over axes of what is not nan."""
+    """Mean over axes of what is not nan.
+
+    >>> ops.nanmean(Tensor([1.0, float("nan"), 2.0])).item()
+    1.5
+    """
     x = floating("nanmean", input)
     present = cast(c.logical_not(c.isnan(x)), x.dtype)
     out = e.div(nansum(x, axis, keepdims), sum(present, axis, keepdims))

@@ -47,17 +47,29 @@ expint, exp1 = _of_one(primitive.expi, "expint"), _of_one(primitive.exp1)
 
 
 def ndtr(input):
-    """The normal distribution function: the probability of less than x."""
+    """The normal distribution function: the probability of less than x.
+
+    >>> ops.ndtr(Tensor([0.0])).tolist()
+    [0.5]
+    """
     return e.mul(e.erfc(e.mul(floating("ndtr", input), -math.sqrt(0.5))), 0.5)
 
 
 def spherical_bessel_j0(input):
-    """sin(x) / x, and 1 at 0."""
+    """sin(x) / x, and 1 at 0.
+
+    >>> ops.spherical_bessel_j0(Tensor([0.0])).tolist()
+    [1.0]
+    """
     return sinc(e.mul(floating("spherical_bessel_j0", input), 1 / math.pi))
 
 
 def entr(input):
-    """-x log(x), 0 at 0, -inf where negative."""
+    """-x log(x), 0 at 0, -inf where negative.
+
+    >>> ops.entr(Tensor([0.0, 1.0])).tolist()
+    [0.0, -0.0]
+    """
     x = floating("entr", input)
     inside = c.gt(x, 0)
     out = e.neg(e.mul(x, e.log(c.where(inside, x, 1.0))))
@@ -65,7 +77,11 @@ def entr(input):
 
 
 def xlog1py(input, other):
-    """x log(1 + y), and 0 where x is 0, whatever y is but nan."""
+    """x log(1 + y), and 0 where x is 0, whatever y is but nan.
+
+    >>> ops.xlog1py(Tensor([2.0]), Tensor([0.0])).tolist()
+    [0.0]
+    """
     x, y = align("xlog1py", input, other, integers_as=float32)
     zero = c.logical_and(c.eq(x, 0), c.logical_or(c.le(y, -1), c.isinf(y)))
     return c.where(zero, 0.0, e.mul(x, e.log1p(c.where(zero, 0.0, y))))
@@ -85,17 +101,29 @@ def igamma(input, other):
 
 
 def igammac(input, other):
-    """The regularized upper incomplete gamma function Q(a, x), 1 - P(a, x) without cancellation."""
+    """The regularized upper incomplete gamma function Q(a, x), 1 - P(a, x) without cancellation.
+
+    >>> print(ops.igammac(Tensor(1.0), Tensor(2.0)).asnumpy().round(4))
+    0.1353
+    """
     return _of_several(incomplete.igammac)(input, other)
 
 
 def betainc(a, b, x):
-    """The regularized incomplete beta function of x between 0 and 1."""
+    """The regularized incomplete beta function of x between 0 and 1.
+
+    >>> ops.betainc(Tensor(1.0), Tensor(1.0), Tensor(0.25)).item()
+    0.25
+    """
     return _of_several(incomplete.betainc)(a, b, x)
 
 
 def betaln(a, b):
-    """The logarithm of the absolute beta function."""
+    """The logarithm of the absolute beta function.
+
+    >>> ops.betaln(Tensor(1.0), Tensor(1.0)).item()
+    0.0
+    """
     return _of_several(primitive.betaln)(a, b)
 
 
@@ -113,6 +141,9 @@ def zeta(input, other):
 
     inf at x = 1 and where q is 0 or a negative integer; nan for x < 1, and for q < 0 unless x is
     an integer. q may be down to -10.
+
+    >>> print(ops.zeta(Tensor(2.0), Tensor(1.0)).asnumpy().round(4))
+    1.6449
     """
     x, q = align("zeta", input, other, integers_as=float32)
     found = _zeta(x, q)
@@ -188,17 +219,29 @@ def _cotangents(n: int, x: Tensor) -> Tensor:
 
 
 def nextafter(input, other):
-    """The next number after the first on the way to the second."""
+    """The next number after the first on the way to the second.
+
+    >>> ops.nextafter(Tensor(1.0), Tensor(2.0)).item() - 1
+    1.1920928955078125e-07
+    """
     return _of_several(primitive.nextafter)(input, other)
 
 
 def gcd(input, other):
-    """The greatest common divisor of integers."""
+    """The greatest common divisor of integers.
+
+    >>> ops.gcd(Tensor([12, 7]), Tensor([18, 21])).tolist()
+    [6, 7]
+    """
     return apply(primitive.gcd, *align("gcd", input, other, takes=INTEGER))
 
 
 def lcm(input, other):
-    """The least common multiple of integers; 0 where one is 0."""
+    """The least common multiple of integers; 0 where one is 0.
+
+    >>> ops.lcm(Tensor([4, 3]), Tensor([6, 5])).tolist()
+    [12, 15]
+    """
     x, y = align("lcm", input, other, takes=INTEGER)
     divisor = apply(primitive.gcd, x, y)
     share = e.floor_divide(x, c.where(c.eq(divisor, 0), 1, divisor))

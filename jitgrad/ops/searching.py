@@ -33,6 +33,9 @@ def unique(input):
     """The different elements in order of first appearance, and for each element which it is.
 
     The number of them depends on values: no trace.
+
+    >>> [v.tolist() for v in ops.unique(Tensor([3, 1, 3]))]
+    [[3, 1], [0, 1, 0]]
     """
     x = tensor("unique", input)
     values = x._array("searched by unique").reshape(-1)
@@ -63,7 +66,11 @@ def distinct(input, return_inverse=False, return_counts=False, dim=None):
 
 
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """The elements (or slices along `dim`) that differ from the one before."""
+    """The elements (or slices along `dim`) that differ from the one before.
+
+    >>> ops.unique_consecutive(Tensor([1, 1, 2, 1])).tolist()
+    [1, 2, 1]
+    """
     x = tensor("unique_consecutive", input)
     axis = 0 if dim is None else axis_of("unique_consecutive", dim, x.ndim)
     x, shape = (ravel(x), x.shape) if dim is None else (x, (x.shape[axis],))
@@ -84,6 +91,9 @@ def nonzero(input, *, as_tuple=False):
     """The coordinates of the elements that are not 0 (int64): a matrix of rows, or a tuple.
 
     How many depends on values: no trace.
+
+    >>> ops.nonzero(Tensor([[0, 2], [3, 0]])).tolist()
+    [[0, 1], [1, 0]]
     """
     found = np.nonzero(np.atleast_1d(tensor("nonzero", input)._array("searched by nonzero")))
     if as_tuple:
@@ -92,7 +102,11 @@ def nonzero(input, *, as_tuple=False):
 
 
 def argwhere(input):
-    """The coordinates of the elements that are not 0, as rows (int64)."""
+    """The coordinates of the elements that are not 0, as rows (int64).
+
+    >>> ops.argwhere(Tensor([0, 2, 3])).tolist()
+    [[1], [2]]
+    """
     return nonzero(input)
 
 
@@ -105,6 +119,9 @@ def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=
     Args:
         right: after equal elements instead of before; so does side="right".
         sorter: indices that sort the sequence.
+
+    >>> ops.searchsorted(Tensor([1, 3, 5]), Tensor([3, 6])).tolist()
+    [1, 3]
     """
     name = "searchsorted"
     one_of(name, "side", side, (None, "left", "right"))
@@ -128,12 +145,20 @@ def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=
 
 
 def bucketize(input, boundaries, *, right=False):
-    """Which of the intervals between sorted boundaries each element lies in (int32)."""
+    """Which of the intervals between sorted boundaries each element lies in (int32).
+
+    >>> ops.bucketize(Tensor([0.5, 2.5]), [1, 2, 3]).tolist()
+    [0, 2]
+    """
     return searchsorted(boundaries, input, right=right, out_int32=True)
 
 
 def histc(input, bins=100, min=0.0, max=0.0):
-    """Counts of elements in equal bins between min and max (of the elements, if both are 0)."""
+    """Counts of elements in equal bins between min and max (of the elements, if both are 0).
+
+    >>> ops.histc(Tensor([0.0, 1.0, 1.5, 4.0]), 2, 0.0, 4.0).tolist()
+    [3.0, 1.0]
+    """
     x = ravel(tensor("histc", input, NUMBER))
     low, high = min, max
     if low == 0 and high == 0 and x._type.size:

@@ -74,14 +74,22 @@ def reshaped(name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def view(input, shape):
-    """As `reshape`."""
+    """As `reshape`.
+
+    >>> ops.view(Tensor([1, 2, 3, 4]), (2, 2)).tolist()
+    [[1, 2], [3, 4]]
+    """
     return reshape(input, shape)
 
 
 @spellings
 @viewing(_reshaped_back)
 def squeeze(input, axis=None):
-    """Without axes of extent 1: all of them, or those named, if their extent is 1."""
+    """Without axes of extent 1: all of them, or those named, if their extent is 1.
+
+    >>> ops.squeeze(Tensor([[[1, 2]]])).tolist()
+    [1, 2]
+    """
     x = tensor("squeeze", input)
     axes = axes_of("squeeze", axis, x.ndim)
     shape = tuple(n for a, n in enumerate(x.shape) if n != 1 or a not in axes)
@@ -91,7 +99,11 @@ def squeeze(input, axis=None):
 @spellings
 @viewing(_reshaped_back)
 def unsqueeze(input, dim):
-    """With a new axis of extent 1 at `dim`."""
+    """With a new axis of extent 1 at `dim`.
+
+    >>> ops.unsqueeze(Tensor([1, 2]), 1).tolist()
+    [[1], [2]]
+    """
     x = tensor("unsqueeze", input)
     at = axis_of("unsqueeze", dim, x.ndim, insert=True)
     return reshaped("unsqueeze", x, (*x.shape[:at], 1, *x.shape[at:]))
@@ -100,7 +112,11 @@ def unsqueeze(input, dim):
 @spellings
 @viewing(_reshaped_back)
 def expand_dims(input_x, axis):
-    """With a new axis of extent 1 at `axis`, or at several."""
+    """With a new axis of extent 1 at `axis`, or at several.
+
+    >>> ops.expand_dims(Tensor([1, 2]), 0).tolist()
+    [[1, 2]]
+    """
     x = tensor("expand_dims", input_x)
     if isinstance(axis, (tuple, list)):
         total = x.ndim + len(axis)
@@ -113,7 +129,11 @@ def expand_dims(input_x, axis):
 
 @viewing(_flattened_back)
 def flatten(input, order="C", *, start_dim=1, end_dim=-1):
-    """Axes start_dim to end_dim joined into one. By default all but the first, the batch."""
+    """Axes start_dim to end_dim joined into one. By default all but the first, the batch.
+
+    >>> ops.flatten(ops.zeros((2, 3, 4))).shape
+    (2, 12)
+    """
     x = tensor("flatten", input)
     if order not in ("C", "F"):
         raise fail(ArgumentError, f"flatten got order={order!r}", why="it is 'C' or 'F'")
@@ -137,7 +157,11 @@ def flatten(input, order="C", *, start_dim=1, end_dim=-1):
 
 @viewing(_reshaped_back)
 def ravel(input):
-    """All elements in one axis."""
+    """All elements in one axis.
+
+    >>> ops.ravel(Tensor([[1, 2], [3, 4]])).tolist()
+    [1, 2, 3, 4]
+    """
     x = tensor("ravel", input)
     return reshaped("ravel", x, (x._type.size,))
 
@@ -170,13 +194,21 @@ def transpose(input, dims):
 
 @viewing(_permuted_back)
 def permute(input, axis):
-    """Axes in the order of `axis`, as `transpose`."""
+    """Axes in the order of `axis`, as `transpose`.
+
+    >>> ops.permute(ops.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return permuted("permute", tensor("permute", input), shape_of("permute", axis))
 
 
 @viewing(lambda view, base, axis0, axis1: swapaxes(view, axis0, axis1))
 def swapaxes(input, axis0, axis1):
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    >>> ops.swapaxes(Tensor([[1, 2], [3, 4]]), 0, 1).tolist()
+    [[1, 3], [2, 4]]
+    """
     x = tensor("swapaxes", input)
     a, b = axis_of("swapaxes", axis0, x.ndim), axis_of("swapaxes", axis1, x.ndim)
     order = list(range(x.ndim))
@@ -186,13 +218,21 @@ def swapaxes(input, axis0, axis1):
 
 
 def swapdims(input, dim0, dim1):
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    >>> ops.swapdims(ops.zeros((2, 3)), 0, 1).shape
+    (3, 2)
+    """
     return swapaxes(input, dim0, dim1)
 
 
 @viewing(lambda view, base, source, destination: movedim(view, destination, source))
 def movedim(x, source, destination):
-    """Axes moved to other places, the rest staying in order."""
+    """Axes moved to other places, the rest staying in order.
+
+    >>> ops.movedim(ops.zeros((2, 3, 4)), 0, 2).shape
+    (3, 4, 2)
+    """
     x = tensor("movedim", x)
     given = [a if isinstance(a, (tuple, list)) else (a,) for a in (source, destination)]
     sources, targets = ([axis_of("movedim", a, x.ndim) for a in axes] for axes in given)
@@ -209,13 +249,21 @@ def movedim(x, source, destination):
 
 
 def moveaxis(x, source, destination):
-    """Axes moved to other places, the rest staying in order."""
+    """Axes moved to other places, the rest staying in order.
+
+    >>> ops.moveaxis(ops.zeros((2, 3, 4)), 2, 0).shape
+    (4, 2, 3)
+    """
     return movedim(x, source, destination)
 
 
 @viewing(lambda view, base: t(view))
 def t(input):
-    """The transpose of a matrix; vectors and scalars stay what they are."""
+    """The transpose of a matrix; vectors and scalars stay what they are.
+
+    >>> ops.t(Tensor([[1, 2], [3, 4]])).tolist()
+    [[1, 3], [2, 4]]
+    """
     x = tensor("t", input)
     if x.ndim > 2:
         raise fail(
@@ -237,32 +285,52 @@ def flipped(name: str, input, axes: Any) -> Tensor:
 @spellings
 @fresh
 def flip(input, dims):
-    """The order reversed along axes."""
+    """The order reversed along axes.
+
+    >>> ops.flip(Tensor([[1, 2], [3, 4]]), (0,)).tolist()
+    [[3, 4], [1, 2]]
+    """
     return flipped("flip", input, dims)
 
 
 @spellings
 @fresh
 def reverse(x, axis):
-    """The order reversed along axes."""
+    """The order reversed along axes.
+
+    >>> ops.reverse(Tensor([1, 2, 3]), [0]).tolist()
+    [3, 2, 1]
+    """
     return flipped("reverse", x, axis)
 
 
 @fresh
 def fliplr(input):
-    """Columns in reverse order (axis 1)."""
+    """Columns in reverse order (axis 1).
+
+    >>> ops.fliplr(Tensor([[1, 2], [3, 4]])).tolist()
+    [[2, 1], [4, 3]]
+    """
     return flipped("fliplr", input, (1,))
 
 
 @fresh
 def flipud(input):
-    """Rows in reverse order (axis 0)."""
+    """Rows in reverse order (axis 0).
+
+    >>> ops.flipud(Tensor([[1, 2], [3, 4]])).tolist()
+    [[3, 4], [1, 2]]
+    """
     return flipped("flipud", input, (0,))
 
 
 @fresh
 def rot90(input, k=1, dims=(0, 1)):
-    """Turned by 90 degrees k times, in the plane of two axes, from the first towards the second."""
+    """Turned by 90 degrees k times, in the plane of two axes, from the first towards the second.
+
+    >>> ops.rot90(Tensor([[1, 2], [3, 4]]), 1, (0, 1)).tolist()
+    [[2, 4], [1, 3]]
+    """
     x = tensor("rot90", input)
     first, second = (axis_of("rot90", a, x.ndim) for a in dims)
     if k % 4 == 0:
@@ -279,6 +347,9 @@ def roll(input, shifts, dims=None):
     """Elements shifted along axes, those that leave entering at the other end.
 
     dims None shifts the flattened Tensor.
+
+    >>> ops.roll(Tensor([1, 2, 3, 4]), 1).tolist()
+    [4, 1, 2, 3]
     """
     x = tensor("roll", input)
     if dims is None:

@@ -33,7 +33,11 @@ from jitgrad.primitives.declare import FLOAT
 
 @fresh
 def slice_(input_x, begin, size):
-    """The block that begins at `begin` and has the extents `size`; -1 goes to the end."""
+    """The block that begins at `begin` and has the extents `size`; -1 goes to the end.
+
+    >>> ops.slice(Tensor([[1, 2, 3], [4, 5, 6]]), (0, 1), (2, 2)).tolist()
+    [[2, 3], [5, 6]]
+    """
     x = tensor("slice", input_x)
     begin, size = shape_of("slice", begin), shape_of("slice", size)
     if len(begin) != x.ndim or len(size) != x.ndim:
@@ -64,6 +68,9 @@ def strided_slice(input_x, begin, end, strides=None, begin_mask=0, end_mask=0, e
         begin_mask, end_mask: the item's begin or end is left open.
         ellipsis_mask, new_axis_mask: the item is '...', or makes a new axis.
         shrink_axis_mask: the item is the index begin[i], and its axis disappears.
+
+    >>> ops.strided_slice(Tensor([1, 2, 3, 4]), (0,), (4,), (2,)).tolist()
+    [1, 3]
     """
     x = tensor("strided_slice", input_x)
     begin, end = shape_of("strided_slice", begin), shape_of("strided_slice", end)
@@ -84,12 +91,20 @@ def strided_slice(input_x, begin, end, strides=None, begin_mask=0, end_mask=0, e
 
 
 def adjoint(x):
-    """The last two axes exchanged."""
+    """The last two axes exchanged.
+
+    >>> ops.adjoint(Tensor([[1, 2], [3, 4]])).tolist()
+    [[1, 3], [2, 4]]
+    """
     return swapaxes(x, -1, -2)
 
 
 def view_as(input, other):
-    """The same elements under the shape of another Tensor."""
+    """The same elements under the shape of another Tensor.
+
+    >>> ops.view_as(Tensor([1, 2]), ops.zeros((2, 1))).tolist()
+    [[1], [2]]
+    """
     return reshape(tensor("view_as", input), tensor("view_as", other).shape)
 
 
@@ -98,7 +113,11 @@ def view_as(input, other):
 
 @spellings
 def select_scatter(input, src, axis, index):
-    """A copy with the slice at an index along an axis replaced."""
+    """A copy with the slice at an index along an axis replaced.
+
+    >>> ops.select_scatter(ops.zeros((2, 2)), ops.ones(2), 0, 1).tolist()
+    [[0.0, 0.0], [1.0, 1.0]]
+    """
     x = tensor("select_scatter", input)
     key = along(axis_of("select_scatter", axis, x.ndim), index)
     return updated(x, key, src)
@@ -106,14 +125,22 @@ def select_scatter(input, src, axis, index):
 
 @spellings
 def slice_scatter(input, src, axis=0, start=None, end=None, step=1):
-    """A copy with the slices start, start + step, … before end along an axis replaced."""
+    """A copy with the slices start, start + step, … before end along an axis replaced.
+
+    >>> ops.slice_scatter(ops.zeros(4), ops.ones(2), 0, 1, 3).tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
     x = tensor("slice_scatter", input)
     at = axis_of("slice_scatter", axis, x.ndim)
     return updated(x, along(at, slice(start, end, step)), src)
 
 
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
-    """A copy with a diagonal of two axes replaced."""
+    """A copy with a diagonal of two axes replaced.
+
+    >>> ops.diagonal_scatter(ops.zeros((2, 2)), Tensor([1.0, 2.0])).tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
     x = tensor("diagonal_scatter", input)
     a, b = (axis_of("diagonal_scatter", d, x.ndim) for d in (dim1, dim2))
     order = [*(v for v in range(x.ndim) if v not in (a, b)), a, b]
@@ -124,17 +151,29 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 
 
 def inplace_update(x, v, indices):
-    """A copy of x with slices of the first axis replaced."""
+    """A copy of x with slices of the first axis replaced.
+
+    >>> ops.inplace_update(ops.zeros(3), Tensor([5.0]), (1,)).tolist()
+    [0.0, 5.0, 0.0]
+    """
     return combine("inplace_update", tensor("inplace_update", x), _rows(indices), v, "update")
 
 
 def inplace_add(x, v, indices):
-    """A copy of x with values added to slices of the first axis."""
+    """A copy of x with values added to slices of the first axis.
+
+    >>> ops.inplace_add(ops.ones(3), Tensor([5.0]), (1,)).tolist()
+    [1.0, 6.0, 1.0]
+    """
     return combine("inplace_add", tensor("inplace_add", x), _rows(indices), v, "add")
 
 
 def inplace_sub(x, v, indices):
-    """A copy of x with values subtracted from slices of the first axis."""
+    """A copy of x with values subtracted from slices of the first axis.
+
+    >>> ops.inplace_sub(ops.ones(3), Tensor([5.0]), (1,)).tolist()
+    [1.0, -4.0, 1.0]
+    """
     return combine("inplace_sub", tensor("inplace_sub", x), _rows(indices), v, "sub")
 
 
@@ -144,7 +183,11 @@ def _rows(indices) -> tuple:
 
 
 def reverse_sequence(x, seq_lengths, seq_dim, batch_dim=0):
-    """For each example, its first seq_lengths[i] elements along an axis in reverse order."""
+    """For each example, its first seq_lengths[i] elements along an axis in reverse order.
+
+    >>> ops.reverse_sequence(Tensor([[1, 2, 3]]), Tensor([2]), 1).tolist()
+    [[2, 1, 3]]
+    """
     x, lengths = tensor("reverse_sequence", x), indices_of("reverse_sequence", seq_lengths)
     seq, batch = (axis_of("reverse_sequence", a, x.ndim) for a in (seq_dim, batch_dim))
     if seq == batch or lengths.shape != (x.shape[batch],):
@@ -171,7 +214,11 @@ def reverse_sequence(x, seq_lengths, seq_dim, batch_dim=0):
 
 
 def matrix_band_part(x, lower, upper):
-    """Zeros outside of a band of the last two axes; negative widths keep the whole triangle."""
+    """Zeros outside of a band of the last two axes; negative widths keep the whole triangle.
+
+    >>> ops.matrix_band_part(ops.ones((3, 3)), 0, 1).tolist()
+    [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
+    """
     x = tensor("matrix_band_part", x)
     low, high = (int(static("matrix_band_part", "width", v)) for v in (lower, upper))
     rows, columns = x.shape[-2:]
@@ -186,6 +233,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     Args:
         correction: what the number of observations is lessened by.
         fweights, aweights: how often each observation counts, and how much.
+
+    >>> ops.cov(Tensor([[1.0, 3.0], [3.0, 1.0]])).tolist()
+    [[2.0, -2.0], [-2.0, 2.0]]
     """
     x = tensor("cov", input)
     if x.ndim > 2:
@@ -205,7 +255,11 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 
 
 def pdist(input, p=2.0):
-    """The p-norm distances between all pairs of rows, in order: [n * (n - 1) / 2]."""
+    """The p-norm distances between all pairs of rows, in order: [n * (n - 1) / 2].
+
+    >>> ops.pdist(Tensor([[0.0, 0.0], [3.0, 4.0]])).tolist()
+    [5.0]
+    """
     x = tensor("pdist", input)
     first, second = np.triu_indices(x.shape[-2], 1)
     return vector_norm(e.sub(getitem(x, (..., first, slice(None))),
@@ -214,7 +268,11 @@ def pdist(input, p=2.0):
 
 @spellings
 def renorm(input, p, axis, maxnorm):
-    """Slices along an axis scaled down so that their p-norm is at most `maxnorm`."""
+    """Slices along an axis scaled down so that their p-norm is at most `maxnorm`.
+
+    >>> print(ops.renorm(Tensor([[3.0, 4.0]]), 2, 0, 1.0).asnumpy().round(3))
+    [[0.6 0.8]]
+    """
     x = tensor("renorm", input)
     at = axis_of("renorm", axis, x.ndim)
     others = tuple(a for a in range(x.ndim) if a != at)
@@ -224,21 +282,33 @@ def renorm(input, p, axis, maxnorm):
 
 
 def fills(x, value):
-    """One value in the shape and dtype of x."""
+    """One value in the shape and dtype of x.
+
+    >>> ops.fills(Tensor([1, 2]), 7).tolist()
+    [7, 7]
+    """
     from jitgrad.ops.creation import full_like
 
     return full_like(x, value)
 
 
 def mirror_pad(input_x, paddings, mode):
-    """Padded with what is inside, mirrored with ("SYMMETRIC") or without ("REFLECT") the edge."""
+    """Padded with what is inside, mirrored with ("SYMMETRIC") or without ("REFLECT") the edge.
+
+    >>> ops.mirror_pad(Tensor([1, 2, 3]), [[1, 1]], "REFLECT").tolist()
+    [2, 1, 2, 3, 2]
+    """
     x = tensor("mirror_pad", input_x)
     pairs = [tuple(pair) for pair in static("mirror_pad", "paddings", paddings)]
     return padded(x, pairs, mode.lower())
 
 
 def swiglu(input, dim=-1):
-    """One half along an axis through silu, times the other."""
+    """One half along an axis through silu, times the other.
+
+    >>> ops.swiglu(Tensor([0.0, 0.0, 3.0, 4.0])).tolist()
+    [0.0, 0.0]
+    """
     from jitgrad.ops.activation import silu
     from jitgrad.ops.splitting import chunk
 
@@ -247,13 +317,21 @@ def swiglu(input, dim=-1):
 
 
 def eps(x):
-    """The smallest number that added to 1 makes a difference, in the shape and dtype of x."""
+    """The smallest number that added to 1 makes a difference, in the shape and dtype of x.
+
+    >>> ops.eps(Tensor([1.0])).tolist()
+    [1.1920928955078125e-07]
+    """
     x = tensor("eps", x, FLOAT)
     return fills(x, float(np.finfo(x.dtype.numpy).eps))
 
 
 def lp_pool2d(x, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The norm of each window: [N, C, H, W]."""
+    """The norm of each window: [N, C, H, W].
+
+    >>> ops.lp_pool2d(ops.ones((1, 1, 2, 2)), 2, 2).tolist()
+    [[[[2.0]]]]
+    """
     from jitgrad.ops.conv import avg_pool2d, pair
 
     kernel = pair("lp_pool2d", "kernel_size", kernel_size)

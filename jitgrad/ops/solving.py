@@ -81,7 +81,11 @@ def solved(name: str, matrix: Tensor, right: Tensor, transpose: bool = False) ->
 
 
 def matrix_solve(matrix, rhs, adjoint=False):
-    """The X with matrix @ X = rhs (or with its transpose), for square matrices."""
+    """The X with matrix @ X = rhs (or with its transpose), for square matrices.
+
+    >>> ops.matrix_solve(2 * ops.eye(2), Tensor([[2.0], [4.0]])).tolist()
+    [[1.0], [2.0]]
+    """
     a = square_matrices("matrix_solve", matrix)
     b, vector = _right("matrix_solve", a, rhs)
     return _answer("matrix_solve", solved("matrix_solve", a, b, bool(adjoint)), vector)
@@ -107,7 +111,12 @@ def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False):
 
 
 def matrix_triangular_solve(matrix, rhs, lower=True, adjoint=False):
-    """`solve_triangular` of matrices, from their lower triangles unless said otherwise."""
+    """`solve_triangular` of matrices, from their lower triangles unless said otherwise.
+
+    >>> ops.matrix_triangular_solve(Tensor([[2.0, 0.0], [0.0, 1.0]]), Tensor([[2.0],
+    ...     [4.0]])).tolist()
+    [[1.0], [4.0]]
+    """
     return solve_triangular(matrix, rhs, int(adjoint), lower)
 
 
@@ -135,6 +144,9 @@ def lstsq(input, A):
 
     Returns:
         Tensor [..., n, k] or [..., n].
+
+    >>> print(ops.lstsq(2 * ops.eye(2), Tensor([[2.0], [4.0]])).asnumpy().round(4).tolist())
+    [[1.0], [2.0]]
     """
     x = matrices("lstsq", input)
     right, vector = _right("lstsq", x, A)
@@ -152,6 +164,9 @@ def pinv(x, *, atol=None, rtol=None, hermitian=False):
 
     Singular values up to `rtol` times the largest, or up to `atol`, count as 0. The derivative
     holds where that does not change. `hermitian` reads the lower triangle only.
+
+    >>> print(ops.pinv(2 * ops.eye(2)).asnumpy().round(4).tolist())
+    [[0.5, 0.0], [0.0, 0.5]]
     """
     x = symmetric("pinv", x, False) if hermitian else matrices("pinv", x)
     if rtol is None:
@@ -161,7 +176,11 @@ def pinv(x, *, atol=None, rtol=None, hermitian=False):
 
 
 def tensorinv(a, ind=2):
-    """The inverse of a Tensor as a map from its last axes to its first `ind`."""
+    """The inverse of a Tensor as a map from its last axes to its first `ind`.
+
+    >>> ops.tensorinv(ops.eye(4).reshape(4, 2, 2), 1).shape
+    (2, 2, 4)
+    """
     x = floating("tensorinv", a)
     rows = math.prod(x.shape[:ind])
     found = inverse(reshaped("tensorinv", x, (rows, x._type.size // max(rows, 1))))
@@ -169,7 +188,11 @@ def tensorinv(a, ind=2):
 
 
 def tensorsolve(a, b):
-    """The x with the sum of a * x over the axes of x equal to b."""
+    """The x with the sum of a * x over the axes of x equal to b.
+
+    >>> ops.tensorsolve(ops.eye(4).reshape(4, 2, 2), ops.ones(4)).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     x, right = floating("tensorsolve", a), floating("tensorsolve", b)
     matrix = reshaped("tensorsolve", x, (right._type.size, -1))
     found = solve(matrix, reshaped("tensorsolve", right, (right._type.size,)))
@@ -180,17 +203,29 @@ def tensorsolve(a, b):
 
 
 def det(input):
-    """The determinant of square matrices. Its derivatives are the cofactors, always."""
+    """The determinant of square matrices. Its derivatives are the cofactors, always.
+
+    >>> ops.det(Tensor([[2.0, 0.0], [0.0, 3.0]])).item()
+    6.0
+    """
     return apply(determinant.det, square_matrices("det", input))
 
 
 def slogdet(input):
-    """The sign of the determinant and the logarithm of its magnitude, as a tuple."""
+    """The sign of the determinant and the logarithm of its magnitude, as a tuple.
+
+    >>> [v.item() for v in ops.slogdet(-ops.eye(1))]
+    [-1.0, 0.0]
+    """
     return apply(determinant.slogdet, square_matrices("slogdet", input))
 
 
 def logdet(input):
-    """The logarithm of the determinant; nan where that is negative."""
+    """The logarithm of the determinant; nan where that is negative.
+
+    >>> ops.logdet(ops.eye(2)).item()
+    0.0
+    """
     sign, total = slogdet(input)
     return c.where(c.lt(sign, 0), splat(np.nan, total._type), total)
 
@@ -210,7 +245,11 @@ def matrix_exp(input):
 
 @fresh
 def matrix_power(input, n):
-    """The n-th power of square matrices; of the inverse for negative n."""
+    """The n-th power of square matrices; of the inverse for negative n.
+
+    >>> ops.matrix_power(Tensor([[1.0, 1.0], [0.0, 1.0]]), 3).tolist()
+    [[1.0, 3.0], [0.0, 1.0]]
+    """
     x = tensor("matrix_power", input, NUMBER)
     if n < 0:
         x, n = inverse(x), -n
@@ -224,7 +263,11 @@ def matrix_power(input, n):
 
 
 def matrix_rank(A, tol=None, hermitian=False):
-    """How many singular values are above `tol`, by default what rounding leaves (int64)."""
+    """How many singular values are above `tol`, by default what rounding leaves (int64).
+
+    >>> ops.matrix_rank(ops.ones((2, 2))).item()
+    1
+    """
     x = matrices("matrix_rank", A)
     s = svdvals(e.stop_gradient(x))
     if tol is None:
@@ -250,6 +293,9 @@ def condition(A, p=None):
 def multi_dot(tensors):
     """The product of matrices, in the order that needs the fewest operations; the first and the
     last may be vectors.
+
+    >>> ops.multi_dot([ops.ones((2, 3)), ops.ones((3, 1))]).tolist()
+    [[3.0], [3.0]]
     """
     parts = [floating("multi_dot", x) for x in tensors]
     if len(parts) < 2:

@@ -61,12 +61,20 @@ def sort(input_x, axis=-1, descending=False):
 
 @spellings
 def argsort(input, axis=-1, descending=False):
-    """Where the values in order along an axis are (int32)."""
+    """Where the values in order along an axis are (int32).
+
+    >>> ops.argsort(Tensor([3, 1, 2])).tolist()
+    [1, 2, 0]
+    """
     return _sorted("argsort", tensor("argsort", input), axis, descending)[1]
 
 
 def msort(input):
-    """Values in order along the first axis."""
+    """Values in order along the first axis.
+
+    >>> ops.msort(Tensor([3, 1, 2])).tolist()
+    [1, 2, 3]
+    """
     return sort(input, 0)[0]
 
 
@@ -75,6 +83,9 @@ def topk(input, k, dim=None, largest=True, sorted=True):
     """The k largest (or smallest) along an axis, the last by default, and where they are (int32).
 
     They come in order whether `sorted` or not.
+
+    >>> [v.tolist() for v in ops.topk(Tensor([3, 1, 2]), 2)]
+    [[3, 2], [0, 2]]
     """
     x = tensor("topk", input)
     axis = axis_of("topk", -1 if dim is None else dim, x.ndim)
@@ -90,13 +101,21 @@ def topk(input, k, dim=None, largest=True, sorted=True):
 
 
 def top_k(input_x, k, sorted=True):
-    """The k largest along the last axis in order, and where they are (int32)."""
+    """The k largest along the last axis in order, and where they are (int32).
+
+    >>> [v.tolist() for v in ops.top_k(Tensor([3, 1, 2]), 2)]
+    [[3, 2], [0, 2]]
+    """
     return topk(input_x, k)
 
 
 @spellings
 def kthvalue(input, k, dim=-1, keepdim=False):
-    """The k-th smallest (k from 1) along an axis, and where it is (int64), as a tuple."""
+    """The k-th smallest (k from 1) along an axis, and where it is (int64), as a tuple.
+
+    >>> [v.item() for v in ops.kthvalue(Tensor([3, 1, 2]), 2)]
+    [2, 2]
+    """
     x = tensor("kthvalue", input)
     axis = axis_of("kthvalue", dim, x.ndim)
     extent = x.shape[axis] if x.ndim else 1
@@ -115,7 +134,11 @@ def _pick(x: Tensor, axis: int, at: int, keepdim: bool) -> Tensor:
 
 @spellings
 def median(input, axis=-1, keepdims=False):
-    """The lower median along an axis, and where it is (int64), as a tuple."""
+    """The lower median along an axis, and where it is (int64), as a tuple.
+
+    >>> [v.item() for v in ops.median(Tensor([3.0, 1.0, 2.0]))]
+    [2.0, 2]
+    """
     x = tensor("median", input)
     extent = x.shape[axis_of("median", axis, x.ndim)] if x.ndim else 1
     values, at = kthvalue(x, (extent + 1) // 2, axis, keepdims)
@@ -127,7 +150,11 @@ def median(input, axis=-1, keepdims=False):
 
 @spellings
 def nanmedian(input, axis=-1, keepdims=False):
-    """The lower median along an axis of what is not nan, and where it is (int64), as a tuple."""
+    """The lower median along an axis of what is not nan, and where it is (int64), as a tuple.
+
+    >>> [v.item() for v in ops.nanmedian(Tensor([3.0, float("nan"), 2.0]))]
+    [2.0, 2]
+    """
     x = floating("nanmedian", input)
     at = axis_of("nanmedian", axis, x.ndim)
     if x.ndim == 0:
@@ -147,13 +174,20 @@ def quantile(input, q, axis=None, keepdims=False):
     Args:
         q: a number in [0, 1], or a vector of them, which becomes the first axis.
         axis: None takes all elements.
+
+    >>> ops.quantile(Tensor([1.0, 2.0, 3.0]), 0.25).item()
+    1.5
     """
     return _quantile("quantile", input, q, axis, keepdims, False)
 
 
 @spellings
 def nanquantile(input, q, axis=None, keepdims=False):
-    """As `quantile`, leaving out what is nan."""
+    """As `quantile`, leaving out what is nan.
+
+    >>> ops.nanquantile(Tensor([1.0, float("nan"), 3.0]), 0.5).item()
+    2.0
+    """
     return _quantile("nanquantile", input, q, axis, keepdims, True)
 
 
@@ -245,7 +279,11 @@ def running_product(x, axis, exclusive=False, reverse=False):
 
 @spellings
 def cumprod(input, dim, dtype=None):
-    """Running product along an axis; integers give int64."""
+    """Running product along an axis; integers give int64.
+
+    >>> ops.cumprod(Tensor([1, 2, 3]), 0).tolist()
+    [1, 2, 6]
+    """
     x = tensor("cumprod", input)
     x = x if x.dtype.is_float else cast(x, int64)
     x = x if dtype is None else e.to_dtype("cumprod", x, dtype)
@@ -262,19 +300,31 @@ def _running_extreme(name: str, op, input, axis, dtype):
 
 @spellings
 def cummax(input, axis):
-    """Running maximum along an axis, and where it was attained last (int64), as a tuple."""
+    """Running maximum along an axis, and where it was attained last (int64), as a tuple.
+
+    >>> [v.tolist() for v in ops.cummax(Tensor([1, 3, 2]), 0)]
+    [[1, 3, 3], [0, 1, 1]]
+    """
     return _running_extreme("cummax", scan.cummax, input, axis, int64)
 
 
 @spellings
 def cummin(input, axis):
-    """Running minimum along an axis, and where it was attained last (int32), as a tuple."""
+    """Running minimum along an axis, and where it was attained last (int32), as a tuple.
+
+    >>> [v.tolist() for v in ops.cummin(Tensor([3, 1, 2]), 0)]
+    [[3, 1, 1], [0, 1, 1]]
+    """
     return _running_extreme("cummin", scan.cummin, input, axis, int32)
 
 
 @spellings
 def logcumsumexp(input, axis):
-    """log of the running sum of exponentials along an axis."""
+    """log of the running sum of exponentials along an axis.
+
+    >>> print(ops.logcumsumexp(Tensor([0.0, 0.0]), 0).asnumpy().round(4))
+    [0.     0.6931]
+    """
     x = floating("logcumsumexp", input)
     axis = axis_of("logcumsumexp", axis, x.ndim)
     if x._type.size == 0 or x.ndim == 0:
@@ -288,7 +338,11 @@ def logcumsumexp(input, axis):
 @spellings
 @fresh
 def diff(x, n=1, axis=-1, prepend=None, append=None):
-    """Differences of neighbours along an axis, taken n times."""
+    """Differences of neighbours along an axis, taken n times.
+
+    >>> ops.diff(Tensor([1, 4, 9])).tolist()
+    [3, 5]
+    """
     x = tensor("diff", x)
     axis = axis_of("diff", axis, x.ndim)
     if x.ndim == 0:
@@ -321,12 +375,20 @@ def _trapezoids(name: str, y: Any, x: Any, dx: Any, dim: Any) -> tuple[Tensor, i
 
 
 def trapz(y, x=None, *, dx=1.0, dim=-1):
-    """Integral along an axis by the trapezoidal rule, over places x or at distances dx."""
+    """Integral along an axis by the trapezoidal rule, over places x or at distances dx.
+
+    >>> ops.trapz(Tensor([1.0, 2.0, 3.0])).item()
+    4.0
+    """
     return r.sum(*_trapezoids("trapz", y, x, dx, dim))
 
 
 def cumulative_trapezoid(y, x=None, *, dx=1.0, dim=-1):
-    """The running integral along an axis, as `trapz`."""
+    """The running integral along an axis, as `trapz`.
+
+    >>> ops.cumulative_trapezoid(Tensor([1.0, 2.0, 3.0])).tolist()
+    [1.5, 4.0]
+    """
     return cumsum(*_trapezoids("cumulative_trapezoid", y, x, dx, dim))
 
 

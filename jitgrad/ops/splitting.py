@@ -73,7 +73,11 @@ def _operand(name: str, value: Any) -> Tensor:
 
 @spellings
 def chunk(input, chunks, axis=0):
-    """At most `chunks` pieces along an axis, all but the last of one size."""
+    """At most `chunks` pieces along an axis, all but the last of one size.
+
+    >>> [v.tolist() for v in ops.chunk(Tensor([1, 2, 3]), 2)]
+    [[1, 2], [3]]
+    """
     x = tensor("chunk", input)
     if chunks <= 0:
         raise fail(ArgumentError, f"chunk got {chunks} chunks", why="there must be at least one")
@@ -83,7 +87,11 @@ def chunk(input, chunks, axis=0):
 
 @spellings
 def tensor_split(input, indices_or_sections, axis=0):
-    """Pieces along an axis: a number of them, as equal as can be, or cut at a list of places."""
+    """Pieces along an axis: a number of them, as equal as can be, or cut at a list of places.
+
+    >>> [v.tolist() for v in ops.tensor_split(Tensor([1, 2, 3]), 2)]
+    [[1, 2], [3]]
+    """
     x = tensor("tensor_split", input)
     at = axis_of("tensor_split", axis, x.ndim)
     cuts = static("tensor_split", "places", indices_or_sections)
@@ -97,24 +105,40 @@ def tensor_split(input, indices_or_sections, axis=0):
 
 
 def hsplit(input, indices_or_sections):
-    """Pieces along axis 1 (axis 0 of a vector), as `tensor_split`."""
+    """Pieces along axis 1 (axis 0 of a vector), as `tensor_split`.
+
+    >>> [v.tolist() for v in ops.hsplit(Tensor([[1, 2], [3, 4]]), 2)]
+    [[[1], [3]], [[2], [4]]]
+    """
     x = tensor("hsplit", input)
     return tensor_split(x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
 
 def vsplit(input, indices_or_sections):
-    """Pieces along axis 0, as `tensor_split`."""
+    """Pieces along axis 0, as `tensor_split`.
+
+    >>> [v.tolist() for v in ops.vsplit(Tensor([[1, 2], [3, 4]]), 2)]
+    [[[1, 2]], [[3, 4]]]
+    """
     return tensor_split(input, indices_or_sections, 0)
 
 
 def dsplit(input, indices_or_sections):
-    """Pieces along axis 2, as `tensor_split`."""
+    """Pieces along axis 2, as `tensor_split`.
+
+    >>> [v.shape for v in ops.dsplit(ops.zeros((1, 2, 4)), 2)]
+    [(1, 2, 2), (1, 2, 2)]
+    """
     return tensor_split(input, indices_or_sections, 2)
 
 
 @spellings
 def narrow(input, axis, start, length):
-    """The `length` elements from `start` along an axis."""
+    """The `length` elements from `start` along an axis.
+
+    >>> ops.narrow(Tensor([1, 2, 3, 4]), 0, 1, 2).tolist()
+    [2, 3]
+    """
     x = tensor("narrow", input)
     at = axis_of("narrow", axis, x.ndim)
     start = start + x.shape[at] if start < 0 else start
@@ -129,7 +153,11 @@ def narrow(input, axis, start, length):
 
 @spellings
 def unbind(input, dim=0):
-    """The Tensors along an axis, as a tuple; the axis disappears."""
+    """The Tensors along an axis, as a tuple; the axis disappears.
+
+    >>> [v.tolist() for v in ops.unbind(Tensor([[1, 2], [3, 4]]))]
+    [[1, 2], [3, 4]]
+    """
     x = tensor("unbind", input)
     if x.ndim == 0:
         raise fail(ShapeError, f"unbind of {x._type}", why="a scalar has no axis to take apart")
@@ -139,7 +167,11 @@ def unbind(input, dim=0):
 
 @spellings
 def unstack(input_x, axis=0):
-    """The Tensors along an axis, as a tuple; the inverse of `stack`."""
+    """The Tensors along an axis, as a tuple; the inverse of `stack`.
+
+    >>> [v.tolist() for v in ops.unstack(Tensor([[1, 2], [3, 4]]), 1)]
+    [[1, 3], [2, 4]]
+    """
     return unbind(input_x, axis)
 
 
@@ -185,7 +217,11 @@ def _repeat_each(x: Tensor, counts: list[int], axis: int) -> Tensor:
 
 
 def repeat_elements(x, rep, axis=0):
-    """Each element along an axis repeated `rep` times."""
+    """Each element along an axis repeated `rep` times.
+
+    >>> ops.repeat_elements(Tensor([1, 2]), 2).tolist()
+    [1, 1, 2, 2]
+    """
     return repeat_interleave(x, rep, axis)
 
 
@@ -279,45 +315,77 @@ def _edges(x: Tensor, axis: int, low: int, high: int, mode: str) -> list[Tensor]
 
 @fresh
 def atleast_1d(inputs):
-    """With at least one axis; a tuple or list gives a tuple."""
+    """With at least one axis; a tuple or list gives a tuple.
+
+    >>> ops.atleast_1d(Tensor(1.0)).tolist()
+    [1.0]
+    """
     return atleast(1, inputs)
 
 
 @fresh
 def atleast_2d(inputs):
-    """With at least two axes; a tuple or list gives a tuple."""
+    """With at least two axes; a tuple or list gives a tuple.
+
+    >>> ops.atleast_2d(Tensor([1, 2])).tolist()
+    [[1, 2]]
+    """
     return atleast(2, inputs)
 
 
 @fresh
 def atleast_3d(inputs):
-    """With at least three axes; a tuple or list gives a tuple."""
+    """With at least three axes; a tuple or list gives a tuple.
+
+    >>> ops.atleast_3d(Tensor([1, 2])).shape
+    (1, 2, 1)
+    """
     return atleast(3, inputs)
 
 
 def hstack(tensors):
-    """Joined along axis 1, vectors along axis 0."""
+    """Joined along axis 1, vectors along axis 0.
+
+    >>> ops.hstack((Tensor([1]), Tensor([2]))).tolist()
+    [1, 2]
+    """
     parts = atleast_1d(list(tensors))
     return concat(parts, 0 if parts and parts[0].ndim == 1 else 1)
 
 
 def vstack(inputs):
-    """Joined along axis 0, vectors as rows."""
+    """Joined along axis 0, vectors as rows.
+
+    >>> ops.vstack((Tensor([1]), Tensor([2]))).tolist()
+    [[1], [2]]
+    """
     return concat(atleast_2d(list(inputs)), 0)
 
 
 def row_stack(tensors):
-    """Joined along axis 0, vectors as rows."""
+    """Joined along axis 0, vectors as rows.
+
+    >>> ops.row_stack((Tensor([1]), Tensor([2]))).tolist()
+    [[1], [2]]
+    """
     return vstack(tensors)
 
 
 def dstack(tensors):
-    """Joined along axis 2."""
+    """Joined along axis 2.
+
+    >>> ops.dstack((Tensor([1]), Tensor([2]))).tolist()
+    [[[1, 2]]]
+    """
     return concat(atleast_3d(list(tensors)), 2)
 
 
 def column_stack(tensors):
-    """Joined along axis 1, vectors as columns."""
+    """Joined along axis 1, vectors as columns.
+
+    >>> ops.column_stack((Tensor([1, 2]), Tensor([3, 4]))).tolist()
+    [[1, 3], [2, 4]]
+    """
     parts = atleast_1d(list(tensors))
     return concat([expand_dims(x, 1) if x.ndim == 1 else x for x in parts], 1)
 
@@ -327,6 +395,9 @@ def meshgrid(*inputs, indexing="xy"):
 
     Args:
         indexing: "xy" swaps the first two axes, as a picture has them; "ij" does not.
+
+    >>> [v.tolist() for v in ops.meshgrid(Tensor([1, 2]), Tensor([3]))]
+    [[[1, 2]], [[3, 3]]]
     """
     one_of("meshgrid", "indexing", indexing, ("xy", "ij"))
     if len(inputs) == 1 and isinstance(inputs[0], (tuple, list)):
@@ -343,7 +414,11 @@ def meshgrid(*inputs, indexing="xy"):
 
 
 def block_diag(*inputs):
-    """Matrices along the diagonal of one matrix, zeros elsewhere."""
+    """Matrices along the diagonal of one matrix, zeros elsewhere.
+
+    >>> ops.block_diag(Tensor([[1]]), Tensor([[2, 3]])).tolist()
+    [[1, 0, 0], [0, 2, 3]]
+    """
     parts = [atleast_2d(x) for x in inputs]
     width, rows, at = builtins.sum(x.shape[1] for x in parts), [], 0
     for x in parts:
@@ -353,7 +428,11 @@ def block_diag(*inputs):
 
 
 def cartesian_prod(*inputs):
-    """All combinations of the elements of vectors, as rows."""
+    """All combinations of the elements of vectors, as rows.
+
+    >>> ops.cartesian_prod(Tensor([1, 2]), Tensor([3])).tolist()
+    [[1, 3], [2, 3]]
+    """
     if len(inputs) == 1:
         return tensor("cartesian_prod", inputs[0])
     return stack([ravel(grid) for grid in meshgrid(*inputs, indexing="ij")], 1)

@@ -69,12 +69,22 @@ def _moved(name: str, variable: Any, change: Any, how) -> Tensor:
 
 
 def assign_add(variable, value):
-    """Add to a Parameter in place; returns the Parameter."""
+    """Add to a Parameter in place; returns the Parameter.
+
+    >>> p = ms.Parameter(Tensor([1.0]))
+    >>> ops.assign_add(p, Tensor([2.0])).tolist()
+    [3.0]
+    """
     return _moved("assign_add", variable, value, e.add)
 
 
 def assign_sub(variable, value):
-    """Subtract from a Parameter in place; returns the Parameter."""
+    """Subtract from a Parameter in place; returns the Parameter.
+
+    >>> p = ms.Parameter(Tensor([1.0]))
+    >>> ops.assign_sub(p, Tensor([2.0])).tolist()
+    [-1.0]
+    """
     return _moved("assign_sub", variable, value, e.sub)
 
 
@@ -119,91 +129,159 @@ def cast(input, dtype):
 
 
 def type_as(input, other):
-    """The values in the dtype of another Tensor."""
+    """The values in the dtype of another Tensor.
+
+    >>> ops.type_as(Tensor([1.9]), Tensor([1])).tolist()
+    [1]
+    """
     return cast(input, tensor("type_as", other).dtype)
 
 
 def shape(input_x):
-    """The shape, a tuple of ints."""
+    """The shape, a tuple of ints.
+
+    >>> ops.shape(ops.zeros((2, 3)))
+    (2, 3)
+    """
     return tensor("shape", input_x).shape
 
 
 def dyn_shape(input_x):
-    """The shape as a Tensor (int64)."""
+    """The shape as a Tensor (int64).
+
+    >>> ops.dyn_shape(ops.zeros((2, 3))).tolist()
+    [2, 3]
+    """
     return Tensor(tensor("dyn_shape", input_x).shape)
 
 
 def size(input_x):
-    """The number of elements."""
+    """The number of elements.
+
+    >>> ops.size(ops.zeros((2, 3)))
+    6
+    """
     return tensor("size", input_x).size
 
 
 def numel(input):
-    """The number of elements."""
+    """The number of elements.
+
+    >>> ops.numel(ops.zeros((2, 3)))
+    6
+    """
     return tensor("numel", input).size
 
 
 def rank(input_x):
-    """The number of dimensions."""
+    """The number of dimensions.
+
+    >>> ops.rank(ops.zeros((2, 3)))
+    2
+    """
     return tensor("rank", input_x).ndim
 
 
 def dtype(x):
-    """The dtype."""
+    """The dtype.
+
+    >>> ops.dtype(Tensor([1.0]))
+    jitgrad.float32
+    """
     return tensor("dtype", x).dtype
 
 
 def is_tensor(obj):
-    """Whether an object is a Tensor."""
+    """Whether an object is a Tensor.
+
+    >>> ops.is_tensor([1.0])
+    False
+    """
     return isinstance(obj, Tensor)
 
 
 def is_floating_point(input):
-    """Whether the dtype is a float dtype."""
+    """Whether the dtype is a float dtype.
+
+    >>> ops.is_floating_point(Tensor([1.0]))
+    True
+    """
     return tensor("is_floating_point", input).dtype.is_float
 
 
 def is_complex(input):
-    """Whether the dtype is complex: there are none here."""
+    """Whether the dtype is complex: there are none here.
+
+    >>> ops.is_complex(Tensor([1.0]))
+    False
+    """
     tensor("is_complex", input)
     return False
 
 
 def is_nonzero(input):
-    """Whether the only element is not 0."""
+    """Whether the only element is not 0.
+
+    >>> ops.is_nonzero(Tensor([0.5]))
+    True
+    """
     return bool(input)
 
 
 @fresh
 def identity(x):
-    """The input itself."""
+    """The input itself.
+
+    >>> ops.identity(Tensor([1.0])).tolist()
+    [1.0]
+    """
     return tensor("identity", x)
 
 
 @fresh
 def deepcopy(input_x):
-    """A copy."""
+    """A copy.
+
+    >>> ops.deepcopy(Tensor([1.0])).tolist()
+    [1.0]
+    """
     return tensor("deepcopy", input_x)
 
 
 def scalar_to_tensor(input_x, dtype=promote.WEAK[2]):
-    """A number as a 0-d Tensor, float32 by default."""
+    """A number as a 0-d Tensor, float32 by default.
+
+    >>> ops.scalar_to_tensor(3)
+    Tensor(shape=[], dtype=Float32, value= 3)
+    """
     return e.to_dtype("scalar_to_tensor", Tensor(input_x), dtype)
 
 
 def tuple_to_array(input_x):
-    """A tuple of numbers as a Tensor: int32 or float32."""
+    """A tuple of numbers as a Tensor: int32 or float32.
+
+    >>> ops.tuple_to_array((1, 2)).tolist()
+    [1, 2]
+    """
     values = np.asarray(input_x)
     return Tensor(values.astype(np.float32 if values.dtype.kind == "f" else np.int32))
 
 
 def depend(value, expr):
-    """The value: order is that of the program here, so there is nothing to state."""
+    """The value: order is that of the program here, so there is nothing to state.
+
+    >>> ops.depend(Tensor([1.0]), Tensor([2.0])).tolist()
+    [1.0]
+    """
     return value
 
 
 def print_(*input_x):
-    """Print values; a traced Tensor has none, which is a TraceError."""
+    """Print values; a traced Tensor has none, which is a TraceError.
+
+    >>> ops.print_(Tensor([1.0]))
+    [1.]
+    """
     for x in input_x:
         if isinstance(x, Tensor):
             x._array("printed")

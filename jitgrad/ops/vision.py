@@ -28,6 +28,9 @@ def affine_grid(theta, size, align_corners=False):
     Args:
         theta: Tensor [N, 2, 3] or [N, 3, 4].
         size: the extents (N, C, H, W) or (N, C, D, H, W) of the result.
+
+    >>> ops.affine_grid(Tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2)).tolist()
+    [[[[-0.5, 0.0], [0.5, 0.0]]]]
     """
     theta = floating("affine_grid", theta)
     extents = tuple(size)[2:]
@@ -53,6 +56,9 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         grid: the places as (x, y) or (x, y, z).
         mode: "bilinear" or "nearest".
         padding_mode: what is outside: "zeros", the "border", or a "reflection".
+
+    >>> ops.grid_sample(Tensor([[[[1.0, 3.0]]]]), Tensor([[[[0.0, 0.0]]]])).tolist()
+    [[[[2.0]]]]
     """
     x, places = factors("grid_sample", floating("grid_sample", input), grid)
     one_of("grid_sample", "mode", mode, ("bilinear", "nearest"))
@@ -130,7 +136,11 @@ def blended(x: Tensor, coordinates: list[Tensor], image: Tensor | None = None) -
 
 
 def lrn(x, depth_radius=5, bias=1.0, alpha=1.0, beta=0.5, norm_region="ACROSS_CHANNELS"):
-    """Local response normalization over neighbouring channels of [N, C, H, W]."""
+    """Local response normalization over neighbouring channels of [N, C, H, W].
+
+    >>> ops.lrn(ops.ones((1, 2, 1, 1)), 1, beta=1.0).shape
+    (1, 2, 1, 1)
+    """
     x = floating("lrn", x)
     one_of("lrn", "norm_region", norm_region, ("ACROSS_CHANNELS",))
     size = 2 * depth_radius + 1
@@ -150,6 +160,9 @@ def _edges(x: Tensor) -> list[Tensor]:
 def iou(anchor_boxes, gt_boxes, mode="iou"):
     """The shares of area that boxes [N, 4] and [M, 4] have in common, of their union ("iou") or of
     the second ("iof"): [M, N]. A box is (x0, y0, x1, y1), its last pixel included.
+
+    >>> print(ops.iou(Tensor([[0.0, 0.0, 1.0, 1.0]]), Tensor([[0.0, 0.0, 1.0, 3.0]])))
+    [[0.5]]
     """
     one_of("iou", "mode", mode, ("iou", "iof"))
     a, b = factors("iou", floating("iou", anchor_boxes), gt_boxes)
@@ -180,7 +193,12 @@ FOUR = tuple[float, float, float, float]
 
 def bounding_box_encode(anchor_box, groundtruth_box, means: FOUR = (0.0,) * 4,
                         stds: FOUR = (1.0,) * 4):  # fmt: skip
-    """What leads from anchors to boxes, normalized: shifts in extents, and logarithms of ratios."""
+    """What leads from anchors to boxes, normalized: shifts in extents, and logarithms of ratios.
+
+    >>> ops.bounding_box_encode(Tensor([[0.0, 0.0, 1.0, 1.0]]), Tensor([[1.0, 0.0, 2.0,
+    ...     1.0]])).tolist()
+    [[0.5, 0.0, 0.0, 0.0]]
+    """
     a, b = _centres(floating("bounding_box_encode", anchor_box)), _centres(groundtruth_box)
     moves = [e.div(e.sub(b[i], a[i]), a[i + 2]) for i in (0, 1)]
     moves += [e.log(e.div(b[i], a[i])) for i in (2, 3)]
@@ -189,7 +207,12 @@ def bounding_box_encode(anchor_box, groundtruth_box, means: FOUR = (0.0,) * 4,
 
 def bounding_box_decode(anchor_box, deltas, max_shape, means: FOUR = (0.0,) * 4,
                         stds: FOUR = (1.0,) * 4, wh_ratio_clip=0.016):  # fmt: skip
-    """The boxes to which deltas lead from anchors, within an image of (height, width)."""
+    """The boxes to which deltas lead from anchors, within an image of (height, width).
+
+    >>> ops.bounding_box_decode(Tensor([[0.0, 0.0, 1.0, 1.0]]), Tensor([[0.5, 0.0, 0.0,
+    ...     0.0]]), (9, 9)).tolist()
+    [[1.0, 0.0, 2.0, 1.0]]
+    """
     x, y, width, height = _centres(floating("bounding_box_decode", anchor_box))
     parts = _edges(floating("bounding_box_decode", deltas))
     dx, dy, dw, dh = (e.add(e.mul(v, s), m) for v, m, s in zip(parts, means, stds, strict=True))
@@ -205,7 +228,11 @@ def bounding_box_decode(anchor_box, deltas, max_shape, means: FOUR = (0.0,) * 4,
 
 
 def check_valid(bboxes, img_metas):
-    """Whether boxes lie in an image of (height, width, ratio)."""
+    """Whether boxes lie in an image of (height, width, ratio).
+
+    >>> ops.check_valid(Tensor([[0.0, 0.0, 1.0, 9.0]]), Tensor([5.0, 5.0, 1.0])).tolist()
+    [False]
+    """
     box, metas = tensor("check_valid", bboxes), tensor("check_valid", img_metas)
     height, width = (e.mul(getitem(metas, i), getitem(metas, 2)) for i in (0, 1))
     x0, y0, x1, y1 = _edges(box)

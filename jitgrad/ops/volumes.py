@@ -56,6 +56,9 @@ def avg_pool3d(input_x, kernel_size=1, stride=1, padding=0, ceil_mode=False,
 
     Args:
         padding: one number, three, or six: two for each axis.
+
+    >>> ops.avg_pool3d(ops.ones((1, 1, 2, 4, 4)), 2, 2).shape
+    (1, 1, 1, 2, 2)
     """
     x = _volume("avg_pool3d", input_x)
     kernel = triple(kernel_size)
@@ -80,6 +83,9 @@ def max_pool3d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
         stride: None for that of the window.
         padding: one number, three, or six: two for each axis.
         return_indices: also where it was in the volume flattened (int64), as a tuple.
+
+    >>> ops.max_pool3d(ops.ones((1, 1, 2, 4, 4)), 2).shape
+    (1, 1, 1, 2, 2)
     """
     x = _volume("max_pool3d", x)
     kernel, dilation = triple(kernel_size), triple(dilation)
@@ -124,7 +130,11 @@ def _adaptive(name: str, function: Any, input: Any, output_size: Any) -> Tensor:
 
 
 def adaptive_avg_pool3d(input, output_size):
-    """Means of windows such that the result has a given size; None keeps an extent."""
+    """Means of windows such that the result has a given size; None keeps an extent.
+
+    >>> ops.adaptive_avg_pool3d(ops.ones((1, 2, 4, 4)), (1, 2, 2)).shape
+    (1, 1, 2, 2)
+    """
     return _adaptive("adaptive_avg_pool3d", adaptive_avg_pool2d, input, output_size)
 
 
@@ -133,6 +143,9 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
 
     Args:
         return_indices: also where it was in the volume flattened (int32), as a tuple.
+
+    >>> ops.adaptive_max_pool3d(ops.ones((1, 2, 4, 4)), (1, 2, 2)).shape
+    (1, 1, 2, 2)
     """
     name = "adaptive_max_pool3d"
     if return_indices:
@@ -143,7 +156,11 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
 
 
 def lp_pool1d(x, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The p-norm of each window of sequences: [N, C, L]."""
+    """The p-norm of each window of sequences: [N, C, L].
+
+    >>> ops.lp_pool1d(Tensor([[[3.0, 4.0]]]), 2, 2).tolist()
+    [[[5.0]]]
+    """
     x = floating("lp_pool1d", x)
     flat = reshaped("lp_pool1d", x, (*x.shape[:-1], 1, x.shape[-1]))
     steps = None if stride is None else (1, stride)
@@ -177,19 +194,31 @@ def _sizes(name, x, count, kernel_size, stride, padding, output_size) -> tuple[i
 
 
 def max_unpool1d(x, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Values of `max_pool1d` back at their places, zeros elsewhere."""
+    """Values of `max_pool1d` back at their places, zeros elsewhere.
+
+    >>> ops.max_unpool1d(Tensor([[[5.0]]]), Tensor([[[1]]]), 2).tolist()
+    [[[0.0, 5.0]]]
+    """
     size = _sizes("max_unpool1d", x, 1, kernel_size, stride, padding, output_size)
     return _unpooled("max_unpool1d", x, indices, size)
 
 
 def max_unpool2d(x, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Values of `max_pool2d` back at their places, zeros elsewhere."""
+    """Values of `max_pool2d` back at their places, zeros elsewhere.
+
+    >>> ops.max_unpool2d(Tensor([[[[5.0]]]]), Tensor([[[[3]]]]), 2).tolist()
+    [[[[0.0, 0.0], [0.0, 5.0]]]]
+    """
     size = _sizes("max_unpool2d", x, 2, kernel_size, stride, padding, output_size)
     return _unpooled("max_unpool2d", x, indices, size)
 
 
 def max_unpool3d(x, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Values of a pooled volume back at their places, zeros elsewhere."""
+    """Values of a pooled volume back at their places, zeros elsewhere.
+
+    >>> ops.max_unpool3d(Tensor([[[[[5.0]]]]]), Tensor([[[[[3]]]]]), 2).shape
+    (1, 1, 2, 2, 2)
+    """
     size = _sizes("max_unpool3d", x, 3, kernel_size, stride, padding, output_size)
     return _unpooled("max_unpool3d", x, indices, size)
 

@@ -253,7 +253,6 @@ def test_sequences_of_different_lengths(mode: str, kind: type) -> None:
         ),
         (lambda: nn.GRU(3, 2)(ms.Tensor(X[None]), ms.Tensor(X)), ValueError, "got a state of"),
         (lambda: nn.LRN(norm_region="ALL"), ValueError, "norm_region"),
-        (lambda: nn.ResizeBilinear(), ValueError, "half_pixel_centers=True"),
     ],
 )  # fmt: skip
 def test_bad_input(call, error, text) -> None:

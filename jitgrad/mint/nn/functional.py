@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad import ops
-from jitgrad.errors import no_name
-from jitgrad.ops.activation import limited
-from jitgrad.ops.image import largest_of_bins
+from jitgrad.errors import no_name as _no_name
+from jitgrad.ops.activation import limited as _limited
+from jitgrad.ops.image import largest_of_bins as _largest_of_bins
 
 # Functions that are the same there.
 SAME = (
@@ -45,7 +45,7 @@ def silu(input, inplace=False):
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """x within limits, and the limits outside; the derivative on the limits is 0."""
-    return _written(input, limited("hardtanh", input, min_val, max_val), inplace)
+    return _written(input, _limited("hardtanh", input, min_val, max_val), inplace)
 
 
 def threshold(input, threshold, value, inplace=False):
@@ -114,7 +114,7 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
     if not return_indices:
         return ops.adaptive_max_pool1d(input, output_size)
     size = output_size if isinstance(output_size, int) else output_size[0]
-    return largest_of_bins("adaptive_max_pool1d", input, (size,))
+    return _largest_of_bins("adaptive_max_pool1d", input, (size,))
 
 
 def _padded_mode(padding: Any) -> tuple[str, Any]:
@@ -258,4 +258,4 @@ __all__ = sorted(
 
 
 def __getattr__(name: str) -> Any:
-    raise no_name(__name__, name, __all__)
+    raise _no_name(__name__, name, __all__)

@@ -25,6 +25,11 @@ class MultiheadAttention(Cell):
     key_padding_mask (n, s) is True where a key counts for nothing; attn_mask (l, s) is True where
     a pair does not count, or a float that is added to the scores. `add_bias_kv` adds a key and a
     value that are trained, `add_zero_attn` one of zeros.
+
+    >>> x = ops.ones((5, 2, 8))
+    >>> output, weights = nn.MultiheadAttention(8, 2)(x, x, x)
+    >>> output.shape, weights.shape
+    ((5, 2, 8), (2, 5, 5))
     """
 
     def __init__(

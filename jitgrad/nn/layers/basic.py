@@ -75,6 +75,9 @@ class BiDense(Cell):
 
     `weight` has shape (out_channels, in1_channels, in2_channels). Weight and bias start uniform
     within 1 / sqrt(in1_channels).
+
+    >>> nn.BiDense(2, 3, 4)(ops.ones((5, 2)), ops.ones((5, 3))).shape
+    (5, 4)
     """
 
     def __init__(
@@ -126,6 +129,9 @@ class BiDense(Cell):
 class Dropout(Cell):
     """In training, zeros for a share `p` of the values and 1 / (1 - p) times the others;
     otherwise the input itself. `keep_prob` is 1 - p, for older code.
+
+    >>> nn.Dropout(p=0.5).set_train(False)(Tensor([1.0, 2.0])).tolist()
+    [1.0, 2.0]
     """
 
     def __init__(
@@ -183,25 +189,41 @@ class _ChannelDropout(Cell):
 
 
 class Dropout1d(_ChannelDropout):
-    """In training, zeros for whole channels of (n, c, l) or (c, l), each with probability p."""
+    """In training, zeros for whole channels of (n, c, l) or (c, l), each with probability p.
+
+    >>> nn.Dropout1d(p=0.5).set_train(False)(ops.ones((2, 3))).shape
+    (2, 3)
+    """
 
     spatial = 1
 
 
 class Dropout2d(_ChannelDropout):
-    """In training, zeros for whole channels of (n, c, h, w), each with probability p."""
+    """In training, zeros for whole channels of (n, c, h, w), each with probability p.
+
+    >>> nn.Dropout2d(p=0.5).set_train(False)(ops.ones((1, 2, 3, 3))).shape
+    (1, 2, 3, 3)
+    """
 
     spatial = 2
 
 
 class Dropout3d(_ChannelDropout):
-    """In training, zeros for whole channels of (n, c, d, h, w), each with probability p."""
+    """In training, zeros for whole channels of (n, c, d, h, w), each with probability p.
+
+    >>> nn.Dropout3d(p=0.5).set_train(False)(ops.ones((1, 2, 3, 3, 3))).shape
+    (1, 2, 3, 3, 3)
+    """
 
     spatial = 3
 
 
 class Flatten(Cell):
-    """Axes start_dim to end_dim as one; by default all but the first."""
+    """Axes start_dim to end_dim as one; by default all but the first.
+
+    >>> nn.Flatten()(ops.ones((2, 3, 4))).shape
+    (2, 12)
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
@@ -228,7 +250,11 @@ class Flatten(Cell):
 
 
 class Unflatten(Cell):
-    """One axis as several."""
+    """One axis as several.
+
+    >>> nn.Unflatten(1, (2, 3))(ops.ones((4, 6))).shape
+    (4, 2, 3)
+    """
 
     def __init__(self, axis: int, unflattened_size: Any):
         super().__init__()
@@ -240,7 +266,11 @@ class Unflatten(Cell):
 
 
 class Identity(Cell):
-    """The input itself."""
+    """The input itself.
+
+    >>> nn.Identity()(Tensor([1.0])).tolist()
+    [1.0]
+    """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
@@ -252,6 +282,9 @@ class Identity(Cell):
 class EmbeddingLookup(Cell):
     """Rows of `embedding_table` by number; an id that is no row gives zeros. `max_norm` scales
     longer rows down to that length. The other arguments are MindSpore's and change nothing.
+
+    >>> nn.EmbeddingLookup(10, 4)(Tensor([[1, 2, 9]])).shape
+    (1, 3, 4)
     """
 
     def __init__(
@@ -292,6 +325,10 @@ class MultiFieldEmbeddingLookup(EmbeddingLookup):
     Indices, values and numbers of fields (batch, n) give (batch, field_size, embedding_size). The
     operator is "SUM", "MEAN" (over the sum of absolute values) or "MAX", which leaves out entries
     whose value is 0; a field without entries gives zeros.
+
+    >>> ids, values, fields = Tensor([[2, 4]]), Tensor([[1.0, 0.5]]), Tensor([[0, 1]])
+    >>> nn.MultiFieldEmbeddingLookup(10, 3, 2)(ids, values, fields).shape
+    (1, 2, 3)
     """
 
     def __init__(
@@ -336,6 +373,9 @@ class Embedding(Cell):
     """Rows of `embedding_table` (vocab_size, embedding_size) by number; ids of any int dtype.
 
     The row `padding_idx` starts as zeros. With `use_one_hot` the rows are read by a matrix product.
+
+    >>> nn.Embedding(10, 4)(Tensor([[1, 2, 9]])).shape
+    (1, 3, 4)
     """
 
     def __init__(

@@ -107,6 +107,9 @@ class Conv2d(_Conv):
     by `padding` (one int, or top, bottom, left, right). `weight` has shape
     (out_channels, in_channels / group, rows, columns); it starts as HeUniform(sqrt(5)), the bias
     uniform within 1 / sqrt(fan_in).
+
+    >>> nn.Conv2d(3, 8, 5, stride=2)(ops.ones((1, 3, 16, 16))).shape
+    (1, 8, 8, 8)
     """
 
     def __init__(
@@ -173,6 +176,9 @@ class Conv2dTranspose(Conv2d):
     (h - 1) * stride - top - bottom + rows + output_padding with "pad". `weight` has shape
     (in_channels, out_channels / group, rows, columns). As in MindSpore, `output_padding` rows and
     columns of zeros follow the image; `ops.conv_transpose2d` continues it instead.
+
+    >>> nn.Conv2dTranspose(3, 8, 4, 2)(ops.ones((1, 3, 8, 8))).shape
+    (1, 8, 16, 16)
     """
 
     def __init__(
@@ -216,6 +222,9 @@ class Conv1d(_Conv):
     """Convolution of sequences: (n, in_channels, l) to (n, out_channels, l'); see `Conv2d`.
 
     `weight` has shape (out_channels, in_channels / group, 1, kernel_size).
+
+    >>> nn.Conv1d(3, 8, 5, pad_mode="valid")(ops.ones((1, 3, 16))).shape
+    (1, 8, 12)
     """
 
     def __init__(
@@ -264,6 +273,9 @@ class Conv1dTranspose(_Conv):
 
     Sizes as in `Conv2dTranspose`; `weight` has shape (in_channels, out_channels / group, 1,
     kernel_size).
+
+    >>> nn.Conv1dTranspose(3, 8, 4, 2)(ops.ones((1, 3, 8))).shape
+    (1, 8, 16)
     """
 
     def __init__(

@@ -63,6 +63,9 @@ class Conv3d(_Volumes):
     As `Conv2d`, with triples; `padding` is one int, or six: two for each axis. `weight` has shape
     (out_channels, in_channels / group, planes, rows, columns). It is computed as a sum of
     two-dimensional convolutions, one for each plane of the kernel.
+
+    >>> nn.Conv3d(3, 8, 3)(ops.ones((1, 3, 4, 4, 4))).shape
+    (1, 8, 4, 4, 4)
     """
 
     def __init__(
@@ -98,6 +101,9 @@ class Conv3dTranspose(_Volumes):
     """The transpose of a convolution of volumes: (n, in_channels, d, h, w) to
     (n, out_channels, d', h', w'). Sizes as in `Conv2dTranspose`, with triples; `weight` has shape
     (in_channels, out_channels / group, planes, rows, columns).
+
+    >>> nn.Conv3dTranspose(3, 8, 2, 2)(ops.ones((1, 3, 4, 4, 4))).shape
+    (1, 8, 8, 8, 8)
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from jitgrad import ops
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.layers.windows import paddings, pair, single
+from jitgrad.ops.image import CORNERS, HALF, resized
 from jitgrad.tensor import Tensor
 
 
@@ -17,6 +18,9 @@ class Pad(Cell):
     """More values around: `paddings` has a pair (before, after) for each axis.
 
     mode "CONSTANT" adds zeros, "REFLECT" mirrors without repeating the edge, "SYMMETRIC" with.
+
+    >>> nn.Pad(((1, 0), (0, 2)))(ops.ones((2, 2))).shape
+    (3, 4)
     """
 
     def __init__(self, paddings: Any, mode: str = "CONSTANT"):
@@ -47,7 +51,11 @@ class Pad(Cell):
 
 
 class PixelShuffle(Cell):
-    """(…, c * r², h, w) to (…, c, h * r, w * r)."""
+    """(…, c * r², h, w) to (…, c, h * r, w * r).
+
+    >>> nn.PixelShuffle(2)(ops.ones((1, 4, 2, 2))).shape
+    (1, 1, 4, 4)
+    """
 
     def __init__(self, upscale_factor: int):
         super().__init__()
@@ -58,7 +66,11 @@ class PixelShuffle(Cell):
 
 
 class PixelUnshuffle(Cell):
-    """(…, c, h * r, w * r) to (…, c * r², h, w)."""
+    """(…, c, h * r, w * r) to (…, c * r², h, w).
+
+    >>> nn.PixelUnshuffle(2)(ops.ones((1, 1, 4, 4))).shape
+    (1, 4, 2, 2)
+    """
 
     def __init__(self, downscale_factor: int):
         super().__init__()
@@ -69,7 +81,11 @@ class PixelUnshuffle(Cell):
 
 
 class Upsample(Cell):
-    """Images (n, c, …) resized to `size` or by `scale_factor`; modes as in `ops.interpolate`."""
+    """Images (n, c, …) resized to `size` or by `scale_factor`; modes as in `ops.interpolate`.
+
+    >>> nn.Upsample(size=(4, 4))(ops.ones((1, 1, 2, 2))).shape
+    (1, 1, 4, 4)
+    """
 
     def __init__(
         self,
@@ -93,30 +109,37 @@ class Upsample(Cell):
 
 
 class ResizeBilinear(Cell):
-    """Images (n, c, h, w) resized by linear interpolation, to `size` or by `scale_factor`."""
+    """Images (n, c, h, w) resized by linear interpolation, to `size` or by `scale_factor`.
+
+    Without `half_pixel_centers` and `align_corners` the first pixel stays where it is.
+
+    >>> nn.ResizeBilinear()(Tensor([[[[1.0, 3.0]]]]), size=(1, 4)).tolist()
+    [[[[1.0, 2.0, 3.0, 3.0]]]]
+    """
 
     def __init__(self, half_pixel_centers: bool = False):
         super().__init__()
         if not isinstance(half_pixel_centers, bool):
             kind = type(half_pixel_centers).__name__
             raise fail(DTypeError, f"ResizeBilinear: half_pixel_centers must be a bool, not {kind}")
-        if not half_pixel_centers:
-            raise fail(
-                ArgumentError,
-                "ResizeBilinear: only half_pixel_centers=True is there",
-                instead="nn.ResizeBilinear(half_pixel_centers=True), or align_corners=True at the"
-                " call",
-            )
         self.half_pixel_centers = half_pixel_centers
 
     def construct(
         self, x: Tensor, size: Any = None, scale_factor: Any = None, align_corners: bool = False
     ) -> Tensor:
-        return ops.interpolate(x, size, scale_factor, "bilinear", align_corners)
+        if (size is None) == (scale_factor is None):
+            raise fail(ArgumentError, "ResizeBilinear takes a size or a scale_factor")
+        targets = size or [int(n * scale_factor) for n in x.shape[2:]]
+        where = CORNERS if align_corners else HALF if self.half_pixel_centers else ""
+        return resized(x, targets, "bilinear", where)
 
 
 class ChannelShuffle(Cell):
-    """Channels (n, c, …) of `groups` groups, dealt out one from each in turn."""
+    """Channels (n, c, …) of `groups` groups, dealt out one from each in turn.
+
+    >>> nn.ChannelShuffle(2)(ops.arange(4).reshape(1, 4, 1, 1)).ravel().tolist()
+    [0, 2, 1, 3]
+    """
 
     def __init__(self, groups: int):
         super().__init__()
@@ -132,6 +155,9 @@ class Unfold(Cell):
 
     ksizes, strides and rates (the gaps within a window) are written (1, rows, columns, 1); padding
     is "valid" or "same". Channels run over rows, columns and input channels, the last fastest.
+
+    >>> nn.Unfold([1, 2, 2, 1], [1, 1, 1, 1], [1, 1, 1, 1])(ops.ones((1, 1, 3, 3))).shape
+    (1, 4, 2, 2)
     """
 
     def __init__(self, ksizes: Any, strides: Any, rates: Any, padding: str = "valid"):
@@ -164,6 +190,9 @@ class Unfold(Cell):
 class Fold(Cell):
     """The adjoint of `ops.unfold`: windows (n, c * kernel, l) added up where they overlap, to
     images (n, c, *output_size).
+
+    >>> nn.Fold(3, 2)(ops.ones((1, 4, 4))).shape
+    (1, 1, 3, 3)
     """
 
     def __init__(
@@ -218,18 +247,30 @@ class _MaxUnpool(Cell):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """The inverse of `MaxPool1d` with `return_indices`: (n, c, l) to (n, c, l')."""
+    """The inverse of `MaxPool1d` with `return_indices`: (n, c, l) to (n, c, l').
+
+    >>> nn.MaxUnpool1d(2)(Tensor([[[5.0]]]), Tensor([[[1]]])).tolist()
+    [[[0.0, 5.0]]]
+    """
 
     spatial = 1
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """The inverse of `MaxPool2d` with `return_indices`: (n, c, h, w) to (n, c, h', w')."""
+    """The inverse of `MaxPool2d` with `return_indices`: (n, c, h, w) to (n, c, h', w').
+
+    >>> nn.MaxUnpool2d(2)(Tensor([[[[5.0]]]]), Tensor([[[[3]]]])).tolist()
+    [[[[0.0, 0.0], [0.0, 5.0]]]]
+    """
 
     spatial = 2
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """The inverse of pooling of volumes, places counted over the volume."""
+    """The inverse of pooling of volumes, places counted over the volume.
+
+    >>> nn.MaxUnpool3d(2)(Tensor([[[[[5.0]]]]]), Tensor([[[[[3]]]]])).shape
+    (1, 1, 2, 2, 2)
+    """
 
     spatial = 3

@@ -86,19 +86,30 @@ class BatchNorm1d(_BatchNorm):
     In training, mean and variance are those of the batch, and `moving_mean` and `moving_variance`
     become momentum * old + (1 - momentum) * new (the new variance without bias); otherwise the
     moving ones are used. `use_batch_statistics` True or False fixes the choice.
+
+    >>> nn.BatchNorm1d(3)(ops.ones((4, 3))).shape
+    (4, 3)
     """
 
     axes = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalization of (n, c, h, w); see `BatchNorm1d`."""
+    """Batch normalization of (n, c, h, w); see `BatchNorm1d`.
+
+    >>> nn.BatchNorm2d(3)(ops.ones((4, 3, 2, 2))).shape
+    (4, 3, 2, 2)
+    """
 
     axes = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalization of (n, c, d, h, w); see `BatchNorm1d`."""
+    """Batch normalization of (n, c, d, h, w); see `BatchNorm1d`.
+
+    >>> nn.BatchNorm3d(3)(ops.ones((4, 3, 2, 2, 2))).shape
+    (4, 3, 2, 2, 2)
+    """
 
     axes = (5,)
 
@@ -108,6 +119,9 @@ class LayerNorm(Cell):
 
     `begin_norm_axis` is the first axis that is averaged over, `begin_params_axis` the first that
     gamma and beta have.
+
+    >>> print(nn.LayerNorm((2,))(Tensor([[1.0, 3.0]])).asnumpy().round(3))
+    [[-1.  1.]]
     """
 
     def __init__(
@@ -151,7 +165,11 @@ class LayerNorm(Cell):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """`BatchNorm1d` of any number of axes. There is one process here, so it has all statistics."""
+    """`BatchNorm1d` of any number of axes. There is one process here, so it has all statistics.
+
+    >>> nn.SyncBatchNorm(3)(ops.ones((4, 3, 2, 2))).shape
+    (4, 3, 2, 2)
+    """
 
     axes = (2, 3, 4, 5)
 
@@ -159,6 +177,9 @@ class SyncBatchNorm(_BatchNorm):
 class LRN(Cell):
     """x / (bias + alpha * s)^beta, s the sum of x² over the channels at most depth_radius away:
     (n, c, h, w). Krizhevsky et al. (2012).
+
+    >>> nn.LRN(1)(ops.ones((1, 4, 2, 2))).shape
+    (1, 4, 2, 2)
     """
 
     def __init__(
@@ -186,7 +207,11 @@ class LRN(Cell):
 
 
 class GroupNorm(Cell):
-    """Normalization over groups of channels and all places: (n, c, …)."""
+    """Normalization over groups of channels and all places: (n, c, …).
+
+    >>> nn.GroupNorm(2, 4)(ops.ones((1, 4, 3, 3))).shape
+    (1, 4, 3, 3)
+    """
 
     def __init__(
         self,
@@ -250,19 +275,31 @@ class _InstanceNorm(GroupNorm):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Normalization over the places of each sequence and channel: (n, c, l)."""
+    """Normalization over the places of each sequence and channel: (n, c, l).
+
+    >>> nn.InstanceNorm1d(3)(ops.ones((2, 3, 4))).shape
+    (2, 3, 4)
+    """
 
     spatial = 1
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Normalization over the places of each image and channel: (n, c, h, w)."""
+    """Normalization over the places of each image and channel: (n, c, h, w).
+
+    >>> nn.InstanceNorm2d(3)(ops.ones((2, 3, 4, 4))).shape
+    (2, 3, 4, 4)
+    """
 
     spatial = 2
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Normalization over the places of each volume and channel: (n, c, d, h, w)."""
+    """Normalization over the places of each volume and channel: (n, c, d, h, w).
+
+    >>> nn.InstanceNorm3d(3)(ops.ones((2, 3, 4, 4, 4))).shape
+    (2, 3, 4, 4, 4)
+    """
 
     spatial = 3
 
@@ -270,6 +307,9 @@ class InstanceNorm3d(_InstanceNorm):
 class RMSNorm(Cell):
     """x / sqrt(mean(x²) + epsilon) * gamma over the last axes, `normalized_shape` (an int or a
     tuple). Zhang and Sennrich (2019).
+
+    >>> print(nn.RMSNorm(2)(Tensor([[1.0, 7.0]])).asnumpy().round(3))
+    [[0.2 1.4]]
     """
 
     def __init__(

@@ -62,25 +62,41 @@ class _Constant(_Around):
 
 
 class ConstantPad1d(_Constant):
-    """`value` around the last axis: an int, or (left, right); negative amounts cut off."""
+    """`value` around the last axis: an int, or (left, right); negative amounts cut off.
+
+    >>> nn.ConstantPad1d((1, 0), 9.0)(Tensor([[1.0, 2.0]])).tolist()
+    [[9.0, 1.0, 2.0]]
+    """
 
     spatial = 1
 
 
 class ConstantPad2d(_Constant):
-    """`value` around the last two axes: an int, or (left, right, top, bottom)."""
+    """`value` around the last two axes: an int, or (left, right, top, bottom).
+
+    >>> nn.ConstantPad2d(1, 9.0)(ops.zeros((1, 1, 2, 2))).shape
+    (1, 1, 4, 4)
+    """
 
     spatial = 2
 
 
 class ConstantPad3d(_Constant):
-    """`value` around the last three axes: an int, or (left, right, top, bottom, front, back)."""
+    """`value` around the last three axes: an int, or (left, right, top, bottom, front, back).
+
+    >>> nn.ConstantPad3d(1, 9.0)(ops.zeros((1, 1, 2, 2, 2))).shape
+    (1, 1, 4, 4, 4)
+    """
 
     spatial = 3
 
 
 class ZeroPad2d(ConstantPad2d):
-    """Zeros around the last two axes: an int, or (left, right, top, bottom)."""
+    """Zeros around the last two axes: an int, or (left, right, top, bottom).
+
+    >>> nn.ZeroPad2d((1, 1, 0, 0))(ops.ones((1, 1, 2, 2))).shape
+    (1, 1, 2, 4)
+    """
 
     def __init__(self, padding: Any):
         super().__init__(padding, 0)
@@ -91,19 +107,31 @@ class _Reflection(_Around):
 
 
 class ReflectionPad1d(_Reflection):
-    """The last axis mirrored at its ends, which are not repeated."""
+    """The last axis mirrored at its ends, which are not repeated.
+
+    >>> nn.ReflectionPad1d(1)(Tensor([[1.0, 2.0, 3.0]])).tolist()
+    [[2.0, 1.0, 2.0, 3.0, 2.0]]
+    """
 
     spatial = 1
 
 
 class ReflectionPad2d(_Reflection):
-    """The last two axes mirrored at their ends, which are not repeated."""
+    """The last two axes mirrored at their ends, which are not repeated.
+
+    >>> nn.ReflectionPad2d(1)(ops.ones((1, 3, 3))).shape
+    (1, 5, 5)
+    """
 
     spatial = 2
 
 
 class ReflectionPad3d(_Reflection):
-    """The last three axes mirrored at their ends, which are not repeated."""
+    """The last three axes mirrored at their ends, which are not repeated.
+
+    >>> nn.ReflectionPad3d(1)(ops.ones((1, 3, 3, 3))).shape
+    (1, 5, 5, 5)
+    """
 
     spatial = 3
 
@@ -113,18 +141,30 @@ class _Replication(_Around):
 
 
 class ReplicationPad1d(_Replication):
-    """The ends of the last axis repeated."""
+    """The ends of the last axis repeated.
+
+    >>> nn.ReplicationPad1d(1)(Tensor([[1.0, 2.0, 3.0]])).tolist()
+    [[1.0, 1.0, 2.0, 3.0, 3.0]]
+    """
 
     spatial = 1
 
 
 class ReplicationPad2d(_Replication):
-    """The ends of the last two axes repeated."""
+    """The ends of the last two axes repeated.
+
+    >>> nn.ReplicationPad2d(1)(ops.ones((1, 3, 3))).shape
+    (1, 5, 5)
+    """
 
     spatial = 2
 
 
 class ReplicationPad3d(_Replication):
-    """The ends of the last three axes repeated."""
+    """The ends of the last three axes repeated.
+
+    >>> nn.ReplicationPad3d(1)(ops.ones((1, 3, 3, 3))).shape
+    (1, 5, 5, 5)
+    """
 
     spatial = 3

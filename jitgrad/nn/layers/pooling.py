@@ -149,6 +149,9 @@ class MaxPool2d(_Max, _Pool2d):
 
     Padding, by pad_mode as in `Conv2d`, never is the largest. `ceil_mode` adds windows that reach
     over the end; `return_indices` gives their places too, counted over the whole image.
+
+    >>> nn.MaxPool2d(2, 2)(ops.arange(16.0).reshape(1, 1, 4, 4)).tolist()
+    [[[[5.0, 7.0], [13.0, 15.0]]]]
     """
 
     def __init__(
@@ -167,7 +170,11 @@ class MaxPool2d(_Max, _Pool2d):
 
 
 class MaxPool1d(_Max, _Pool1d):
-    """The largest value of each window: (n, c, l) to (n, c, l'); see `MaxPool2d`."""
+    """The largest value of each window: (n, c, l) to (n, c, l'); see `MaxPool2d`.
+
+    >>> nn.MaxPool1d(2, 2)(Tensor([[[1.0, 3.0, 5.0, 7.0]]])).tolist()
+    [[[3.0, 7.0]]]
+    """
 
     def __init__(
         self,
@@ -188,6 +195,9 @@ class AvgPool2d(_Mean, _Pool2d):
 
     With "same" only values of the image count, with "pad" the padding too, unless
     `count_include_pad` is False. `divisor_override` replaces the number that sums are divided by.
+
+    >>> nn.AvgPool2d(2, 2)(ops.arange(16.0).reshape(1, 1, 4, 4)).tolist()
+    [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
 
     def __init__(
@@ -207,7 +217,11 @@ class AvgPool2d(_Mean, _Pool2d):
 
 
 class AvgPool1d(_Mean, _Pool1d):
-    """The mean of each window: (n, c, l) to (n, c, l'); see `AvgPool2d`."""
+    """The mean of each window: (n, c, l) to (n, c, l'); see `AvgPool2d`.
+
+    >>> nn.AvgPool1d(2, 2)(Tensor([[[1.0, 3.0, 5.0, 7.0]]])).tolist()
+    [[[2.0, 6.0]]]
+    """
 
     def __init__(
         self,
@@ -247,7 +261,11 @@ class _PowerMean(Cell):
 
 
 class LPPool1d(_PowerMean):
-    """(Σ x^p)^(1/p) over each window, p = `norm_type`: (n, c, l) or (c, l)."""
+    """(Σ x^p)^(1/p) over each window, p = `norm_type`: (n, c, l) or (c, l).
+
+    >>> nn.LPPool1d(2, 2)(Tensor([[[3.0, 4.0]]])).tolist()
+    [[[5.0]]]
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         kernel = windows.single(self.cls_name, "kernel_size", self.kernel_size)
@@ -258,7 +276,11 @@ class LPPool1d(_PowerMean):
 
 
 class LPPool2d(_PowerMean):
-    """(Σ x^p)^(1/p) over each window, p = `norm_type`: (n, c, h, w) or (c, h, w)."""
+    """(Σ x^p)^(1/p) over each window, p = `norm_type`: (n, c, h, w) or (c, h, w).
+
+    >>> nn.LPPool2d(2, 2)(ops.ones((1, 1, 4, 4))).shape
+    (1, 1, 2, 2)
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.lp_pool2d(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
@@ -277,14 +299,22 @@ class _Adaptive(Cell):
 
 
 class AdaptiveAvgPool1d(_Adaptive):
-    """Means over windows that divide (n, c, l) into `output_size`; see `AdaptiveAvgPool2d`."""
+    """Means over windows that divide (n, c, l) into `output_size`; see `AdaptiveAvgPool2d`.
+
+    >>> nn.AdaptiveAvgPool1d(2)(ops.ones((1, 3, 8))).shape
+    (1, 3, 2)
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.adaptive_avg_pool1d(x, self.output_size)
 
 
 class AdaptiveMaxPool1d(_Adaptive):
-    """Largest values of windows that divide (n, c, l) into `output_size`."""
+    """Largest values of windows that divide (n, c, l) into `output_size`.
+
+    >>> nn.AdaptiveMaxPool1d(2)(ops.ones((1, 3, 8))).shape
+    (1, 3, 2)
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.adaptive_max_pool1d(x, self.output_size)
@@ -294,6 +324,9 @@ class AdaptiveAvgPool2d(_Adaptive):
     """Means over windows that divide the image into `output_size` (rows, columns; None keeps).
 
     Window i of n covers floor(i * size / n) up to ceil((i + 1) * size / n), per axis.
+
+    >>> nn.AdaptiveAvgPool2d((2, 3))(ops.ones((1, 3, 8, 9))).shape
+    (1, 3, 2, 3)
     """
 
     def construct(self, x: Tensor) -> Tensor:
@@ -303,6 +336,9 @@ class AdaptiveAvgPool2d(_Adaptive):
 class AdaptiveMaxPool2d(_Adaptive):
     """Largest values of windows that divide the image into `output_size`; with `return_indices`
     also their places, counted over the whole image.
+
+    >>> nn.AdaptiveMaxPool2d((2, 3))(ops.ones((1, 3, 8, 9))).shape
+    (1, 3, 2, 3)
     """
 
     def __init__(self, output_size: Any, return_indices: bool = False):

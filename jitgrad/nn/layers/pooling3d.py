@@ -43,7 +43,11 @@ class _Pool3d(Cell):
 
 
 class MaxPool3d(_Pool3d):
-    """The largest value of each window: (n, c, d, h, w) to (n, c, d', h', w'); see `MaxPool2d`."""
+    """The largest value of each window: (n, c, d, h, w) to (n, c, d', h', w'); see `MaxPool2d`.
+
+    >>> nn.MaxPool3d(2, 2)(ops.ones((1, 1, 4, 4, 4))).shape
+    (1, 1, 2, 2, 2)
+    """
 
     def __init__(
         self,
@@ -65,7 +69,11 @@ class MaxPool3d(_Pool3d):
 
 
 class AvgPool3d(_Pool3d):
-    """The mean of each window: (n, c, d, h, w) to (n, c, d', h', w'); see `AvgPool2d`."""
+    """The mean of each window: (n, c, d, h, w) to (n, c, d', h', w'); see `AvgPool2d`.
+
+    >>> nn.AvgPool3d(2, 2)(ops.ones((1, 1, 4, 4, 4))).shape
+    (1, 1, 2, 2, 2)
+    """
 
     def __init__(
         self,
@@ -101,14 +109,22 @@ class _Adaptive3d(Cell):
 
 
 class AdaptiveAvgPool3d(_Adaptive3d):
-    """Means over windows that divide the volume into `output_size`; see `AdaptiveAvgPool2d`."""
+    """Means over windows that divide the volume into `output_size`; see `AdaptiveAvgPool2d`.
+
+    >>> nn.AdaptiveAvgPool3d(2)(ops.ones((1, 3, 4, 4, 4))).shape
+    (1, 3, 2, 2, 2)
+    """
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.adaptive_avg_pool3d(x, self._sizes)
 
 
 class AdaptiveMaxPool3d(_Adaptive3d):
-    """Largest values of windows that divide the volume into `output_size`."""
+    """Largest values of windows that divide the volume into `output_size`.
+
+    >>> nn.AdaptiveMaxPool3d(2)(ops.ones((1, 3, 4, 4, 4))).shape
+    (1, 3, 2, 2, 2)
+    """
 
     def __init__(self, output_size: Any, return_indices: bool = False):
         super().__init__(output_size)
@@ -141,14 +157,22 @@ class _Fractional(Cell):
 
 
 class FractionalMaxPool2d(_Fractional):
-    """The largest of windows at random places; see `ops.fractional_max_pool2d`."""
+    """The largest of windows at random places; see `ops.fractional_max_pool2d`.
+
+    >>> nn.FractionalMaxPool2d(2, output_size=(3, 3))(ops.ones((1, 1, 6, 6))).shape
+    (1, 1, 3, 3)
+    """
 
     def construct(self, x: Tensor) -> Any:
         return ops.fractional_max_pool2d(x, *self._settings())
 
 
 class FractionalMaxPool3d(_Fractional):
-    """The largest of windows at random places; see `ops.fractional_max_pool3d`."""
+    """The largest of windows at random places; see `ops.fractional_max_pool3d`.
+
+    >>> nn.FractionalMaxPool3d(2, output_size=(3, 3, 3))(ops.ones((1, 1, 6, 6, 6))).shape
+    (1, 1, 3, 3, 3)
+    """
 
     def construct(self, x: Tensor) -> Any:
         return ops.fractional_max_pool3d(x, *self._settings())

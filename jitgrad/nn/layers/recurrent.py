@@ -96,7 +96,11 @@ class _StepCell(Cell):
 
 
 class RNNCell(_StepCell):
-    """h' = tanh(W x + b + U h + c): x (n, input_size), h (n, hidden_size) to h'."""
+    """h' = tanh(W x + b + U h + c): x (n, input_size), h (n, hidden_size) to h'.
+
+    >>> nn.RNNCell(3, 4)(ops.ones((2, 3)), ops.zeros((2, 4))).shape
+    (2, 4)
+    """
 
     def __init__(
         self,
@@ -115,7 +119,11 @@ class RNNCell(_StepCell):
 
 
 class GRUCell(_StepCell):
-    """A step of a gated recurrent unit: x (n, input_size), h (n, hidden_size) to h'."""
+    """A step of a gated recurrent unit: x (n, input_size), h (n, hidden_size) to h'.
+
+    >>> nn.GRUCell(3, 4)(ops.ones((2, 3)), ops.zeros((2, 4))).shape
+    (2, 4)
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, has_bias: bool = True, dtype: Any = float32
@@ -127,7 +135,12 @@ class GRUCell(_StepCell):
 
 
 class LSTMCell(_StepCell):
-    """A step of a long short-term memory: x (n, input_size), (h, c) to (h', c')."""
+    """A step of a long short-term memory: x (n, input_size), (h, c) to (h', c').
+
+    >>> h, c = nn.LSTMCell(3, 4)(ops.ones((2, 3)), (ops.zeros((2, 4)), ops.zeros((2, 4))))
+    >>> h.shape
+    (2, 4)
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, has_bias: bool = True, dtype: Any = float32
@@ -287,6 +300,10 @@ class RNN(_Sequence):
     """x (length, n, input_size) and h (layers, n, hidden_size) to the outputs of all steps and the
     last h. With `batch_first` x and the outputs are (n, length, …). `seq_length` (n,) says where
     sequences end; behind that outputs are zero and the state stays. Compiled, the steps are a loop.
+
+    >>> output, hidden = nn.RNN(3, 4)(ops.ones((5, 2, 3)))
+    >>> output.shape, hidden.shape
+    ((5, 2, 4), (1, 2, 4))
     """
 
     def __init__(
@@ -316,7 +333,12 @@ class RNN(_Sequence):
 
 
 class GRU(_Sequence):
-    """Gated recurrent units over sequences; see `RNN`."""
+    """Gated recurrent units over sequences; see `RNN`.
+
+    >>> output, hidden = nn.GRU(3, 4)(ops.ones((5, 2, 3)))
+    >>> output.shape, hidden.shape
+    ((5, 2, 4), (1, 2, 4))
+    """
 
     def __init__(
         self,
@@ -342,7 +364,12 @@ class GRU(_Sequence):
 
 
 class LSTM(_Sequence):
-    """Long short-term memory over sequences; see `RNN`. The state is a pair (h, c)."""
+    """Long short-term memory over sequences; see `RNN`. The state is a pair (h, c).
+
+    >>> output, (h, c) = nn.LSTM(3, 4, batch_first=True)(ops.ones((2, 5, 3)))
+    >>> output.shape, h.shape
+    ((2, 5, 4), (1, 2, 4))
+    """
 
     def __init__(
         self,

@@ -36,6 +36,9 @@ class TransformerEncoderLayer(Cell):
 
     src (l, n, d_model), or (n, l, d_model) with `batch_first`, to the same shape. `norm_first`
     normalizes before instead of after.
+
+    >>> nn.TransformerEncoderLayer(8, 2, 16)(ops.ones((5, 2, 8))).shape
+    (5, 2, 8)
     """
 
     def __init__(
@@ -90,6 +93,9 @@ class TransformerDecoderLayer(Cell):
 
     tgt (l, n, d_model) and memory (s, n, d_model), or (n, l, d_model) and (n, s, d_model) with
     `batch_first`, to the shape of tgt.
+
+    >>> nn.TransformerDecoderLayer(8, 2, 16)(ops.ones((3, 2, 8)), ops.ones((5, 2, 8))).shape
+    (3, 2, 8)
     """
 
     def __init__(
@@ -154,7 +160,12 @@ class TransformerDecoderLayer(Cell):
 
 
 class TransformerEncoder(Cell):
-    """`num_layers` copies of an encoder layer, and a norm behind them."""
+    """`num_layers` copies of an encoder layer, and a norm behind them.
+
+    >>> nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 2)(ops.ones((5, 2,
+    ...     8))).shape
+    (5, 2, 8)
+    """
 
     def __init__(self, encoder_layer: Cell, num_layers: int, norm: Cell | None = None):
         super().__init__()
@@ -173,7 +184,12 @@ class TransformerEncoder(Cell):
 
 
 class TransformerDecoder(Cell):
-    """`num_layers` copies of a decoder layer, and a norm behind them."""
+    """`num_layers` copies of a decoder layer, and a norm behind them.
+
+    >>> layer = nn.TransformerDecoderLayer(8, 2, 16)
+    >>> nn.TransformerDecoder(layer, 2)(ops.ones((3, 2, 8)), ops.ones((5, 2, 8))).shape
+    (3, 2, 8)
+    """
 
     def __init__(self, decoder_layer: Cell, num_layers: int, norm: Cell | None = None):
         super().__init__()
@@ -200,6 +216,9 @@ class Transformer(Cell):
 
     src (s, n, d_model) and tgt (l, n, d_model), or with the first two axes exchanged if
     `batch_first`, to the shape of tgt. All matrices start as XavierUniform.
+
+    >>> nn.Transformer(8, 2, 1, 1, 16)(ops.ones((5, 2, 8)), ops.ones((3, 2, 8))).shape
+    (3, 2, 8)
     """
 
     def __init__(

@@ -121,21 +121,39 @@ class _Counts(_OfClasses):
 
 
 class Precision(_Counts):
-    """Of what was predicted as a class, the share that is; an array by class, or its mean."""
+    """Of what was predicted as a class, the share that is; an array by class, or its mean.
+
+    >>> metric = nn.Precision()
+    >>> metric.update(Tensor([[0.2, 0.8], [0.9, 0.1]]), Tensor([1, 1]))
+    >>> metric.eval().tolist()
+    [0.0, 0.9999999999999998]
+    """
 
     def eval(self, average: bool = False) -> Any:
         return self._share(self._found, average)
 
 
 class Recall(_Counts):
-    """Of what is a class, the share that was predicted so; an array by class, or its mean."""
+    """Of what is a class, the share that was predicted so; an array by class, or its mean.
+
+    >>> metric = nn.Recall()
+    >>> metric.update(Tensor([[0.2, 0.8], [0.9, 0.1]]), Tensor([1, 1]))
+    >>> metric.eval().tolist()
+    [0.0, 0.5]
+    """
 
     def eval(self, average: bool = False) -> Any:
         return self._share(self._true, average)
 
 
 class Fbeta(_Counts):
-    """(1 + b²) P R / (b² P + R) of precision P and recall R: large betas favour recall."""
+    """(1 + b²) P R / (b² P + R) of precision P and recall R: large betas favour recall.
+
+    >>> metric = nn.Fbeta(1.0)
+    >>> metric.update(Tensor([[0.2, 0.8], [0.9, 0.1]]), Tensor([1, 0]))
+    >>> metric.eval().tolist()
+    [1.0, 1.0]
+    """
 
     def __init__(self, beta: float):
         if beta <= 0:
@@ -151,14 +169,26 @@ class Fbeta(_Counts):
 
 
 class F1(Fbeta):
-    """The harmonic mean of precision and recall; an array by class, or its mean."""
+    """The harmonic mean of precision and recall; an array by class, or its mean.
+
+    >>> metric = nn.F1()
+    >>> metric.update(Tensor([[0.2, 0.8], [0.9, 0.1]]), Tensor([1, 0]))
+    >>> metric.eval().tolist()
+    [1.0, 1.0]
+    """
 
     def __init__(self) -> None:
         super().__init__(1.0)
 
 
 class TopKCategoricalAccuracy(Metric):
-    """The share of examples whose class is among the k of the highest scores."""
+    """The share of examples whose class is among the k of the highest scores.
+
+    >>> metric = nn.TopKCategoricalAccuracy(2)
+    >>> metric.update(Tensor([[0.2, 0.5, 0.3]]), Tensor([2]))
+    >>> metric.eval()
+    1.0
+    """
 
     def __init__(self, k: int):
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
@@ -183,14 +213,26 @@ class TopKCategoricalAccuracy(Metric):
 
 
 class Top1CategoricalAccuracy(TopKCategoricalAccuracy):
-    """The share of examples whose class has the highest score."""
+    """The share of examples whose class has the highest score.
+
+    >>> metric = nn.Top1CategoricalAccuracy()
+    >>> metric.update(Tensor([[0.2, 0.8]]), Tensor([1]))
+    >>> metric.eval()
+    1.0
+    """
 
     def __init__(self) -> None:
         super().__init__(1)
 
 
 class Top5CategoricalAccuracy(TopKCategoricalAccuracy):
-    """The share of examples whose class is among the five of the highest scores."""
+    """The share of examples whose class is among the five of the highest scores.
+
+    >>> metric = nn.Top5CategoricalAccuracy()
+    >>> metric.update(Tensor(np.eye(8)[:1]), Tensor([0]))
+    >>> metric.eval()
+    1.0
+    """
 
     def __init__(self) -> None:
         super().__init__(5)
@@ -202,6 +244,11 @@ class ConfusionMatrix(Metric):
     Predictions are scores (n, c), or class numbers or probabilities (n,), of which those of at
     least `threshold` mean class 1. `normalize` divides: "target" by rows, "prediction" by columns,
     "all" by everything.
+
+    >>> metric = nn.ConfusionMatrix(2)
+    >>> metric.update(Tensor([1, 0]), Tensor([1, 1]))
+    >>> metric.eval().tolist()
+    [[0.0, 0.0], [1.0, 1.0]]
     """
 
     def __init__(self, num_classes: int, normalize: str | None = "no_norm", threshold: float = 0.5):
@@ -245,6 +292,11 @@ class ROC(Metric):
     """The curve of true over false positive rates, over all thresholds: (fpr, tpr, thresholds).
 
     Scores (n,) with the true class `pos_label` (1), or (n, class_num) for lists of three curves.
+
+    >>> metric = nn.ROC(pos_label=1)
+    >>> metric.update(Tensor([0.1, 0.9]), Tensor([0, 1]))
+    >>> len(metric.eval())
+    3
     """
 
     def __init__(self, class_num: int | None = None, pos_label: int | None = None):

@@ -11,7 +11,13 @@ from jitgrad.nn.metrics.base import Metric, arrays, rearrange_inputs
 
 
 class Loss(Metric):
-    """The mean of the losses of all batches."""
+    """The mean of the losses of all batches.
+
+    >>> metric = nn.Loss()
+    >>> metric.update(Tensor(3.0))
+    >>> metric.eval()
+    3.0
+    """
 
     def clear(self) -> None:
         self._sum, self._count = 0.0, 0
@@ -56,21 +62,39 @@ class _Difference(Metric):
 
 
 class MAE(_Difference):
-    """The sum of |prediction - truth| over the number of examples."""
+    """The sum of |prediction - truth| over the number of examples.
+
+    >>> metric = nn.MAE()
+    >>> metric.update(Tensor([1.0, 2.0]), Tensor([2.0, 4.0]))
+    >>> metric.eval()
+    1.5
+    """
 
     def _error(self, gap: np.ndarray) -> float:
         return float(np.abs(gap).sum())
 
 
 class MSE(_Difference):
-    """The sum of (prediction - truth)² over the number of examples."""
+    """The sum of (prediction - truth)² over the number of examples.
+
+    >>> metric = nn.MSE()
+    >>> metric.update(Tensor([1.0, 2.0]), Tensor([2.0, 4.0]))
+    >>> metric.eval()
+    2.5
+    """
 
     def _error(self, gap: np.ndarray) -> float:
         return float(np.square(gap).sum())
 
 
 class Dice(Metric):
-    """2 Σ x y / (Σ x² + Σ y² + smooth), summed over batches, over the number of examples."""
+    """2 Σ x y / (Σ x² + Σ y² + smooth), summed over batches, over the number of examples.
+
+    >>> metric = nn.Dice()
+    >>> metric.update(Tensor([[1.0, 0.0]]), Tensor([[1.0, 0.0]]))
+    >>> round(metric.eval(), 3)
+    1.0
+    """
 
     def __init__(self, smooth: float = 1e-5):
         if smooth <= 0:
@@ -98,6 +122,11 @@ class Dice(Metric):
 class CosineSimilarity(Metric):
     """Cosines (similarity "cosine") or products ("dot") of all pairs of rows, reduced along the
     last axis by "mean" or "sum", or not at all; each row with itself counts 0 if `zero_diagonal`.
+
+    >>> metric = nn.CosineSimilarity()
+    >>> metric.update(np.eye(2))
+    >>> metric.eval().tolist()
+    [[0.0, 0.0], [0.0, 0.0]]
     """
 
     def __init__(

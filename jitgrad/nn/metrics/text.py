@@ -19,6 +19,11 @@ class Perplexity(Metric):
     """exp of the mean of -log(p) over all labels, p being the probability that was given to them.
 
     Probabilities (…, c) and class numbers (…); `ignore_label` counts for nothing.
+
+    >>> metric = nn.Perplexity()
+    >>> metric.update(Tensor([[0.5, 0.5]]), Tensor([0]))
+    >>> round(metric.eval(), 3)
+    2.0
     """
 
     def __init__(self, ignore_label: int | None = None):
@@ -49,6 +54,11 @@ class BleuScore(Metric):
     (2002). `smooth` adds one to all counts but those of single words.
 
     `update(candidates, references)`: lists of words, and for each candidate several references.
+
+    >>> metric = nn.BleuScore()
+    >>> metric.update([["a", "b", "c", "d"]], [[["a", "b", "c", "d"]]])
+    >>> metric.eval()
+    1.0
     """
 
     def __init__(self, n_gram: int = 4, smooth: bool = False):

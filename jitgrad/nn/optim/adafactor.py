@@ -27,6 +27,9 @@ class AdaFactor(Optimizer):
     compression    kept for MindSpore code: means are stored in the dtype of the Parameter.
 
     ValueError for arguments out of range or at odds with each other.
+
+    >>> nn.AdaFactor(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     def __init__(

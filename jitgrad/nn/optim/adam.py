@@ -38,6 +38,11 @@ class Adam(_Moments):
     m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g²; the step is
     -lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps). `use_nesterov` takes
     beta1 * m + (1 - beta1) * g for m in the step; `use_amsgrad` takes the largest v so far.
+
+    >>> p = ms.Parameter(Tensor([1.0]), name="p")
+    >>> done = nn.Adam([p], learning_rate=0.5)((Tensor([7.0]),))
+    >>> print(p.asnumpy().round(4))
+    [0.5]
     """
 
     def __init__(
@@ -80,13 +85,20 @@ class Adam(_Moments):
 
 
 class LazyAdam(Adam):
-    """Adam. Gradients here are dense, so there is nothing to be lazy about."""
+    """Adam. Gradients here are dense, so there is nothing to be lazy about.
+
+    >>> nn.LazyAdam(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
+    """
 
 
 class AdamWeightDecay(_Moments):
     """Adam without bias correction; the decay is added to the step, not to the gradient.
 
     Loshchilov and Hutter (2019): the step is -lr * (m / (sqrt(v) + eps) + weight_decay * p).
+
+    >>> nn.AdamWeightDecay(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     slots = {"adam_m": 0.0, "adam_v": 0.0}
@@ -123,6 +135,9 @@ class AdaMax(_Moments):
     """Adam with the largest gradient so far instead of the second mean; Kingma and Ba (2015), 7.
 
     v = max(beta2 * v, |g|); the step is -lr / (1 - beta1^t) * m / (v + eps).
+
+    >>> nn.AdaMax(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     slots = {"moment1": 0.0, "moment2": 0.0}
@@ -159,6 +174,9 @@ class Lamb(_Moments):
 
     The step is -lr * |p| / |u| * u with u = m' / (sqrt(v') + eps) + weight_decay * p, where m' and
     v' are bias-corrected; the ratio is 1 where one of the norms is 0.
+
+    >>> nn.Lamb(nn.Dense(2, 1).trainable_params(), 0.1)((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     slots = {"moments1": 0.0, "moments2": 0.0}

@@ -23,6 +23,9 @@ class Adagrad(Optimizer):
     """a = a + g²; the step is -lr * g / sqrt(a). Duchi et al. (2011).
 
     `accum` is the first a; with ``update_slots=False`` it stays.
+
+    >>> nn.Adagrad(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     def __init__(
@@ -49,6 +52,9 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """a = rho * a + (1 - rho) * g², u = sqrt(d + eps) / sqrt(a + eps) * g, d likewise from u²; the
     step is -lr * u. Zeiler (2012).
+
+    >>> nn.Adadelta(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     slots = {"accum": 0.0, "accum_update": 0.0}
@@ -81,6 +87,9 @@ class RMSProp(Optimizer):
     """s = decay * s + (1 - decay) * g², m = momentum * m + lr * g / sqrt(s + eps); the step is -m.
 
     s starts as 1. `centered` subtracts the square of a running mean of g from s.
+
+    >>> nn.RMSProp(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     def __init__(
@@ -121,6 +130,9 @@ class Rprop(Optimizer):
     Each value has a step size, at first `learning_rate`. It grows by ``etas[1]`` while the sign
     stays, and shrinks by ``etas[0]`` when it changes; then that value rests once. `step_sizes` are
     the bounds.
+
+    >>> nn.Rprop(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     slots = {"prev": 0.0, "step_size": 0.0}
@@ -164,6 +176,9 @@ class ASGD(Optimizer):
 
     The step is -eta * g after a decay by (1 - lambd * eta); eta = lr / (1 + lambd * lr * k)^alpha
     after k steps. `ax` holds the average of the Parameters from step t0 on.
+
+    >>> nn.ASGD(nn.Dense(2, 1).trainable_params(), 0.1)
+    ASGD()
     """
 
     slots = {"ax": 0.0}

@@ -24,6 +24,9 @@ class LARS(Cell):
     The decay of the optimizer becomes part of the scaled gradient: (g + weight_decay * p) * ratio.
     With `use_clip` the ratio is over the learning rate and at most 1. `lars_filter` says of a
     Parameter whether it is treated so; by default all but biases and layer norms are.
+
+    >>> nn.LARS(nn.SGD(nn.Dense(2, 1).trainable_params(), 0.1))((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     def __init__(

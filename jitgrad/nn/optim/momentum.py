@@ -16,6 +16,10 @@ class SGD(Optimizer):
     With momentum: v = momentum * v + (1 - dampening) * g, except that the first v is g itself;
     the step is -lr * v, or with `nesterov` -lr * (g + momentum * v). Weight decay applies to all
     Parameters.
+
+    >>> p = ms.Parameter(Tensor([1.0]), name="p")
+    >>> nn.SGD([p], learning_rate=0.5)((Tensor([1.0]),)), p.tolist()
+    (True, [0.5])
     """
 
     slots = {"accum": 0.0}
@@ -71,6 +75,10 @@ class Momentum(Optimizer):
 
     `use_nesterov` is accepted and changes nothing, which is what MindSpore does on the CPU;
     `SGD` with ``nesterov=True`` takes Nesterov's step.
+
+    >>> p = ms.Parameter(Tensor([1.0]), name="p")
+    >>> nn.Momentum([p], 0.5, 0.9)((Tensor([1.0]),)), p.tolist()
+    (True, [0.5])
     """
 
     slots = {"moments": 0.0}

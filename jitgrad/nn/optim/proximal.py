@@ -15,6 +15,9 @@ class FTRL(Optimizer):
 
     b = a + g², z = z + g - (b^-power - a^-power) / lr * p with power = `lr_power`; the new p is
     (sign(z) * l1 - z) / (b^-power / lr + 2 * l2) where |z| > l1, and 0 elsewhere.
+
+    >>> nn.FTRL(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     def __init__(
@@ -55,6 +58,9 @@ class FTRL(Optimizer):
 class ProximalAdagrad(Optimizer):
     """Adagrad with penalties: a = a + g², q = p - e * g with e = lr / sqrt(a); the new p is
     sign(q) * max(|q| - e * l1, 0) / (1 + e * l2).
+
+    >>> nn.ProximalAdagrad(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
     """
 
     def __init__(
