@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from jitgrad.ir.node import Graph
-<<<<<<< HEAD
 from jitgrad.passes.batches import batches
-=======
 from jitgrad.passes.columns import columns
->>>>>>> h4
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
 from jitgrad.passes.joins import joins
