@@ -281,7 +281,9 @@ CLASSES = {
     "SegmentSum": ((), (X, [0, 0, 1]), lambda x, i: ops.stack([x[0] + x[1], x[2]])),
     "SegmentMean": ((), (X, [0, 0, 1]), lambda x, i: ops.stack([(x[0] + x[1]) / 2, x[2]])),
     "SquareSumAll": ((), (X, Y), lambda x, y: ((x * x).sum(), (y * y).sum())),
-    "ResizeBilinear": (((8, 6),), (IMAGE,), lambda x: ops.interpolate(x, (8, 6), mode="bilinear")),
+    "ResizeBilinear": (
+        ((8, 6), False, True), (IMAGE,), lambda x: ops.interpolate(x, (8, 6), mode="bilinear"),
+    ),
     "Im2Col": ((2,), (IMAGE,), lambda x: ops.unfold(x, 2).reshape(2, 3, 4, -1)),
     "TrilIndices": ((3, 4), (), lambda: ops.tril_indices(3, 4).astype("int32")),
     "LogSpace": ((4,), (0.0, 1.0), lambda a, b: ops.logspace(a, b, 4)),

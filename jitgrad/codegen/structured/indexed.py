@@ -12,7 +12,7 @@ from jitgrad.codegen.canonical.index import UPDATES as STEPS
 from jitgrad.codegen.scalar import working
 from jitgrad.codegen.structured.writer import SMALL, Elements, Memory, Unsupported, Value, Writer
 from jitgrad.ir.node import Node
-from jitgrad.ir.types import int64
+from jitgrad.ir.types import TensorType, int64
 from jitgrad.locate import Location
 from jitgrad.passes.access import strides
 from jitgrad.passes.ranges import Range
@@ -89,7 +89,11 @@ def scatter(w: Writer, node: Node, operands: Sequence[Value], site: Site) -> Val
         form = re.sub(r"to_\{C\}\((old . new)\)", r"\1", form)
     rows = w.elements(operands[1])
     if updates.type.size > SMALL:
-        raise Unsupported(f"scatter of {updates.type}")
+        if len(rows) != 1:
+            raise Unsupported(f"scatter of {updates.type}")
+        at = _row(w, _index(w, rows[0], idx), base, size, site)
+        _write_run(w, target, at, operands[2], updates.type, form.replace("{C}", dtype))
+        return Memory(target.base, target.offset, node.type, private=True)
     news = iter(w.elements(operands[2]))
     for text in rows:
         at = _row(w, _index(w, text, idx), base, size, site)
@@ -99,6 +103,23 @@ def scatter(w: Writer, node: Node, operands: Sequence[Value], site: Site) -> Val
             old = w.load(target, place) if "old" in form else ""
             w.store(target, place, _words(form.replace("{C}", dtype), old=old, new=new))
     return Memory(target.base, target.offset, node.type, private=True)
+
+
+def _write_run(
+    w: Writer, target: Memory, at: str, value: Value, type: TensorType, form: str
+) -> None:
+    """Neighbouring elements of an array, from the place `at` on, overwritten in a loop."""
+    source = w.in_memory(value)
+    if target.row or source.row:
+        raise Unsupported("elements of a stack of parts")
+    if source.base == target.base:  # a part of what is written to, which may overlap
+        source = w.new_memory(type)
+        w.copy(source, value)
+    run = Memory(target.base, _sum(target.offset, at), type)
+    e = w.name("e")
+    with w.block(f"for {e} in range({w.number(type.size)}):"):
+        old = w.load(run, e) if "old" in form else ""
+        w.store(run, e, _words(form, old=old, new=w.load(source, e)))
 
 
 def _words(text: str, **names: str) -> str:
@@ -150,8 +171,7 @@ def dynamic_slice(w: Writer, node: Node, operands: Sequence[Value], site: Site) 
     source, sizes = w.in_memory(operands[0]), node.attrs["sizes"]
     corner = _corner(w, x, sizes, starts, operands[1:], site.fits)
     if node.type.size > SMALL:
-        long = [d for d, n in enumerate(sizes) if n != 1]
-        if any(sizes[d] != x.shape[d] for d in range(long[0] + 1, len(sizes))):
+        if not _is_run(x, sizes):
             raise Unsupported(f"dynamic_slice of {x.type} by {sizes}")
         return Memory(source.base, _sum(source.offset, corner), node.type)
     texts = [w.load(source, _sum(corner, at)) for at in _places(w, x, sizes)]
@@ -165,21 +185,31 @@ def dynamic_update_slice(w: Writer, node: Node, operands: Sequence[Value], site:
     assert isinstance(target, Memory)
     corner = _corner(w, x, update.shape, starts, operands[2:], site.fits)
     if update.type.size > SMALL:
-        raise Unsupported(f"dynamic_update_slice by {update.type}")
+        _write_run(w, target, corner, operands[1], update.type, "new")
+        return Memory(target.base, target.offset, node.type, private=True)
     for at, text in zip(_places(w, x, update.shape), w.elements(operands[1]), strict=True):
         w.store(target, _sum(corner, at), text)
     return Memory(target.base, target.offset, node.type, private=True)
 
 
 def is_direct(node: Node) -> bool:
-    """Whether an access is written out, element by element, or a mere change of address."""
+    """Whether an access is written out: element by element, as a loop over neighbours, or as a mere
+    change of address.
+    """
+    x, *rest = node.inputs
     if node.op.name in WRITES:
-        return all(x.type.size <= SMALL for x in node.inputs[1:])
-    if node.type.size <= SMALL:
+        part = rest[1] if node.op.name in ROWS else rest[0]
+        if any(i.type.size > SMALL for i in rest if i is not part):
+            return False
+    else:
+        part = node
+    if part.type.size <= SMALL:
         return True
-    if "sizes" not in node.attrs:
-        return node.inputs[1].type.size == 1
-    sizes, x = node.attrs["sizes"], node.inputs[0]
+    return rest[0].type.size == 1 if node.op.name in ROWS else _is_run(x, part.shape)
+
+
+def _is_run(x: Node, sizes: Sequence[int]) -> bool:
+    """Whether the elements of a block are neighbours in memory."""
     long = [d for d, n in enumerate(sizes) if n != 1]
     return all(sizes[d] == x.shape[d] for d in range(long[0] + 1, len(sizes)))
 

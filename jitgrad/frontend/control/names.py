@@ -68,9 +68,22 @@ def partners(
         if i != position and any(x is c.after for x in mine):
             yield c.stand_in
             yield c.after
-    for x in mine:
-        if not any(x is c.stand_in for c in carried) and is_older(trace, x, outcome, start, 3):
+    for x in earlier(carried, mine, outcome):
+        if is_older(trace, x, outcome, start, 4):
             yield x
+
+
+def earlier(carried: Sequence[Carried], mine: list[Any], outcome: Outcome) -> list[Any]:
+    """What things may be that a turn takes from others that are carried: in later turns these are
+    what a turn before left. Without what is carried itself.
+    """
+    found = [*mine]
+    for known in found:
+        for c in carried:
+            if known is c.stand_in:
+                more = family(c.after, outcome.links)
+                found += [x for x in more if not any(x is y for y in found)]
+    return [x for x in found if not any(x is c.stand_in for c in carried)]
 
 
 def family(thing: Any, links: Iterable[Any]) -> list[Any]:
@@ -123,6 +136,6 @@ def bind(
                 link(trace, result, other.entry, None)
             if other is not c and any(x is other.after for x in mine):
                 link(trace, result, its, when)
-        for x in mine:
-            if not any(x is k.stand_in for k in carried) and is_older(trace, x, outcome, start, 3):
-                link(trace, result, x, when)
+        for x in earlier(carried, mine, outcome):
+            if is_older(trace, x, outcome, start, 4):
+                link(trace, result, x, when if any(x is y for y in mine) else None)

@@ -196,6 +196,8 @@ class Roll:
             place = self.places.get((ListPlace, id(value)))
             if place is None or place.growth is None or value is not slot.entry:
                 changed |= self.slot(slot, outcome.opened(value))
+            if value is not slot.entry and any(key[1] == id(slot.entry) for key in self.places):
+                changed |= slot.renewed()
         kinds = kinds_of(renamed(signal, WENT_ON, END)) | {END}
         if RETURNED in kinds:
             value = outcome.opened(signal.value)

@@ -11,6 +11,7 @@ from jitgrad.frontend.control.appended import Growth
 from jitgrad.frontend.control.attempt import OutsidePlace, Place, TracedPlace
 from jitgrad.frontend.control.growing import Earlier
 from jitgrad.frontend.control.merge import of_type
+from jitgrad.frontend.control.paths import Blocked
 from jitgrad.frontend.number import Number
 from jitgrad.ir.types import TensorType
 from jitgrad.tensor import Tensor
@@ -66,6 +67,19 @@ class Slot:
         self.growth = Growth(Earlier(entry, len(new) - len(entry)))
         self.last = Slot(self.name, None, ())
         self.set([self.growth.mark], False)
+        return True
+
+    def renewed(self) -> bool:
+        """Carry what is in a list or dict, because the loop writes to it and then has another: only
+        the first turn writes to this one. Whether that is new.
+        """
+        if self.is_whole() or self.growth is not None:
+            return False
+        for leaf in self.leaves:
+            if isinstance(leaf.entry, Tensor):
+                leaf.type = leaf.entry._type
+        if not self.is_whole():
+            raise Blocked(f"it writes to {self.name} and then makes another one")
         return True
 
     def carried(self) -> list[Leaf]:

@@ -115,7 +115,6 @@ RULES: dict[str, str] = {
         isinstance(<name>, Tensor)
         (<vector> > <literal>).any()
         (q := <scalar> * 0.5) > <literal> or q < -0.5
-        f"{n}" == "2"
         bool(<scalar> > <literal>)""",
     # --- statements of a line --------------------------------------------------------------------
     "line": """

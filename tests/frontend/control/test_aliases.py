@@ -323,3 +323,94 @@ def test_what_nobody_knows_is_not_written() -> None:
             ms.jit(program)(Tensor(1.0))
     with pytest.raises(TraceError, match="a list that may be one of two is changed"):
         ms.jit(g)(Tensor(1.0))
+
+
+def reversed_and_made_anew(a, b):
+    items = [a, b]
+    for _ in range(12):
+        items.reverse()
+        items = [a, b]
+    return items[0] * 10 + items[1]
+
+
+def written_and_made_anew(a, b):
+    items = [a, b]
+    first = items
+    for _ in range(12):
+        items[0] = b
+        last = items
+        items = [a, b]
+    return items[0] * 10 + items[1] + 100 * first[0] + 1000 * last[0]
+
+
+def numbers_written_and_made_anew(a, b):
+    items = [1, 2]
+    for _ in range(12):
+        items[0] = 5
+        a = a + items[0]
+        items = [1, 2]
+    return a * items[0] + b * items[1]
+
+
+def a_dict_made_anew(a, b):
+    d = {"x": a, "y": b}
+    i = 0
+    while i < 12:
+        d["x"] = d["y"] * 3
+        b = b + d["x"]
+        d = {"x": a, "y": b}
+        i += 1
+    return d["x"] * 10 + d["y"]
+
+
+MADE_ANEW = [
+    reversed_and_made_anew,
+    written_and_made_anew,
+    numbers_written_and_made_anew,
+    a_dict_made_anew,
+]
+
+
+@pytest.mark.parametrize("program", MADE_ANEW)
+def test_a_loop_that_writes_to_a_list_and_makes_another(program) -> None:
+    a, b = Tensor(1.5), Tensor(2.0)
+    check_equal(interpreted(program)(a, b), program(a, b))
+    gradient = ms.grad(program, (0, 1))
+    check_equal(interpreted(gradient)(a, b), gradient(a, b))
+
+
+def shifted(a, b):
+    """After two turns, both are names of c."""
+    c, u, v = a * 2.0, a * 1.0, b * 1.0
+    for _ in range(12):
+        u = v
+        v = c
+    u += 1.0
+    return u + 10 * v + 100 * c
+
+
+def a_window(a, b):
+    c, items = a * 2.0, [a * 1.0, b * 1.0]
+    for _ in range(12):
+        items = [items[1], c]
+    items[1] += 1.0
+    return items[0] + 10 * items[1] + 100 * c
+
+
+@pytest.mark.parametrize("program", [shifted, a_window])
+def test_what_moves_on_from_turn_to_turn_may_be_the_same(program) -> None:
+    with pytest.raises(TraceError, match="that may be one of two is written in place"):
+        interpreted(program)(Tensor(1.0), Tensor(5.0))
+
+
+def swapped(a, b):
+    u, v = a * 1.0, b * 1.0
+    for _ in range(11):
+        u, v = v, u
+    u += 1.0
+    return u + 10 * v
+
+
+def test_what_only_changes_places_is_never_the_same() -> None:
+    a, b = Tensor(1.0), Tensor(5.0)
+    check_equal(interpreted(swapped)(a, b), swapped(a, b))
