@@ -104,8 +104,8 @@ def opaque(fn: Callable | None = None, *, like: Callable | None = None) -> Any:
     ...         x[i] += x[i - 1]
     ...     return x
     >>> running.defbwd(lambda x, out, g: (running(g[::-1])[::-1],))
-    >>> ms.jit(ms.value_and_grad(lambda x: (running(x) ** 2).sum()))(np.array([1.0, 2.0, 3.0]))
-    (46.0, array([20., 18., 12.]))
+    >>> ms.value_and_grad(lambda x: (running(x) ** 2).sum())(np.array([1.0, 2.0, 3.0]))
+    (np.float64(46.0), array([20., 18., 12.]))
 
     Raises:
         TypeError: `fn` cannot be called; an argument is no Tensor, array or number; a result is of

@@ -172,7 +172,7 @@ class Cut:
         """Bytes of working memory of a step's launches on one tile."""
         if is_flow(step):
             return structured_scratch(*self.flow(step, tiling, self.layout.tile))
-        if step.op.kind == "call" and _is_batch(tiling):
+        if step.op.kind == "call" and step.op.name not in SLICES and _is_batch(tiling):
             return products.matmul_scratch(_of_tile(step, tiling, self.layout.tile))
         return ()
 

@@ -33,6 +33,8 @@ from jitgrad.passes.tiles import (
     MOST_CHUNKS,
     SUMMED,
     SUMS,
+    Classes,
+    Loop,
     Tiling,
     ends_sums,
     read_apart,
@@ -51,7 +53,6 @@ AROUND = 1 << 20  # bytes of matrices that every tile reads or adds to: beside a
 
 
 Axis = tuple[Node, int]
-Loop = tuple[Node, int]  # a step and which of its loops
 
 
 @dataclass(slots=True, eq=False)
@@ -86,33 +87,6 @@ def _extent(value: Node, axis: int) -> int:
     return value.shape[axis] if axis >= 0 else 0
 
 
-class Classes:
-    """Sets of loops that are one loop, by union and find; of each step one loop at most."""
-
-    def __init__(self) -> None:
-        self.parent: dict[Loop, Loop] = {}
-        self.members: dict[Loop, dict[Node, int]] = {}
-
-    def find(self, loop: Loop) -> Loop:
-        """The loop that stands for the class of this one."""
-        while loop in self.parent:
-            loop = self.parent[loop]
-        return loop
-
-    def join(self, one: Loop, other: Loop) -> None:
-        """Two loops are one from now on, if no step would be cut twice."""
-        a, b = self.find(one), self.find(other)
-        if a == b:
-            return
-        large, small = self.members.setdefault(a, dict([a])), self.members.setdefault(b, dict([b]))
-        if len(small) > len(large):
-            a, b, large, small = b, a, small, large
-        if any(large.get(step, at) != at for step, at in small.items()):
-            return
-        large |= small
-        self.parent[b] = a
-
-
 class Cutter:
     """Which steps are cut along which of their loops, and which of them go together."""
 
@@ -139,8 +113,12 @@ class Cutter:
         stored in their places, and nothing is copied.
         """
         return step.op.name in HOLDERS and not all(
-            reader in self.options
-            and any(t.operands[reader.inputs.index(value)] == 0 for t in self.options[reader])
+            any(
+                t.operands[i] == 0
+                for t in self.options.get(reader, ())
+                for i, x in enumerate(reader.inputs)
+                if x is value
+            )
             for value, reader in self.all_readers(step)
         )
 

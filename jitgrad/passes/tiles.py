@@ -288,3 +288,35 @@ def tilings(node: Node) -> Sequence[Tiling]:
     """
     rule = RULES.get(node.op.name)
     return rule(node) if rule else []
+
+
+# --- loops that are one --------------------------------------------------------------------------
+
+Loop = tuple[Node, int]  # a step and which of its loops
+
+
+class Classes:
+    """Sets of loops that are one loop, by union and find; of each step one loop at most."""
+
+    def __init__(self) -> None:
+        self.parent: dict[Loop, Loop] = {}
+        self.members: dict[Loop, dict[Node, int]] = {}
+
+    def find(self, loop: Loop) -> Loop:
+        """The loop that stands for the class of this one."""
+        while loop in self.parent:
+            loop = self.parent[loop]
+        return loop
+
+    def join(self, one: Loop, other: Loop) -> None:
+        """Two loops are one from now on, if no step would be cut twice."""
+        a, b = self.find(one), self.find(other)
+        if a == b:
+            return
+        large, small = self.members.setdefault(a, dict([a])), self.members.setdefault(b, dict([b]))
+        if len(small) > len(large):
+            a, b, large, small = b, a, small, large
+        if any(large.get(step, at) != at for step, at in small.items()):
+            return
+        large |= small
+        self.parent[b] = a

@@ -107,7 +107,7 @@ VALUE_NEEDED = {
     "ufunc": lambda x: np.cbrt(x),
     "reduce": lambda x: np.add.reduce(x),
     "format": lambda x: f"{x[0]:.2f}",
-    "index": lambda x: [1, 2][x.astype(ms.int32)[0]],
+    "index": lambda x: "ab"[x.astype(ms.int32)[0]],
     "list": lambda x: Tensor([x[0], x[1]]),
 }
 

@@ -17,7 +17,7 @@ PRINTS = {
     "char_transformer": r"loss [01]\.\d\d nats a character" + SPEED,
     "digits": r"accuracy 9[4-9]\.\d%",
     "each_example": r"accuracy 9\d\.\d%, longest gradient [2-9]\.\d\d before clipping",
-    "gan": r"radius (0\.9|1\.0)\d \+- 0\.[01]\d, in quarters \[(0\.[123]\d* ?){4}\]" + SPEED,
+    "gan": r"radius (0\.9|1\.0)\d \+- 0\.[01]\d, in quarters \[(0\.[123]\d* *){4}\]" + SPEED,
     "gaussian_process": (
         r"misfit 10\.1 -> -81\.7: scale 1\.00, noise 0\.103\nerror of the mean 0\.034" + SPEED
     ),
