@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Offsets of an op's operands along its result's axes, () for what is no part of the result; None if
 # they do not stay in one piece.
 Offsets = list[tuple[int, ...]] | None
-LONG = 16  # elements in a row of memory, from which loops lose nothing by a gap behind it
+LONG = 64  # elements in a row of memory, from which loops lose nothing by a gap behind it
 
 
 def _side_by_side(node: Node) -> Offsets:
@@ -97,7 +97,9 @@ def _is_read(node: Node, index: int) -> bool:
     return "loops" in node.attrs and any(body.outputs[index] in n.inputs for n in body.nodes)
 
 
-def steps_inside(made: TensorType, part: Node, whole: tuple[int, ...]) -> Affine | None:
+def steps_inside(
+    made: TensorType, part: Node, whole: tuple[int, ...], long: int = LONG
+) -> Affine | None:
     """The steps in a larger array of a value's axes, if its loops stay what they are: rows are
     long, or single elements.
     """
@@ -105,7 +107,7 @@ def steps_inside(made: TensorType, part: Node, whole: tuple[int, ...]) -> Affine
         return None
     axis = max((a for a in range(part.ndim) if part.shape[a] != whole[a]), default=0)
     row = math.prod(part.shape[axis:])
-    if 1 < row < LONG and math.prod(part.shape[:axis]) > 1:
+    if 1 < row < long and math.prod(part.shape[:axis]) > 1:
         return None
     long = iter([step for n, step in zip(part.shape, strides(whole), strict=True) if n != 1])
     return Affine(0, tuple(next(long) if n != 1 else 0 for n in made.shape))

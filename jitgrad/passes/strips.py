@@ -113,14 +113,14 @@ class Cutter:
         stored in their places, and nothing is copied.
         """
         return step.op.name in HOLDERS and not all(
-            any(
-                t.operands[i] == 0
-                for t in self.options.get(reader, ())
-                for i, x in enumerate(reader.inputs)
-                if x is value
-            )
+            reader in self.options and self.may_cut(reader, value)
             for value, reader in self.all_readers(step)
         )
+
+    def may_cut(self, reader: Node, value: Node) -> bool:
+        """Whether a step can read slices of a value."""
+        places = [i for i, x in enumerate(reader.inputs) if x is value]
+        return any(t.operands[i] == 0 for t in self.options[reader] for i in places)
 
     def cut(self) -> None:
         """Choose a loop for each step."""

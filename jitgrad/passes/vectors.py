@@ -71,11 +71,12 @@ def thin(graph: Graph) -> Graph:
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         (x, *_) = node.inputs or (node,)
         if node.op.name in SPLITS and is_thin(x) and x.ndim == 2 and node.shape[-1] == x.shape[-1]:
-            return _outers(*made[x], node.shape)  # rows are counted by several axes from now on
+            a, b = made[x]
+            return _outers(a, b, node.shape)  # rows are counted by several axes from now on
         if not is_thin(node):
             return with_inputs(node, inputs)
-        made[node] = inputs
-        return _outers(*inputs, node.shape)
+        a, b = made[node] = inputs
+        return _outers(a, b, node.shape)
 
     made: dict[Node, tuple[Node, ...]] = {}
     return rebuild(graph, rewrite)

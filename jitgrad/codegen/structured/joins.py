@@ -16,6 +16,8 @@ from jitgrad.passes.access import Affine, strides
 from jitgrad.passes.placing import HOLDERS, steps_inside
 from jitgrad.passes.tiles import sums
 
+LONG = 16  # elements in a row, from which a gap behind it costs less than a copy
+
 
 def homes_in(graph: Graph) -> dict[Node, tuple[Node, Affine]]:
     """The regions whose result is a part of one join or padding and of nothing else: which, and the
@@ -29,7 +31,7 @@ def homes_in(graph: Graph) -> dict[Node, tuple[Node, Affine]]:
         offsets = rule(holder) if rule is not None else None
         steps = strides(holder.shape) if offsets else ()
         for part, offset in zip(holder.inputs, offsets or (), strict=bool(offsets)):
-            at = steps_inside(part.type, part, holder.shape) if _is_nest(part) else None
+            at = steps_inside(part.type, part, holder.shape, LONG) if _is_nest(part) else None
             if at is not None and readers[part] == 1:
                 first = sum(o * s for o, s in zip(offset, steps, strict=True))
                 found[part] = holder, at.shifted(first)
