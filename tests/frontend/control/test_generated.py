@@ -178,8 +178,8 @@ def programs(count: int, number: int, depth: int, jitted: Callable, turns: list)
     check_one()
 
 
-# Half of them with loops in loops. Group 23 meets what the last test of this file says; a program of
-# group 35 and one of 37 take minutes to trace.
+# Half of them with loops in loops. Group 23 meets what the last test of this file says; a program
+# of group 35 and one of 37 take minutes to trace.
 @pytest.mark.parametrize("number", [n for n in range(35) if n != 23])
 def test_conversion(number) -> None:
     programs(50, number, 1 + number % 2, interpreted, TURNS)
