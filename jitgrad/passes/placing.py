@@ -98,7 +98,7 @@ def _is_read(node: Node, index: int) -> bool:
 
 
 def steps_inside(
-    made: TensorType, part: Node, whole: tuple[int, ...], long: int = LONG
+    made: TensorType, part: Node, whole: tuple[int, ...], least: int = LONG
 ) -> Affine | None:
     """The steps in a larger array of a value's axes, if its loops stay what they are: rows are
     long, or single elements.
@@ -107,7 +107,7 @@ def steps_inside(
         return None
     axis = max((a for a in range(part.ndim) if part.shape[a] != whole[a]), default=0)
     row = math.prod(part.shape[axis:])
-    if 1 < row < long and math.prod(part.shape[:axis]) > 1:
+    if 1 < row < least and math.prod(part.shape[:axis]) > 1:
         return None
     long = iter([step for n, step in zip(part.shape, strides(whole), strict=True) if n != 1])
     return Affine(0, tuple(next(long) if n != 1 else 0 for n in made.shape))
