@@ -7,14 +7,12 @@ what sticks out, and with it change the shape of the result.
 from __future__ import annotations
 
 import builtins
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from jitgrad.errors import TraceError, fail
-from jitgrad.ir.node import Node
-from jitgrad.ir.node import splat as number_of
+from jitgrad.frontend.sums import difference
 from jitgrad.ir.types import int64
 from jitgrad.ops.keys import consumes, item_of
 from jitgrad.ops.promote import (
@@ -25,7 +23,6 @@ from jitgrad.ops.promote import (
     known,
     scalar,
     splat,
-    structure,
 )
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -62,7 +59,7 @@ def _positions(x: Tensor, axis: int, item: slice) -> Tensor:
     extent = x.shape[axis]
     start, stop = _bound(item.start, 0), _bound(item.stop, extent)
     step = 1 if item.step is None else item.step
-    length = _difference(stop, start)
+    length = difference(state.trace.read(stop), state.trace.read(start))
     if length is None or isinstance(step, Tensor) or step <= 0:
         raise fail(
             TraceError,
@@ -90,40 +87,6 @@ def _bound(bound: Any, default: int) -> Tensor:
     if isinstance(bound, Tensor):
         return cast(bound, int64)
     return constant(np.array(default if bound is None else bound, np.int64))
-
-
-# --- differences --------------------------------------------------------------------------------
-
-
-def _difference(a: Tensor, b: Tensor) -> int | None:
-    """a - b, where the two are the same but for a constant."""
-    terms = _terms(state.trace.read(a), 1)
-    terms.subtract(_terms(state.trace.read(b), 1))
-    constant_part = terms.pop(None, 0)
-    return None if builtins.any(terms.values()) else constant_part
-
-
-def _terms(node: Node, factor: int) -> Counter:
-    """A sum of ints: how often each node is in it. None stands for 1."""
-    found: Counter = Counter()
-    pending = [(node, factor)]
-    while pending:
-        node, factor = pending.pop()
-        number = number_of(node)
-        parts = [number_of(n) for n in node.inputs]
-        if number is not None:
-            found[None] += factor * int(number)
-        elif node.op in (scalar.add, scalar.sub):
-            sign = 1 if node.op is scalar.add else -1
-            pending += [(node.inputs[0], factor), (node.inputs[1], sign * factor)]
-        elif node.op is scalar.mul and parts.count(None) == 1:
-            kept = parts.index(None)
-            pending.append((node.inputs[kept], factor * int(parts[1 - kept])))
-        elif node.op is structure.cast and node.inputs[0].dtype.is_int:
-            pending.append((node.inputs[0], factor))
-        else:
-            found[node] += factor
-    return found
 
 
 __all__ = ["moving"]

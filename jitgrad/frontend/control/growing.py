@@ -12,10 +12,7 @@ from typing import Any
 
 from jitgrad.frontend.control.paths import Blocked
 from jitgrad.frontend.number import Number
-from jitgrad.ir.node import Node, splat
-from jitgrad.ir.types import int64
-from jitgrad.primitives.elementwise import add, mul, sub
-from jitgrad.primitives.shape import cast
+from jitgrad.frontend.sums import affine
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -132,7 +129,7 @@ def item_at(items: list[Any], key: Any) -> Any:
 def _known_place(items: list[Any], key: Tensor, turn: Turn) -> Any:
     """A key that grows as the list does, as a place from the end."""
     mark = growing(items)
-    found = affine(key._node, turn.number._node) if key.dtype.is_int else None
+    found = affine(key._node, turn.number._node)
     if found is None:
         return key if mark is None else _refuse()
     slope, first = found
@@ -142,23 +139,3 @@ def _known_place(items: list[Any], key: Tensor, turn: Turn) -> Any:
     if slope != mark.count or first < 0 or growing(mark.entry) is not None:
         _refuse()
     return first - len(mark.entry) - len(items) + 1
-
-
-def affine(node: Node | None, of: Node | None) -> tuple[int, int] | None:
-    """(a, b) if a node is a * of + b with known integers."""
-    if node is None or node is of:
-        return None if node is None else (1, 0)
-    number = splat(node)
-    if number is not None:
-        return (0, int(number)) if number.dtype.kind in "iu" else None
-    if node.op is cast and node.dtype is int64:
-        return affine(node.inputs[0], of)
-    if node.op not in (add, sub, mul):
-        return None
-    left, right = (affine(x, of) for x in node.inputs)
-    if left is None or right is None:
-        return None
-    (a, b), (c, d) = left, right
-    if node.op is not mul:
-        return (a + c, b + d) if node.op is add else (a - c, b - d)
-    return (a * d + b * c, b * d) if a == 0 or c == 0 else None

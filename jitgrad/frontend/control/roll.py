@@ -42,6 +42,7 @@ from jitgrad.frontend.control.slots import Leaf, Slot, Turns, as_leaf
 from jitgrad.frontend.control.variables import UNBOUND, Unbound, Variables
 from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.frontend.number import FLAG, Number, kind_of, wide
+from jitgrad.frontend.sums import affine
 from jitgrad.ir.types import TensorType, float64, int64
 from jitgrad.primitives.elementwise import logical_and
 from jitgrad.tensor import Tensor
@@ -400,7 +401,7 @@ class Roll:
             carried = slot.carried()
             if len(carried) == 1 and slot.structure == tree.LEAF and carried[0].weak:
                 new, entry = self.new[index]._node, carried[0].entry
-                step = growing.affine(new, self.loop.made.stand_ins[index])
+                step = affine(new, self.loop.made.stand_ins[index])
                 if step is not None and step[0] == 1 and isinstance(entry, int):
                     found[position] = entry + step[1] * self.turns.length
                 elif isinstance(self.item, Number) and new is self.item._node:

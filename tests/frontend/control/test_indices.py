@@ -167,3 +167,16 @@ def test_a_list_that_may_be_one_of_two_is_not_changed() -> None:
 
     with pytest.raises(TraceError, match="a list that may be one of two is changed"):
         interpreted(f)(Tensor(1.0), Tensor(1))
+
+
+def test_sums_of_sums_are_read_once() -> None:
+    """Twenty-five doublings are as many nodes, not 2^25 paths."""
+
+    def f(x, k):
+        n = k
+        for _ in (0,) * 25:
+            n = n + n
+        return x[n - n : n - n + 2].sum()
+
+    x, k = Tensor([1.0, 2.0, 4.0]), Tensor(1)
+    assert ms.jit(f)(x, k).item() == f(x, k).item() == 3.0
