@@ -38,9 +38,7 @@ def walk(
     that an error, of a hook for instance, leaves the tape as it was.
     """
     targets = None if wanted is None else set(wanted)
-    useful = None  # to get to all leaves, every node is
-    if targets is not None:
-        useful = _useful([spot[0] for spot in outputs if spot is not None], targets, ends)
+    useful = _wanted(outputs, targets, ends)
     found: dict[Any, Slots] = {}
     result: dict[Spot, Tensor] = {}
     queue: list[tuple[int, Any]] = []  # serials are never the same
@@ -81,12 +79,26 @@ def walk(
     finally:
         quiet.reset(token)
         state.grad = before
+    _settle(passed, retain_graph)
+    return result
+
+
+def _settle(passed: list[tuple[TapeNode, Slots]], retain_graph: bool) -> None:
+    """What is done once all went well: `retain_grad`, and nodes that are no longer needed freed."""
     for node, slots in passed:
         if node.retained:
             _retain(node, slots)
         if not retain_graph:
             node.release()
-    return result
+
+
+def _wanted(
+    outputs: Sequence[Spot | None], targets: set[Spot] | None, ends: bool
+) -> dict[Any, bool] | None:
+    """The nodes on the way to the targets; to get to all leaves, every node is: None."""
+    if targets is None:
+        return None
+    return _useful([spot[0] for spot in outputs if spot is not None], targets, ends)
 
 
 def _at(node: Any, slots: Slots, targets: set[Spot]) -> dict[Spot, Tensor]:

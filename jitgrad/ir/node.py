@@ -240,6 +240,15 @@ def splat(node: Node) -> np.ndarray | None:
 # --- graphs -------------------------------------------------------------------------------------
 
 
+def readers_of(graph: Graph) -> dict[Node, list[Node]]:
+    """The nodes that read each value, as often as they do; what nobody reads is left out."""
+    found: dict[Node, list[Node]] = {}
+    for node in graph.nodes:
+        for x in node.inputs:
+            found.setdefault(x, []).append(node)
+    return found
+
+
 def topological(outputs: Iterable[Node], stop: Mapping[Node, Any] | None = None) -> list[Node]:
     """All nodes below `outputs`, inputs before users, without recursion.
 

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from jitgrad.ir.node import Graph, Node, builder, full, input_node, splat, with_inputs
+from jitgrad.ir.node import Graph, Node, builder, full, input_node, readers_of, splat, with_inputs
 from jitgrad.ir.op import op
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.axes import Axis, Classes, Pair
@@ -117,9 +117,8 @@ def choose(graph: Graph) -> dict[Node, int]:
 def _readers(graph: Graph) -> dict[Node, list[Node | None]]:
     """Who reads each value; None for the caller."""
     readers: dict[Node, list[Node | None]] = {o: [None] for o in graph.outputs}
-    for node in graph.nodes:
-        for i in node.inputs:
-            readers.setdefault(i, []).append(node)
+    for node, others in readers_of(graph).items():
+        readers.setdefault(node, []).extend(others)
     return readers
 
 

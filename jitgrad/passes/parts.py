@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jitgrad.ir.node import Graph, Node, full, rebuild, splat, with_inputs
+from jitgrad.ir.node import Graph, Node, full, readers_of, rebuild, splat, with_inputs
 
 SLICES = frozenset({"slice"})
 
@@ -35,10 +35,7 @@ def _only_sliced(graph: Graph) -> set[Node]:
     """Elementwise results of which slices are read, not more than there is, and what is computed
     for these alone.
     """
-    readers: dict[Node, list[Node]] = {}
-    for node in graph.nodes:
-        for i in node.inputs:
-            readers.setdefault(i, []).append(node)
+    readers = readers_of(graph)
     moved: set[Node] = set()
     for node in reversed(graph.nodes):
         mine = readers.get(node, [])

@@ -57,7 +57,7 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
         offsets = rule(step.node) if rule is not None and step.node is not None else None
         if step.node is None or offsets is None:
             continue
-        along, whole = strides(step.node.shape), step.writes[0]
+        whole = step.writes[0]
         for part, buffer, offset in zip(step.node.inputs, step.reads, offsets, strict=True):
             maker = steps[buffer.first] if 0 <= buffer.first < position else None
             alone = readers[buffer] == 1 and buffer not in kept and buffer.home == "arena"
@@ -66,10 +66,9 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
             if buffer not in maker.writes:  # it holds parts itself: the first of them is made there
                 continue
             made = _made(maker, buffer)
-            at = steps_inside(made, part, step.node.shape) if made is not None else None
+            at = inside(made, part, step.node.shape, offset) if made is not None else None
             if at is not None:
-                first = sum(o * s for o, s in zip(offset, along, strict=True))
-                buffer.home, buffer.whole, buffer.place = "part", whole, at.shifted(first)
+                buffer.home, buffer.whole, buffer.place = "part", whole, at
                 whole.first = min(whole.first, buffer.first)
 
 
@@ -97,11 +96,11 @@ def _is_read(node: Node, index: int) -> bool:
     return "loops" in node.attrs and any(body.outputs[index] in n.inputs for n in body.nodes)
 
 
-def steps_inside(
-    made: TensorType, part: Node, whole: tuple[int, ...], least: int = LONG
+def inside(
+    made: TensorType, part: Node, whole: tuple[int, ...], offset: Sequence[int], least: int = LONG
 ) -> Affine | None:
-    """The steps in a larger array of a value's axes, if its loops stay what they are: rows are
-    long, or single elements.
+    """Where a value is in a larger array, by steps along its axes, if its loops stay what they are:
+    rows are long, or single elements.
     """
     if [n for n in made.shape if n != 1] != [n for n in part.shape if n != 1]:
         return None
@@ -109,5 +108,7 @@ def steps_inside(
     row = math.prod(part.shape[axis:])
     if 1 < row < least and math.prod(part.shape[:axis]) > 1:
         return None
-    long = iter([step for n, step in zip(part.shape, strides(whole), strict=True) if n != 1])
-    return Affine(0, tuple(next(long) if n != 1 else 0 for n in made.shape))
+    steps = strides(whole)
+    first = sum(o * s for o, s in zip(offset, steps, strict=True))
+    long = iter([step for n, step in zip(part.shape, steps, strict=True) if n != 1])
+    return Affine(first, tuple(next(long) if n != 1 else 0 for n in made.shape))

@@ -18,6 +18,7 @@ from jitgrad.ir.node import (
     builder,
     input_node,
     project_op,
+    readers_of,
     rebuild,
     substitute,
     topological,
@@ -95,10 +96,8 @@ class Cutter:
         self.steps = [n for n in graph.nodes if _is_step(n)]
         self.outputs = set(graph.outputs) | {_swapped(o) for o in graph.outputs}
         self.results: dict[Node, dict[int, Node]] = {s: {} for s in self.steps}
-        self.readers: dict[Node, list[Node]] = {}
+        self.readers = readers_of(graph)
         for node in graph.nodes:
-            for i in node.inputs:
-                self.readers.setdefault(i, []).append(node)
             if node.op is project_op:
                 self.results[node.inputs[0]][node.attrs["index"]] = node
         for step in self.steps:

@@ -22,6 +22,7 @@ from jitgrad.ir.node import (
     input_node,
     project,
     project_op,
+    readers_of,
     rebuild,
     splat,
     substitute,
@@ -113,10 +114,7 @@ class _Loop:
         self.own, self.given = inner(attrs, self.body.inputs), parts(attrs, node.inputs)
         self.length, self.carried = attrs["length"], attrs["carried"]
         self.carry = [_Carry(*c) for c in zip(self.own.carry, self.given.carry, self.body.outputs)]
-        self.readers: dict[Node, list[Node]] = {}
-        for n in self.body.nodes:
-            for i in n.inputs:
-                self.readers.setdefault(i, []).append(n)
+        self.readers = readers_of(self.body)
         self.slices: dict[Node, Node] = {}  # what is read in turn, and what it is a row of
         self.records: dict[int, Node] = {}  # by carry
         self.inside: dict[Node, tuple[Node, Node]] = {}  # an invariant: a broadcast, its operand

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 
-from jitgrad.ir.node import Graph, Node, rebuild, with_inputs
+from jitgrad.ir.node import Graph, Node, readers_of, rebuild, with_inputs
 from jitgrad.ir.op import op
 from jitgrad.passes.orient import PRODUCTS
 from jitgrad.primitives.shape import swaps_last
@@ -46,40 +46,49 @@ def thin(graph: Graph) -> Graph:
 
     To compute such an element again takes less time than to store it and to read it.
     """
-    readers = defaultdict(list)
-    for node in graph.nodes:
-        for x in node.inputs:
-            readers[x].append(node)
-    outputs = set(graph.outputs)
-
-    def fuses(node: Node) -> bool:
-        return node not in outputs and all(
-            r.op.kind in ("elementwise", "reduce") or (r.op.kind == "view" and fuses(r))
-            for r in readers[node]
-        )
-
-    def is_thin(node: Node) -> bool:
-        return (
-            node.op.name in PRODUCTS
-            and node.dtype.is_float
-            and node.inputs[0].shape[-1] <= THIN
-            and node.shape[-1] >= ROW
-            and node.type.size >= LARGE
-            and fuses(node)
-        )
+    short = [node for node in graph.nodes if _is_thin(node)]
+    if not short:
+        return graph
+    readers, outputs = readers_of(graph), set(graph.outputs)
+    chosen = {node for node in short if _fuses(node, readers, outputs)}
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         (x, *_) = node.inputs or (node,)
-        if node.op.name in SPLITS and is_thin(x) and x.ndim == 2 and node.shape[-1] == x.shape[-1]:
+        if node.op.name in SPLITS and x in chosen and x.ndim == 2 and node.shape[-1] == x.shape[-1]:
             a, b = made[x]
             return _outers(a, b, node.shape)  # rows are counted by several axes from now on
-        if not is_thin(node):
+        if node not in chosen:
             return with_inputs(node, inputs)
         a, b = made[node] = inputs
         return _outers(a, b, node.shape)
 
     made: dict[Node, tuple[Node, ...]] = {}
     return rebuild(graph, rewrite)
+
+
+def _is_thin(node: Node) -> bool:
+    return (
+        node.op.name in PRODUCTS
+        and node.dtype.is_float
+        and node.inputs[0].shape[-1] <= THIN
+        and node.shape[-1] >= ROW
+        and node.type.size >= LARGE
+    )
+
+
+def _fuses(node: Node, readers: Mapping[Node, Sequence[Node]], outputs: Set[Node]) -> bool:
+    """Whether a value is read by what fuses alone, itself or through views."""
+    pending = [node]
+    while pending:
+        value = pending.pop()
+        if value in outputs:
+            return False
+        for reader in readers.get(value, ()):
+            if reader.op.kind == "view":
+                pending.append(reader)
+            elif reader.op.kind not in ("elementwise", "reduce"):
+                return False
+    return True
 
 
 def _outers(a: Node, b: Node, shape: tuple[int, ...]) -> Node:

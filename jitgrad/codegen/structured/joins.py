@@ -12,8 +12,8 @@ from jitgrad.codegen.lower import lower
 from jitgrad.codegen.structured.order import is_large
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TensorType
-from jitgrad.passes.access import Affine, strides
-from jitgrad.passes.placing import HOLDERS, steps_inside
+from jitgrad.passes.access import Affine
+from jitgrad.passes.placing import HOLDERS, inside
 from jitgrad.passes.tiles import sums
 
 LONG = 16  # elements in a row, from which a gap behind it costs less than a copy
@@ -23,18 +23,19 @@ def homes_in(graph: Graph) -> dict[Node, tuple[Node, Affine]]:
     """The regions whose result is a part of one join or padding and of nothing else: which, and the
     steps there.
     """
+    holders = [n for n in graph.nodes if n.op.name in HOLDERS and is_large(n)]
+    if not holders:
+        return {}
     readers = Counter(i for node in graph.nodes for i in node.inputs)
     readers.update(graph.outputs)
     found = {}
-    for holder in graph.nodes:
-        rule = HOLDERS.get(holder.op.name) if is_large(holder) else None
-        offsets = rule(holder) if rule is not None else None
-        steps = strides(holder.shape) if offsets else ()
-        for part, offset in zip(holder.inputs, offsets or (), strict=bool(offsets)):
-            at = steps_inside(part.type, part, holder.shape, LONG) if _is_nest(part) else None
-            if at is not None and readers[part] == 1:
-                first = sum(o * s for o, s in zip(offset, steps, strict=True))
-                found[part] = holder, at.shifted(first)
+    for holder in holders:
+        offsets = HOLDERS[holder.op.name](holder)
+        for part, offset in zip(holder.inputs, offsets or (), strict=offsets is not None):
+            alone = readers[part] == 1 and _is_nest(part)
+            at = inside(part.type, part, holder.shape, offset, LONG) if alone else None
+            if at is not None:
+                found[part] = holder, at
     return found
 
 
