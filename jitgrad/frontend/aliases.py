@@ -3,22 +3,24 @@
 After ``if c: y = a`` and ``else: y = b`` on data, y is a Tensor of its own in the trace, with the
 value of one or the other. Two `Link`s remember what it really is: another name of `a` where `c`
 holds, of `b` elsewhere. A write to any of the three goes along the links, under their conditions.
+All Tensors that may be one are linked directly, however they came to be.
 """
 
 from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jitgrad import tree
 from jitgrad.errors import TraceError, fail
+from jitgrad.frontend.decisions import Where, masks
 from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.number import Number
 from jitgrad.frontend.regions import truth
-from jitgrad.primitives.elementwise import logical_and, logical_not, select
+from jitgrad.primitives.elementwise import select
 from jitgrad.primitives.shape import broadcast
 from jitgrad.tensor import Tensor
 from jitgrad.views import View, chain, connect, view_of
@@ -26,16 +28,19 @@ from jitgrad.views import View, chain, connect, view_of
 Reference = weakref.ReferenceType[Tensor]
 
 
+Pair = tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Two Tensors that are one: where a condition is as `held` says, always (`when` is True), or
-    where nobody knows (None).
+    """Two Tensors that may be one. They are where `sure` holds, and are not where `possible` does
+    not; nobody knows about the rest.
     """
 
     one: Reference
     other: Reference
-    when: Tensor | bool | None
-    held: bool = True
+    sure: Where
+    possible: Where
 
     def beside(self, tensor: Tensor) -> Tensor | None:
         """The other Tensor of the two, if it still exists."""
@@ -43,39 +48,74 @@ class Link:
             return self.other()
         return self.one() if self.other() is tensor else None
 
-    def under(self, mask: Tensor | None) -> Tensor | None:
-        """Where both the link and the mask hold; None: everywhere."""
-        if not isinstance(self.when, Tensor):
-            return mask
-        now = truth(self.when)
-        now = now if self.held else apply(logical_not, now)
-        return now if mask is None else apply(logical_and, mask, now)
+    @property
+    def pair(self) -> tuple[Tensor, Tensor] | None:
+        """Both Tensors, if they still exist."""
+        one, other = self.one(), self.other()
+        return None if one is None or other is None else (one, other)
 
 
-def alive(links: Iterable[Link]) -> list[Link]:
+def alive(links: Mapping[Pair, Link]) -> dict[Pair, Link]:
     """The links of which both Tensors exist."""
-    return [x for x in links if x.one() is not None and x.other() is not None]
+    return {key: x for key, x in links.items() if x.pair is not None}
 
 
-def link(trace: Any, one: Any, other: Any, when: Tensor | bool | None, held: bool = True) -> None:
-    """Remember that two values may be one; only Tensors change in place, numbers do not."""
+def beside(trace: Any, thing: Tensor) -> list[tuple[Tensor, Link]]:
+    """The Tensors that a Tensor may be."""
+    return [(y, x) for x in trace.links.values() if (y := x.beside(thing)) is not None]
+
+
+def link(trace: Any, one: Any, other: Any, where: Where | None) -> None:
+    """Remember where two values are one, None: where nobody knows, and so are all that either may
+    be. Only Tensors change in place, numbers do not.
+    """
     tensors = all(isinstance(x, Tensor) and not isinstance(x, Number) for x in (one, other))
     if tensors and one is not other:
-        trace.links.append(Link(weakref.ref(one), weakref.ref(other), when, held))
+        _link(trace, one, other, (False, True) if where is None else (where, where))
 
 
-def link_choice(trace: Any, result: Tensor, origin: Any, pred: Tensor, held: bool) -> None:
-    """The result of a branch is the origin where its condition is as `held` says, and whatever that
-    may be: nobody may know the origin itself any more when something is written.
-    """
-    if not isinstance(origin, Tensor) or isinstance(origin, Number):
+def _link(trace: Any, one: Tensor, other: Tensor, known: tuple[Where, Where]) -> None:
+    both = trace.diagrams.both
+
+    def family(thing: Tensor) -> list[tuple[Tensor, Where, Where]]:
+        found = [(y, x.sure, x.possible) for y, x in beside(trace, thing)]
+        return [(thing, True, True), *found]
+
+    others = family(other)
+    for x, *before in family(one):
+        for y, *after in others:
+            if x is not y:
+                ways = zip(before, known, after, strict=True)
+                _widen(trace, x, y, *[both(both(a, b), c) for a, b, c in ways])
+
+
+def _widen(trace: Any, one: Tensor, other: Tensor, sure: Where, possible: Where) -> None:
+    """Two Tensors are one in more cases than was known."""
+    if possible is False:
         return
-    beside = [x for x in trace.links if x.beside(origin) is not None]
-    link(trace, result, origin, pred, held)
-    mask = trace.links[-1].under(None) if beside else None
-    for found in beside:
-        when = None if found.when is None else found.under(mask)
-        link(trace, result, found.beside(origin), when)
+    key = (id(one), id(other)) if id(one) < id(other) else (id(other), id(one))
+    old = trace.links.get(key)
+    if old is not None and old.pair is not None:
+        sure = trace.diagrams.any(old.sure, sure)
+        possible = trace.diagrams.any(old.possible, possible)
+    trace.links[key] = Link(weakref.ref(one), weakref.ref(other), sure, possible)
+
+
+def link_again(trace: Any, links: Iterable[Link]) -> None:
+    """Remember links that a choice's blocks have made on trial. What one block made is never what
+    the other did: these are all.
+    """
+    trace.links = alive(trace.links)
+    for x in links:
+        if x.pair is not None:
+            _widen(trace, *x.pair, x.sure, x.possible)
+
+
+def link_choice(trace: Any, result: Tensor, origins: Sequence[Any], pred: Tensor) -> None:
+    """The result of a branch is one thing where its condition holds, and another elsewhere."""
+    where = trace.diagrams.where(trace.read(truth(pred)))
+    link(trace, result, origins[0], where)
+    link(trace, result, origins[1], trace.diagrams.no(where))
 
 
 def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -83,21 +123,12 @@ def reached(trace: Any, target: Tensor, value: Tensor) -> Iterator[tuple[Tensor,
     then. TraceError where that is not known.
     """
     trace.links = alive(trace.links)
-    pending: list[tuple[Tensor, Tensor | None, frozenset[int], frozenset[tuple[int, bool]]]] = [
-        (target, None, frozenset({id(target)}), frozenset())
-    ]
-    while pending:
-        known, mask, path, asked = pending.pop()
-        for found in trace.links:
-            other = found.beside(known)
-            if other is None or id(other) in path or (id(found.when), not found.held) in asked:
-                continue  # where a condition holds and does not hold is nowhere
-            if found.when is None or other._type is not value._type:
-                raise ambiguous(target)
-            now = found.under(mask)
-            yield other, value if now is None else chosen(now, value, other)
-            conditions = asked | {(id(found.when), found.held)}
-            pending.append((other, now, path | {id(other)}, conditions))
+    found = beside(trace, target)
+    if any(x.sure is not x.possible or y._type is not value._type for y, x in found):
+        raise ambiguous(target)
+    known = masks(x.sure for _, x in found)
+    for other, x in found:
+        yield other, value if x.sure is True else chosen(known[x.sure], value, other)
 
 
 def chosen(mask: Tensor, value: Tensor, other: Tensor) -> Tensor:

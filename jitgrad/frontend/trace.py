@@ -15,6 +15,7 @@ import numpy as np
 
 from jitgrad import tree
 from jitgrad.errors import LeakError, TraceError, fail
+from jitgrad.frontend.decisions import Decisions
 from jitgrad.frontend.stores import Store, leaks
 from jitgrad.ir.node import (
     Graph,
@@ -102,7 +103,8 @@ class Trace:
         self.names: set[str] = set()
         self.standing: dict[Node, Node] = {}  # placeholders of transforms to what they stand for
         self.log: Any = None  # of what the block on trial changes in place; see `control.attempt`
-        self.links: list[Any] = []  # between Tensors that may be one; see `aliases`
+        self.links: dict[tuple[int, int], Any] = {}  # of Tensors that may be one; see `aliases`
+        self.diagrams = Decisions()  # where they are
         self.mapped = 0  # how many `vmap`s are being traced, one inside of another
         self.printer: Any = None  # of the loop on trial; see `control.prints`
         self.faults: Any = None  # exceptions in compiled loops; see `control.faults`

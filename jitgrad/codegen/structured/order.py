@@ -32,6 +32,7 @@ def overwritten(node: Node) -> tuple[Node, ...]:
     return ()
 
 
+@functools.lru_cache(maxsize=1024)  # a choice in a choice in a choice: each would double the work
 def targets(node: Node) -> tuple[Node | None, ...]:
     """For each result of a branch the operand in whose memory both sides leave it, if one."""
     found = []

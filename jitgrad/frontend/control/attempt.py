@@ -318,7 +318,7 @@ def attempt(
     before = variables.get()
     log = trace.log = Log(trace.log, variables, before, *kept, own=own)
     links, mixed = trace.links, len(trace.mixed)
-    trace.links = list(links)
+    trace.links = dict(links)
     trace.trials += 1
     signal, error = None, None
     try:
@@ -333,8 +333,7 @@ def attempt(
     made = collections.Counter(_inside((values, getattr(signal, "value", None)), log))
     places = log.undo(lambda place: _is_older(trace, log, place, made, mark))
     written = frozenset(key[1] for key in log.places)
-    known = set(map(id, links))
-    found = tuple([x for x in trace.links if id(x) not in known])
+    found = tuple([x for key, x in trace.links.items() if links.get(key) is not x])
     trace.links = links
     del trace.mixed[mixed:]
     return Outcome(signal, values, places, error, written, found)
@@ -346,7 +345,7 @@ def unless(
     """Run a block for good, and undo it only if its signal is such; gives the signal."""
     before, effects = variables.get(), len(trace.effects)
     links, mixed = trace.links, len(trace.mixed)
-    trace.links = list(links)
+    trace.links = dict(links)
     log = trace.log = Log(trace.log, variables, before)
     signal = None
     try:

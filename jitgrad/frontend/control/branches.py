@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.frontend.aliases import alive, inherit, link_choice
+from jitgrad.frontend.aliases import inherit, link_again, link_choice
 from jitgrad.frontend.control import paths, region
 from jitgrad.frontend.control.attempt import Outcome, Place, attempt
 from jitgrad.frontend.control.faults import faulted
@@ -111,10 +111,9 @@ class Merged:
     def apply(self, pred: Tensor, results: list[Tensor], variables: Variables) -> Any:
         """Bind and write everything; the signal."""
         trace = state.trace
-        trace.links = alive([*trace.links, *self.links])
+        link_again(trace, self.links)
         for result, origins in zip(results, self.join.origins, strict=True):
-            for origin, held in zip(origins, (True, False)):
-                link_choice(trace, result, origin, pred, held)
+            link_choice(trace, result, origins, pred)
             inherit(trace, result, origins, pred, self.dead)
         variables.put(tuple([filled(v, results, trace.mixed) for v in self.values]))
         write_places(self.places, results)

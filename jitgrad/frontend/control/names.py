@@ -15,6 +15,8 @@ from typing import Any
 from jitgrad.frontend.aliases import is_known, is_view, link, reaches, tear
 from jitgrad.frontend.control.attempt import Outcome
 from jitgrad.frontend.control.paths import Blocked
+from jitgrad.frontend.decisions import Where
+from jitgrad.frontend.regions import truth
 from jitgrad.frontend.rows import source
 from jitgrad.ir.node import input_op
 from jitgrad.tensor import Tensor
@@ -118,7 +120,7 @@ def bind(
     """Link what the loop gives, things that take the place of what it carried, to what they may
     be. `ran`: whether there was a turn at all; None: there was.
     """
-    some: Any = True if ran is None else ran
+    some: Where = True if ran is None else trace.diagrams.where(trace.read(truth(ran)))
     for c, result in zip(carried, results, strict=True):
         if not isinstance(result, Tensor):
             if ran is not None or is_older(trace, c.after, outcome, start, 1):
@@ -126,7 +128,7 @@ def bind(
             continue
         tear(trace, result, (c.entry, c.after))
         if ran is not None:
-            link(trace, result, c.entry, ran, False)
+            link(trace, result, c.entry, trace.diagrams.no(some))
         mine = family(c.after, outcome.links)
         if any(x is c.stand_in for x in mine):  # a turn may leave what it was
             link(trace, result, c.entry, None)
