@@ -52,8 +52,10 @@ class Converter:
         self.body = body if self.keeps else normalized(body, self.fresh)
         self.local = (scope.bound(self.body) | given) - self.globals - self.outer
         self.visible = self.local | enclosing
-        self.liveness = Liveness(scope.captured(self.body) | self.globals | self.outer)
-        self.liveness.block(self.body, scope.NONE, Exits(scope.NONE))
+        outside = self.globals | self.outer
+        self.liveness = Liveness(scope.captured(self.body, ast.GeneratorExp) | outside)
+        outliving = scope.captured(self.body) | outside
+        self.liveness.block(self.body, scope.NONE, Exits(outliving))
         assignment = Assignment(self.local)
         assignment.block(self.body, given)
         first = next(iter(parameters(node)), "")
@@ -148,14 +150,14 @@ class Converter:
         names = sorted(n for n in scope.bound(code) if not n.startswith("jg_signal"))
         if not names:
             return [], ast.Constant(None)
-        live = [n in after for n in names]
-        definition, found = self.access(names, live, [head is None or n in head for n in names], at)
-        return [definition], found
+        seen = after, found.returned.get(id(last), scope.NONE), names if head is None else head
+        definition, variables = self.access(names, [[n in s for n in names] for s in seen], at)
+        return [definition], variables
 
     def access(
-        self, names: list[str], live: list[bool], head: list[bool], at: ast.AST
+        self, names: list[str], seen: list[list[bool]], at: ast.AST
     ) -> tuple[ast.stmt, ast.expr]:
-        """A function that binds names, and `Variables` that use it."""
+        """A function that binds names, and `Variables` that use it. `seen`: where they are live."""
         setter, given = self.fresh("set"), "jg_values"
         targets = ast.Tuple([ast.Name(n, ast.Store()) for n in names], ast.Store())
         args = ast.arguments([], [ast.arg(given)], None, [], [], None, [])
@@ -164,8 +166,7 @@ class Converter:
         getters = ast.Tuple([thunk(name(n)) for n in names], ast.Load())
         parts = [
             _constants(names),
-            _constants(live),
-            _constants(head),
+            *[_constants(live) for live in seen],
             getters,
             name(setter),
         ]
@@ -237,7 +238,7 @@ class Converter:
         names = scope.bound([e])
         body = [*self.scoping(names), returned]
         self.hoisted.append(placed(ast.FunctionDef(title, NO_ARGUMENTS, body, [], None), e))
-        setter, variables = self.access(sorted(names), [True] * len(names), [True] * len(names), e)
+        setter, variables = self.access(sorted(names), [[True] * len(names)] * 3, e)
         self.hoisted.append(setter)
         return placed(call("Binding", name(title), variables), e)
 

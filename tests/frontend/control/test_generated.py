@@ -178,9 +178,8 @@ def programs(count: int, number: int, depth: int, jitted: Callable, turns: list)
     check_one()
 
 
-# Half of them with loops in loops. Group 23 meets what the last test of this file says, and group
-# 35 a nonlocal variable that one branch returns past.
-@pytest.mark.parametrize("number", [n for n in range(38) if n not in (23, 35)])
+# Half of them with loops in loops. Group 23 meets what the last test of this file says.
+@pytest.mark.parametrize("number", [n for n in range(38) if n != 23])
 def test_conversion(number) -> None:
     programs(50, number, 1 + number % 2, interpreted, TURNS)
 
