@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Sequence
 
 from jitgrad.frontend.control import scope
-from jitgrad.frontend.control.expressions import Expressions, call, name, placed, thunk
+from jitgrad.frontend.control.expressions import RUN, Expressions, call, name, placed, thunk
 from jitgrad.frontend.control.normal import normalized
 from jitgrad.frontend.control.scope import LOOPS, TRY_STAR, Assignment, Exits, Liveness
 from jitgrad.frontend.control.source import Unsupported, parameters
@@ -178,7 +178,7 @@ class Converter:
         """A statement that does not jump, or a jump itself."""
         if isinstance(s, (ast.Break, ast.Continue)) and not self.keeps:
             signal = "BREAK" if isinstance(s, ast.Break) else "CONTINUE"
-            value = ast.Attribute(name("jg__"), signal, ast.Load())
+            value = ast.Attribute(name(RUN), signal, ast.Load())
             return [placed(ast.Return(value), s)]
         if isinstance(s, ast.Return) and self.depth:
             value = self.expression(s.value) if s.value else ast.Constant(None)
@@ -214,6 +214,7 @@ class Converter:
             for field in ("body", "orelse", "finalbody"):
                 if getattr(part, field, None):
                     setattr(part, field, self.block(getattr(part, field)))
+        self.catching(s)
         return [*out, s]
 
     def guards(self, s: ast.stmt) -> None:
@@ -332,7 +333,19 @@ class Converter:
         if isinstance(s, ast.Match):
             s.subject = self.expression(s.subject)
         self.guards(s)
+        self.catching(s)
         return [*self.with_hoisted([]), *out, s], name(kept)
+
+    def catching(self, s: ast.stmt) -> None:
+        """The trace knows what the handlers of a `try` are for; they are not for its own errors."""
+        if not isinstance(s, ast.Try) or not s.handlers or self.keeps:
+            return
+        kinds = [h.type or name("BaseException") for h in s.handlers]
+        known = call("Catching", thunk(ast.Tuple(kinds, ast.Load())))
+        s.body = [placed(ast.With([ast.withitem(known)], s.body), s)]
+        refused = ast.Attribute(name(RUN), "REFUSED", ast.Load())
+        passed = placed(ast.ExceptHandler(refused, None, [ast.Raise()]), s)
+        s.handlers.insert(0, passed)
 
     def kept_block(self, body: list[ast.stmt], kept: str, out: list[ast.stmt]) -> list[ast.stmt]:
         title = self.fresh("block")
