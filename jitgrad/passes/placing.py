@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # they do not stay in one piece.
 Offsets = list[tuple[int, ...]] | None
 OURS = ("arena", "local")  # homes of what can be put elsewhere
-LONG = 64  # elements in a row of memory, from which loops lose nothing by a gap behind it
+LONG = 16  # elements in a row of memory, from which a gap behind it costs less than a copy
 
 
 def _side_by_side(node: Node) -> Offsets:
@@ -100,7 +100,7 @@ def _is_read(node: Node, index: int) -> bool:
 
 
 def inside(
-    made: TensorType, part: Node, whole: tuple[int, ...], offset: Sequence[int], least: int = LONG
+    made: TensorType, part: Node, whole: tuple[int, ...], offset: Sequence[int]
 ) -> Affine | None:
     """Where a value is in a larger array, by steps along its axes, if its loops stay what they are:
     rows are long, or single elements.
@@ -109,7 +109,7 @@ def inside(
         return None
     axis = max((a for a in range(part.ndim) if part.shape[a] != whole[a]), default=0)
     row = math.prod(part.shape[axis:])
-    if 1 < row < least and math.prod(part.shape[:axis]) > 1:
+    if 1 < row < LONG and math.prod(part.shape[:axis]) > 1:
         return None
     steps = strides(whole)
     first = sum(o * s for o, s in zip(offset, steps, strict=True))
