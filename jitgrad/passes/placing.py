@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Offsets of an op's operands along its result's axes, () for what is no part of the result; None if
 # they do not stay in one piece.
 Offsets = list[tuple[int, ...]] | None
+OURS = ("arena", "local")  # homes of what can be put elsewhere
 LONG = 16  # elements in a row of memory, from which a gap behind it costs less than a copy
 
 
@@ -60,7 +61,9 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
         whole = step.writes[0]
         for part, buffer, offset in zip(step.node.inputs, step.reads, offsets, strict=True):
             maker = steps[buffer.first] if 0 <= buffer.first < position else None
-            alone = readers[buffer] == 1 and buffer not in kept and buffer.home == "arena"
+            alone = (
+                readers[buffer] == 1 and buffer not in kept and buffer.home in ("arena", "local")
+            )
             if maker is None or not offset or not alone or part.type.size <= 1:
                 continue
             if buffer not in maker.writes:  # it holds parts itself: the first of them is made there
