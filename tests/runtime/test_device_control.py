@@ -9,7 +9,10 @@ import pytest
 
 import jitgrad as ms
 from jitgrad import config, ops, tree
+from jitgrad.runtime.cuda import device as devices
+from jitgrad.runtime.cuda.device import Device
 from jitgrad.runtime.cuda.driven import Driven
+from jitgrad.runtime.cuda.emulated import Emulated
 from jitgrad.runtime.cuda.program import DeviceProgram
 from jitgrad.tensor import Tensor
 from tests.frontend import region_programs
@@ -101,3 +104,33 @@ def test_loops_that_end_lane_by_lane(function: Any, driven: bool) -> None:
     with config.override(cuda="emulate"):
         found = ms.jit(function, backend="cuda")(x).asnumpy()
     np.testing.assert_allclose(found, ms.jit(function)(x).asnumpy(), rtol=1e-5)
+
+
+class Runs(Emulated):
+    """Counts kernels."""
+
+    launches = 0
+
+    def run(self, *args: Any) -> None:
+        self.launches += 1
+        super().run(*args)
+
+
+def shrunk(x):
+    while x > 1.0:
+        x = 0.7 * x * ops.cos(0.1 * x)
+    return x
+
+
+@pytest.mark.parametrize("function", [ms.vmap(adaptive), ms.vmap(shrunk), lambda x: adaptive(x[3])])
+def test_gradients_of_counted_loops(function: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One kernel counts, one records, one goes back: as many for no iteration as for twenty."""
+    launches = []
+    for largest in (0.25, 9.0):
+        machine = Runs()
+        device = Device(machine)
+        monkeypatch.setattr(devices, "emulated", lambda device=device: device)
+        x = Tensor(np.linspace(0.125, largest, 70).astype(np.float32))
+        check(lambda x: function(x).sum(), (x,))
+        launches.append(machine.launches)
+    assert launches[0] <= launches[1] <= 12
