@@ -90,6 +90,10 @@ def _performed_there(call: Call, inputs: Sequence[Tensor]) -> Any:
 
 def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     trace = state.trace
+    if trace.caught:
+        from jitgrad.frontend.control.caught import check_index
+
+        check_index(trace, op, inputs)
     node = builder.make(op, tuple([trace.read(x) for x in inputs]), attrs)
     arrays = [x._data if x._node is not None else None for x in inputs]
     known = inputs and all(a is not None for a in arrays)
