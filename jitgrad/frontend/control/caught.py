@@ -64,5 +64,5 @@ def check_divisor(trace: Any, divisor: Any) -> None:
     if not isinstance(divisor, Tensor) or not trace.catches(ZeroDivisionError):
         return
     error = ZeroDivisionError("division by zero")
-    if not decide(trace, divisor != 0, Blocked(error)):
+    if not decide(trace, divisor != 0, Blocked(error)):  # type: ignore[arg-type]  a Tensor
         raise error
