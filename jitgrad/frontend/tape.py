@@ -129,7 +129,7 @@ class TapeNode:
             instead="pass retain_graph=True to the first backward() or autograd.grad()",
         )
 
-    def cotangents(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
+    def cotangents(self, given: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
         """The cotangents of the inputs from those of the results."""
         pull = self.pull
         if pull is None:

@@ -11,7 +11,7 @@ from jitgrad.errors import JitgradError
 from jitgrad.frontend.composed import composed
 from jitgrad.frontend.prepared import prepared
 from jitgrad.ir.op import OPS, Op
-from jitgrad.ir.types import TensorType, float16, float32, int32
+from jitgrad.ir.types import TensorType, float16, float32, int32, of_array
 from jitgrad.state import Leaf
 
 TIMES = 4  # plain, traced, and looked up twice
@@ -145,8 +145,9 @@ def test_steps_give_arrays_of_their_own(op: Op) -> None:
         for sample in op.samples(dtype):
             arrays = [np.broadcast_to(a.flat[0], a.shape) if a.size else a for a in sample.inputs]
             for given in (sample.inputs, arrays):
-                types = tuple([_type(a) for a in given])
+                types = tuple([of_array(a) for a in given])
                 type = op.infer(types, sample.attrs)
+                assert isinstance(type, TensorType)
                 with np.errstate(all="ignore"):
                     out = prepared(op, types, sample.attrs, (type,), False)(*given)
                 assert out.dtype == type.dtype.numpy
@@ -154,9 +155,3 @@ def test_steps_give_arrays_of_their_own(op: Op) -> None:
                 assert out.flags.c_contiguous
                 assert out.flags.owndata
                 assert not any(np.shares_memory(out, a) for a in given)
-
-
-def _type(array: np.ndarray) -> TensorType:
-    from jitgrad.ir.types import of_array
-
-    return of_array(array)
