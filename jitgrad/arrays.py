@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -107,10 +107,44 @@ def scalar_text(array: np.ndarray) -> str:
 
 
 def array_text(array: np.ndarray) -> str:
-    """MindSpore's layout: 8 decimals in 15 columns, for float16 4 in 11."""
-    width, digits = (11, 4) if array.dtype == np.float16 else (15, 8)
-    formatter = {"float_kind": lambda v: f"{v:{width}.{digits}e}"}
-    text = np.array2string(array, separator=", ", formatter=formatter, max_line_width=1 << 30)
-    while "\n\n" in text:
-        text = text.replace("\n\n", "\n")
-    return text
+    """An array with axes in MindSpore's layout, "" if it is empty.
+
+    Floats have 8 decimals in 15 columns (float16: 4 in 11). The first and last 3 are shown of an
+    axis with more than 6 elements, or of a vector with more than 1000.
+    """
+    if not array.size:
+        return ""
+    show = _shown(array)
+    if array.ndim > 1:
+        return _nested(array, show, 0)
+    if len(array) > 1000:
+        return f"[{_run(array[:3], show)} ... {_run(array[-3:], show)}]"
+    line = 24 if array.dtype.kind in "iu" else 12
+    runs = [_run(array[i : i + line], show) for i in range(0, len(array), line)]
+    return "[" + ", \n ".join(runs) + "]"
+
+
+_LONGEST = 6
+
+
+def _shown(array: np.ndarray) -> Callable[[Any], str]:
+    """The function that writes one element in the columns that all of an array need."""
+    if array.dtype.kind == "f":
+        columns = "11.4e" if array.dtype == np.float16 else "15.8e"
+        return lambda value: format(value, columns)
+    extremes = (False,) if array.dtype == np.bool_ else (array.min(), array.max())
+    width = max(len(str(value)) for value in extremes)
+    return lambda value: str(value).rjust(width)
+
+
+def _run(vector: np.ndarray, show: Callable[[Any], str]) -> str:
+    return ", ".join(map(show, vector.tolist()))
+
+
+def _nested(array: np.ndarray, show: Callable[[Any], str], depth: int) -> str:
+    ends = [array[:3], array[-3:]] if len(array) > _LONGEST else [array]
+    if array.ndim == 1:
+        return "[" + " ... ".join(_run(end, show) for end in ends) + "]"
+    line = ",\n" + " " * (depth + 1)
+    texts = [line.join(_nested(row, show, depth + 1) for row in end) for end in ends]
+    return "[" + f"{line}...{line[1:]}".join(texts) + "]"

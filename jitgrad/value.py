@@ -48,8 +48,7 @@ class Tensor:
     dtype. TypeError for strings, objects and complex numbers.
 
     >>> Tensor([1.0, 2.0])
-    Tensor(shape=[2], dtype=Float32, value=
-    [ 1.00000000e+00,  2.00000000e+00])
+    Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  2.00000000e+00])
     >>> Tensor(3)
     Tensor(shape=[], dtype=Int64, value= 3)
     """
@@ -369,7 +368,7 @@ class Tensor:
         elif not self.shape:
             body = f" {scalar_text(host(self._data))}"
         else:
-            body = f"\n{array_text(host(self._data))}"
+            body = (" " if self.ndim == 1 else "\n") + array_text(host(self._data))
         return f"Tensor(shape={list(self.shape)}, dtype={self.dtype}, value={body})"
 
     def __str__(self) -> str:

@@ -349,6 +349,11 @@ def array_equal(a1, a2, equal_nan=False):
     return builtins.bool(a1.shape == a2.shape and ops.all(ops.eq(a1, a2)))
 
 
+def vdot(a, b):
+    """The sum of the products of all elements, in order."""
+    return ops.sum(ops.mul(ops.ravel(asarray(a)), ops.ravel(asarray(b))))
+
+
 def diag(v, k=0):
     """A vector as a diagonal, or a diagonal as a vector."""
     v = asarray(v)

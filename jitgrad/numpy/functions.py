@@ -206,13 +206,14 @@ atleast_3d = _atleast(ops.atleast_3d)
 
 
 def choose(a, choices, mode="clip"):
-    """Of several Tensors, elementwise, the one of the number that a holds."""
-    stacked = ops.stack(list(ops.broadcast_tensors(*[_tensor(c) for c in choices])))
-    at = ops.clamp(_tensor(a), 0, stacked.shape[0] - 1)
-    shape = np.broadcast_shapes(at.shape, stacked.shape[1:])
-    at = ops.broadcast_to(at, shape)
-    stacked = ops.broadcast_to(stacked, (stacked.shape[0], *shape))
-    return ops.squeeze(ops.gather_elements(stacked, 0, ops.expand_dims(at, 0)), 0)
+    """Of several Tensors, elementwise, the one of the number that a holds.
+
+    Numbers beyond the last go to the nearest (mode "clip") or count on from 0 ("wrap").
+    """
+    at, *choices = ops.broadcast_tensors(_tensor(a), *[_tensor(c) for c in choices])
+    count = len(choices)
+    at = at % count if mode == "wrap" else ops.clamp(at, 0, count - 1)
+    return ops.squeeze(ops.gather_elements(ops.stack(choices), 0, ops.expand_dims(at, 0)), 0)
 
 
 def rollaxis(x, axis, start=0):
@@ -223,14 +224,20 @@ def rollaxis(x, axis, start=0):
 
 
 def unravel_index(indices, shape, order="C"):
-    """Places in a flat Tensor as coordinates, one Tensor an axis."""
-    return tuple(ops.unbind(_unravel(indices, (shape,) if isinstance(shape, int) else shape), 0))
+    """Places in a flat Tensor as coordinates, one Tensor an axis; order "F": the first axis is
+    counted first.
+    """
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if order == "F":
+        return unravel_index(indices, shape[::-1])[::-1]
+    return tuple(ops.unbind(_unravel(indices, shape), 0))
 
 
 def ravel_multi_index(x, dims, mode="clip", order="C"):
-    """Coordinates as places in a flat Tensor."""
+    """Coordinates as places in a flat Tensor; order "F": the first axis is counted first."""
     total = 0
-    for part, extent in zip(ops.unbind(_tensor(x), 0), dims, strict=True):
+    pairs = zip(ops.unbind(_tensor(x), 0), dims, strict=True)
+    for part, extent in reversed(list(pairs)) if order == "F" else pairs:
         part = part % extent if mode == "wrap" else ops.clamp(part, 0, extent - 1)
         total = total * extent + part
     return total

@@ -197,7 +197,8 @@ def hardswish(input):
     [-0.0, 3.0, 4.0]
     """
     x = floating("hardswish", input)
-    return e.mul(x, e.div(c.clamp(e.add(x, 3), 0, 6), 6))
+    near = c.clamp(x, -3, 3)  # x itself may be infinite, and its derivative there times 0 be nan
+    return c.where(c.gt(x, 3), x, e.mul(near, e.div(e.add(near, 3), 6)))
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3):

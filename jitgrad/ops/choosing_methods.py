@@ -6,7 +6,16 @@ from typing import Any
 
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
-from jitgrad.ops import gathering, indexing, joining, rearranging, shaping, state
+from jitgrad.ops import (
+    gathering,
+    indexing,
+    joining,
+    rearranging,
+    searching,
+    shaping,
+    sorting,
+    state,
+)
 from jitgrad.ops.promote import copied, expand, fill, is_number, tensor
 from jitgrad.tensor import Tensor
 
@@ -113,7 +122,18 @@ def fill_diagonal(self, fill_value, wrap=False):
     return rearranging.fill_diagonal(self, fill_value, wrap)
 
 
+def searchsorted(self, v, side="left", sorter=None):
+    """Where values would be inserted to keep the last axis sorted (int32)."""
+    return searching.searchsorted(self, v, out_int32=True, side=side, sorter=sorter)
+
+
+def cumsum(self, axis=None, dtype=None):
+    """Running sum along an axis; None: of all elements in order."""
+    return sorting.cumsum(shaping.ravel(self) if axis is None else self, axis or 0, dtype)
+
+
 METHODS: dict[str, Any] = {
+    "cumsum": cumsum, "searchsorted": searchsorted,
     "fill": fill_value, "fill_diagonal": fill_diagonal, "gather": gather_, "index_add": index_add,
     "index_put": index_put, "put": put, "scatter_add": scatter_add, "select": select,
     "take": take, "where": where,

@@ -156,11 +156,13 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     )
     wide = tuple(n + 2 * p for n, p in zip(size, amounts))
     at = _places(wide, kernel, spread, steps)
+    if x.ndim == 4:  # [N, C, elements of the kernel, places]
+        x = reshaped("fold", x, (x.shape[0], x.shape[1] * x.shape[2], x.shape[3]))
     if x.ndim != 3 or x.shape[1] % at.shape[0] or x.shape[2] != at.shape[1]:
         raise fail(
             ShapeError,
             f"fold of {x._type} to {size}",
-            why=f"it takes [N, C * {at.shape[0]}, {at.shape[1]}]",
+            why=f"it takes [N, C * {at.shape[0]}, {at.shape[1]}], or C apart",
         )
     channels = x.shape[1] // at.shape[0]
     columns = reshaped("fold", x, (x.shape[0], channels, *at.shape))

@@ -72,6 +72,8 @@ def item_of(item: Any) -> Any:
     """An element of a key: a slice, None, Ellipsis, an int, an integer array or Tensor, a mask."""
     if item is None or item is Ellipsis or isinstance(item, slice):
         return item
+    if isinstance(item, (bool, np.bool_)) and item:
+        return None  # a mask without axes that takes all there is: a new axis of extent 1
     if isinstance(item, (int, np.integer)) and not isinstance(item, (bool, np.bool_)):
         return int(item)
     if isinstance(item, (list, range, tuple)):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import DTypeError, ShapeError, fail
+from jitgrad.frontend.composed import composed
 from jitgrad.ir.types import bool_
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
@@ -54,6 +55,7 @@ def _bad(name: str, a: Tensor, b: Tensor, why: str, instead: str = "") -> Except
 # --- products -----------------------------------------------------------------------------------
 
 
+@composed
 def matmul(input, other):
     """Matrix product over the last two axes; the axes before are broadcast as a batch.
 
@@ -356,15 +358,17 @@ def _diagonal(x: Tensor, offset: int, dim1: int, dim2: int) -> tuple[list[int], 
 
 
 def diag(input):
-    """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector.
+    """The elements as the diagonal of a Tensor with every axis twice: out[i, j, i, j] = x[i, j].
+
+    `diagonal` takes the diagonal of a matrix.
 
     >>> ops.diag(Tensor([1, 2])).tolist()
     [[1, 0], [0, 2]]
     """
     x = tensor("diag", input)
-    if x.ndim > 2 or x.ndim == 0:
-        raise fail(ShapeError, f"diag of {x._type}", why="it takes a vector or a matrix")
-    return diag_embed(x) if x.ndim == 1 else diagonal(x)
+    if x.ndim == 0:
+        raise fail(ShapeError, f"diag of {x._type}", why="it takes a Tensor with axes")
+    return reshaped("diag", diagflat(x), x.shape * 2)
 
 
 def diagflat(input, offset=0):

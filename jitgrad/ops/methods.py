@@ -157,8 +157,8 @@ SAME: dict[Any, str] = {
     gathering: "bincount gather_elements gather_nd index_add index_fill index_select masked_fill"
     " masked_scatter masked_select scatter unsorted_segment_max unsorted_segment_min"
     " unsorted_segment_prod unsorted_segment_sum",
-    searching: "argwhere histc nonzero searchsorted unique_consecutive",
-    sorting: "argsort cummax cummin cumprod cumsum diff kthvalue logcumsumexp median"
+    searching: "argwhere histc nonzero unique_consecutive",
+    sorting: "argsort cummax cummin cumprod diff kthvalue logcumsumexp median"
     " msort nanquantile quantile sort topk",
     linalg: "addbmm addmm addmv addr baddbmm bmm cross diag diagflat diagonal dot inner matmul"
     " mm mv outer",

@@ -61,9 +61,7 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
         whole = step.writes[0]
         for part, buffer, offset in zip(step.node.inputs, step.reads, offsets, strict=True):
             maker = steps[buffer.first] if 0 <= buffer.first < position else None
-            alone = (
-                readers[buffer] == 1 and buffer not in kept and buffer.home in ("arena", "local")
-            )
+            alone = readers[buffer] == 1 and buffer not in kept and buffer.home in OURS
             if maker is None or not offset or not alone or part.type.size <= 1:
                 continue
             if buffer not in maker.writes:  # it holds parts itself: the first of them is made there

@@ -109,11 +109,11 @@ def test_layouts_of_arrays(order: str) -> None:
         (True, "Tensor(shape=[], dtype=Bool, value= True)"),
         (
             [1.0, -2.0],
-            "Tensor(shape=[2], dtype=Float32, value=\n[ 1.00000000e+00, -2.00000000e+00])",
+            "Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00, -2.00000000e+00])",
         ),
         (
             np.array([1, 0.5], np.float16),
-            "Tensor(shape=[2], dtype=Float16, value=\n[ 1.0000e+00,  5.0000e-01])",
+            "Tensor(shape=[2], dtype=Float16, value= [ 1.0000e+00,  5.0000e-01])",
         ),
         (
             [[1, 10], [100, 2]],
@@ -124,7 +124,26 @@ def test_layouts_of_arrays(order: str) -> None:
             "Tensor(shape=[2, 1, 1], dtype=Float32, value=\n"
             "[[[ 1.00000000e+00]],\n [[ 2.00000000e+00]]])",
         ),
-        ([], "Tensor(shape=[0], dtype=Float32, value=\n[])"),
+        ([], "Tensor(shape=[0], dtype=Float32, value= )"),
+        ([True, False], "Tensor(shape=[2], dtype=Bool, value= [ True, False])"),
+        (
+            [True] * 13,
+            f"Tensor(shape=[13], dtype=Bool, value= [{' True, ' * 12}\n  True])",
+        ),
+        (
+            list(range(1001)),
+            "Tensor(shape=[1001], dtype=Int64, value= [   0,    1,    2 ...  998,  999, 1000])",
+        ),
+        (
+            np.arange(14).reshape(2, 7),
+            "Tensor(shape=[2, 7], dtype=Int64, value=\n"
+            "[[ 0,  1,  2 ...  4,  5,  6],\n [ 7,  8,  9 ... 11, 12, 13]])",
+        ),
+        (
+            np.arange(7).reshape(7, 1),
+            "Tensor(shape=[7, 1], dtype=Int64, value=\n"
+            "[[0],\n [1],\n [2],\n ...\n [4],\n [5],\n [6]])",
+        ),
     ],
 )
 def test_repr(data, text: str) -> None:

@@ -659,7 +659,7 @@ PRODUCTS = [
     row(lambda x, y: ops.cross(x, y, 1), lambda x, y: np.cross(x, y, axis=1), A, B, name="cross"),
     row(ops.trace, np.trace, M),
     row(ops.diag, np.diag, V),
-    row(ops.diag, np.diag, M),
+    row(ops.diag, lambda x: np.diag(x.ravel()).reshape(x.shape * 2), M, name="diag_twice"),
     row(
         lambda x: ops.diagonal(x, 1, 1, 2), lambda x: np.diagonal(x, 1, 1, 2), CUBE, name="diagonal"
     ),

@@ -334,3 +334,10 @@ def test_powers_of_a_half_are_roots(exponent: float, root) -> None:
     power, same = (ms.grad(f)(x) for f in (lambda v: v**exponent, root))
     np.testing.assert_array_equal(power.asnumpy(), same.asnumpy())
     np.testing.assert_array_equal(ms.jit(lambda v: v**exponent)(x).asnumpy(), root(x).asnumpy())
+
+
+def test_hardswish_of_infinities() -> None:
+    x = Tensor([math.inf, -math.inf, 3.0, -3.0])
+    wanted = [1.0, 0.0, 1.5, -0.5]
+    assert ms.grad(ops.hardswish)(x).tolist() == wanted
+    assert ms.jvp(ops.hardswish, x, ops.ones_like(x))[1].tolist() == wanted

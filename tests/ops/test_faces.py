@@ -27,6 +27,7 @@ NUMPY = {
     "meshgrid": (X[0], Y[0]), "expand_dims": (X, 1), "flip": (X, 0), "kron": (X, Y), "norm": (X,),
     "linspace": (0.0, 1.0, 5), "arange": (5,), "eye": (2, 3, 1), "full": ((2, 2), 3.5),
     "logaddexp": (X, Y), "searchsorted": (np.sort(X[0]), Y[0]), "squeeze": (X[None],),
+    "vdot": (X, Y), "choose": (np.array([[1, 0, 1]]), (X, Y)),
 }  # fmt: skip
 
 
@@ -177,3 +178,19 @@ def test_sets() -> None:
         [1, 0],
     ]
     assert mnp.setdiff1d(x, y).tolist() == [4]
+
+
+def test_numpy_places_in_order() -> None:
+    at = np.array([22, 41, 37])
+    for order in ("C", "F"):
+        wanted = np.unravel_index(at, (7, 6), order=order)
+        found = mnp.unravel_index(Tensor(at), (7, 6), order)
+        assert [x.tolist() for x in found] == [x.tolist() for x in wanted]
+        assert mnp.ravel_multi_index(ops.stack(found), (7, 6), order=order).tolist() == at.tolist()
+
+
+def test_numpy_choose_beyond_the_last() -> None:
+    choices = [[0, 1, 2, 3], [10, 11, 12, 13], [20, 21, 22, 23], [30, 31, 32, 33]]
+    for mode in ("clip", "wrap"):
+        wanted = np.choose([2, 4, 1, 0], choices, mode=mode)
+        assert mnp.choose(Tensor([2, 4, 1, 0]), choices, mode).tolist() == wanted.tolist()

@@ -159,6 +159,14 @@ def test_bad_keys(key: Any, error: type, text: str) -> None:
         x[key] = 1.0
 
 
+def test_true_is_a_new_axis() -> None:
+    x = ops.arange(6).reshape(2, 3)
+    assert x[True].shape == (1, 2, 3)
+    assert ms.jit(lambda x: x[True, 1])(x).tolist() == [[3, 4, 5]]
+    x[True] = 7
+    assert x.tolist() == [[7, 7, 7], [7, 7, 7]]
+
+
 def test_values_that_do_not_fit() -> None:
     x = ops.ones((3, 2))
     with pytest.raises(ShapeError, match="indexed part of shape"):

@@ -325,3 +325,11 @@ def test_which_largest_gives_indices() -> None:
     assert x.max(-1, keepdims=True).tolist() == x.max(axis=-1, keepdims=True).tolist() == [[3], [4]]
     for found in (x.max(-1, keepdim=True), x.max(dim=-1, keepdim=True), x.max(-1, True)):
         assert [v.tolist() for v in found] == [[[3.0], [4.0]], [[1], [0]]]
+
+
+def test_methods_with_defaults_of_their_own() -> None:
+    x = Tensor([[1.0, 3.0], [5.0, 7.0]])
+    assert x.cumsum().tolist() == [1.0, 4.0, 9.0, 16.0]
+    assert x.cumsum(1).tolist() == [[1.0, 4.0], [5.0, 12.0]]
+    places = x[0].searchsorted(Tensor([1.0, 4.0]), "right")
+    assert (places.dtype, places.tolist()) == (ms.int32, [1, 2])

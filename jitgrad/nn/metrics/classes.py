@@ -88,7 +88,7 @@ class Accuracy(_OfClasses):
 
     def eval(self) -> float:
         self._some(self._count)
-        return self._right / self._count
+        return np.float64(self._right / self._count)
 
 
 class _Counts(_OfClasses):
@@ -209,7 +209,7 @@ class TopKCategoricalAccuracy(Metric):
 
     def eval(self) -> float:
         self._some(self._count)
-        return self._right / self._count
+        return np.float64(self._right / self._count)
 
 
 class Top1CategoricalAccuracy(TopKCategoricalAccuracy):
@@ -357,4 +357,4 @@ def auc(x: Any, y: Any, reorder: bool = False) -> float:
     steps = np.diff(x)
     if (steps < 0).any() and (steps > 0).any():
         raise fail(ArgumentError, "auc: x neither rises nor falls", instead="reorder=True")
-    return float(abs(np.sum(steps * (y[1:] + y[:-1])) / 2))
+    return np.float64(abs(np.sum(steps * (y[1:] + y[:-1])) / 2))

@@ -32,7 +32,7 @@ class Loss(Metric):
 
     def eval(self) -> float:
         self._some(self._count)
-        return self._sum / self._count
+        return np.float64(self._sum / self._count)
 
 
 class _Difference(Metric):
@@ -58,7 +58,7 @@ class _Difference(Metric):
 
     def eval(self) -> float:
         self._some(self._count)
-        return self._sum / self._count
+        return np.float64(self._sum / self._count)
 
 
 class MAE(_Difference):

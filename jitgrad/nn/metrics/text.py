@@ -100,7 +100,7 @@ class BleuScore(Metric):
         if not shares.all():
             return 0.0
         short = min(0.0, 1 - self._reference / self._length)
-        return float(math.exp(short + np.log(shares).mean()))
+        return np.float64(math.exp(short + np.log(shares).mean()))
 
 
 def _runs(words: Words, longest: int) -> Counter:
