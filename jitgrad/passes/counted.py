@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from jitgrad.ir.node import Graph, Node, builder, full, input_node, project, substitute
 from jitgrad.ir.types import TapeType, TensorType
-from jitgrad.passes.interchange import lanes_of
-from jitgrad.primitives.control import gathered
+from jitgrad.passes.interchange import lanes_of_loop
 from jitgrad.primitives.flow import (
     COUNT,
     any_of,
@@ -30,7 +29,7 @@ def of_length(loop: Node, length: int) -> Graph:
     inputs = [input_node(f"x{i}", t) for i, t in enumerate(known)]
     attrs = {**at, "length": length, "counted": False, "test": None, "limit": 0}
     made = builder.make(loop.op, tuple(inputs), attrs)
-    return Graph("loop", inputs, [project(made, i) for i in range(len(at["body"].outputs))])
+    return Graph("counted", inputs, [project(made, i) for i in range(len(at["body"].outputs))])
 
 
 def counting(loop: Node) -> Graph:
@@ -40,8 +39,7 @@ def counting(loop: Node) -> Graph:
     carried = at["carried"]
     plain = {**at, "body": Graph(body.name, body.inputs, body.outputs[:carried])}
     made = builder.make(loop.op, tuple(inputs), plain)
-    states = [project(made, i) for i in range(carried)]
-    lanes = lanes_of(gathered(*inputs, body=Graph("body", inputs, states)), ends=True)
+    lanes = lanes_of_loop(made)
     if lanes is None:
         return Graph("count", inputs, (project(made, carried),))
     return Graph("count", inputs, (largest(_of_lanes(made, lanes.extent)),))
@@ -61,5 +59,5 @@ def _of_lanes(loop: Node, extent: int) -> Node:
     tested = Graph(test.name, xs, substitute(test.outputs, outside))
     attrs = {**at, "carried": at["carried"] + 1, "test": tested}
     attrs["body"] = Graph(body.name, xs, (*body.outputs, more))
-    operands = *given.carry, full(0, counts), *given.rest
+    operands = *loop.inputs[: at["counted"]], *given.carry, full(0, counts), *given.rest
     return project(builder.make(loop.op, operands, attrs), at["carried"])

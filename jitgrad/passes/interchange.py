@@ -20,6 +20,7 @@ from jitgrad.ir.node import (
     full,
     input_node,
     input_op,
+    project,
     project_op,
     splat,
     substitute,
@@ -212,7 +213,21 @@ def lanes_of(region: Node, ends: bool = False) -> Lanes | None:
     """The lanes of all that a region of loops computes, if it has such; its results are results of
     the loops, each once. `ends`: whether a lane may end before the others.
     """
-    body: Graph = region.attrs["body"]
+    return _lanes_in(region.attrs["body"], ends)
+
+
+@functools.lru_cache(maxsize=512)
+def lanes_of_loop(loop: Node) -> Lanes | None:
+    """The lanes of a loop by itself, each with an end of its own. How often one with a test ran in
+    all is no lane's.
+    """
+    inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(loop.inputs)]
+    made = builder.make(loop.op, tuple(inputs), loop.attrs)
+    results = range(len(loop.attrs["body"].outputs))
+    return _lanes_in(Graph("body", inputs, [project(made, i) for i in results]), True)
+
+
+def _lanes_in(body: Graph, ends: bool) -> Lanes | None:
     loops = [n for n in body.nodes if "carried" in n.attrs]
     carried = [x for n in loops for x in parts(n.attrs, n.inputs).carry if x.ndim]
     extent = max((x.shape[0] for x in carried), default=0)
@@ -228,9 +243,9 @@ def lanes_of(region: Node, ends: bool = False) -> Lanes | None:
         found = Lanes(body, extent, given, ends)
     except Mixed:
         return None
-    ends = body.outputs
-    of_loops = all(o.op is project_op and found.axis[o] >= 0 for o in ends)
-    return found if of_loops and len(set(ends)) == len(ends) else None
+    made = body.outputs
+    of_loops = all(o.op is project_op and found.axis[o] >= 0 for o in made)
+    return found if of_loops and len(set(made)) == len(made) else None
 
 
 def for_lanes(region: Node, extent: int, ends: bool = False) -> Node:

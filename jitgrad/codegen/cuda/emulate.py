@@ -36,7 +36,7 @@ class Outside(IRError):
 
 
 @dataclass(slots=True)
-class Log:
+class Past:
     """Who touched which bytes, as (block, phase, thread), by the address of an element."""
 
     writer: dict[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -48,11 +48,11 @@ class Log:
 class Watched:
     """An array whose elements know who touched them, under whatever name and type."""
 
-    __slots__ = ("array", "crew", "log", "name", "open", "size", "start", "views")
+    __slots__ = ("array", "crew", "name", "open", "past", "size", "start", "views")
 
-    def __init__(self, name: str, array: np.ndarray, crew: Crew, log: Log, open: bool = False):
+    def __init__(self, name: str, array: np.ndarray, crew: Crew, past: Past, open: bool = False):
         """`open`: any thread may write, and none minds which was the last."""
-        self.name, self.array, self.crew, self.log, self.open = name, array, crew, log, open
+        self.name, self.array, self.crew, self.past, self.open = name, array, crew, past, open
         self.start, self.size = array.__array_interface__["data"][0], array.itemsize
         self.views: dict[Any, Watched] = {}
 
@@ -63,29 +63,29 @@ class Watched:
         return at
 
     def __getitem__(self, index: Any) -> Any:
-        at, me, log = self.at(index), self.crew.me, self.log
+        at, me, past = self.at(index), self.crew.me, self.past
         place = self.start + at * self.size
-        written = log.writer.get(place)
+        written = past.writer.get(place)
         if written is not None and self.clash(written, me):
             raise Race(f"{self.name}[{at}] is read and was written, {self.crew.who()}")
-        log.readers.setdefault(place, set()).add(me)
-        if written is None and (place, me[0]) not in log.fetched:
-            log.fetched.add((place, me[0]))
-            log.moved += self.size
+        past.readers.setdefault(place, set()).add(me)
+        if written is None and (place, me[0]) not in past.fetched:
+            past.fetched.add((place, me[0]))
+            past.moved += self.size
         return self.array[at]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        at, me, log = self.at(index), self.crew.me, self.log
+        at, me, past = self.at(index), self.crew.me, self.past
         place = self.start + at * self.size
-        written = log.writer.get(place)
-        others = log.readers.get(place, ())
+        written = past.writer.get(place)
+        others = past.readers.get(place, ())
         if (written is not None and self.clash(written, me)) or any(
             self.clash(reader, me) for reader in others
         ):
             raise Race(f"{self.name}[{at}] is written and was touched, {self.crew.who()}")
         if written is None:
-            log.moved += self.size
-        log.writer[place] = me
+            past.moved += self.size
+        past.writer[place] = me
         self.array[at] = value
 
     def clash(self, one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
@@ -101,7 +101,7 @@ class Watched:
         if dtype not in self.views:
             size = self.array.size // dtype.itemsize * dtype.itemsize
             typed = self.array[:size].view(dtype)
-            self.views[dtype] = Watched(self.name, typed, self.crew, self.log, self.open)
+            self.views[dtype] = Watched(self.name, typed, self.crew, self.past, self.open)
         return self.views[dtype]
 
 
@@ -127,7 +127,7 @@ class Crew:
         if self.asked == len(self.arrays):
             fill = np.nan if np.dtype(dtype).kind == "f" else 77
             array = np.full(size, fill, dtype)
-            self.arrays.append(Watched(f"shared array {self.asked}", array, self, Log()))
+            self.arrays.append(Watched(f"shared array {self.asked}", array, self, Past()))
         self.asked += 1
         return self.arrays[self.asked - 1]
 
@@ -191,12 +191,12 @@ def run(grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> int:
     """Run a launch over the memory of its pointers, arrays of bytes, in place, in a number of
     blocks; returns the bytes that it moved. Race and Outside are raised as they occur.
     """
-    crew, log = Crew(blocks, grid.threads), Log()
+    crew, past = Crew(blocks, grid.threads), Past()
     kernel = _kernel(grid.source)
     kernel.__globals__["cuda"] = crew
     names = [f"pointer {i}" for i in range(len(memory))]
     opens = [isinstance(p, Status) for p in grid.pointers] or [False] * len(names)
-    arrays = [Watched(n, m, crew, log, o) for n, m, o in zip(names, memory, opens, strict=True)]
+    arrays = [Watched(n, m, crew, past, o) for n, m, o in zip(names, memory, opens, strict=True)]
     with np.errstate(all="ignore"):
         if grid.codes:
             dtypes = [np.dtype(IN_MEMORY.get(c) or NUMPY_NAMES[c]) for c in grid.codes]
@@ -205,4 +205,4 @@ def run(grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> int:
         else:
             count = grid.dims[0]
             crew.run(kernel, [arrays, list(grid.dims[1 : 1 + count]), *grid.dims[1 + count :]])
-    return log.moved
+    return past.moved

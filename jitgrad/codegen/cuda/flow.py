@@ -16,10 +16,9 @@ from jitgrad.codegen.launch import Launch, Status
 from jitgrad.codegen.structured.order import is_large
 from jitgrad.ir.node import Graph, Node
 from jitgrad.passes.access import strides
-from jitgrad.passes.interchange import Lanes, for_lanes, lanes_of
+from jitgrad.passes.interchange import Lanes, for_lanes, lanes_of, lanes_of_loop
 from jitgrad.passes.plan import Step
 from jitgrad.passes.tiles import results
-from jitgrad.primitives import control
 
 
 def fits(node: Node) -> bool:
@@ -28,21 +27,9 @@ def fits(node: Node) -> bool:
         return False
     if node.op.kind != "region":
         return not any(is_large(i) for i in node.inputs) or node.op.kind == "view"
-    region = _alone(node)
-    return not is_too_much(region) and (
-        lanes_of(region, ends=True) is not None or not _works_on_arrays(region)
-    )
-
-
-def _alone(node: Node) -> Node:
-    """A region gathered by itself. How often a loop with a test ran is no lane's, and nobody reads
-    that of a loop over lanes.
-    """
     region = structured.alone(node)
-    if node.attrs.get("test") is None:
-        return region
-    body: Graph = region.attrs["body"]
-    return control.gathered(*region.inputs, body=Graph(body.name, body.inputs, body.outputs[:-1]))
+    apart = "carried" in node.attrs and lanes_of_loop(node) is not None
+    return not is_too_much(region) and (apart or not _works_on_arrays(region))
 
 
 def is_too_much(node: Node) -> bool:

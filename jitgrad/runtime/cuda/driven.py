@@ -121,11 +121,11 @@ def _branch(region: Driven, device: Device, given: Values) -> Values:
 def _counted(region: Driven, device: Device, given: Values) -> Values:
     """A loop of unknown length, by a kernel that counts its iterations and one of that length."""
     node, at = region.node, region.node.attrs
-    with_test = at["test"] is not None
+    with_test, first = at["test"] is not None, int(at["counted"])
     count = _run(device, counting(node), given)[0] if with_test else given[0]
     length = int(count.numpy())
     held = []
-    for x, value in zip(node.inputs[not with_test :], given[not with_test :], strict=True):
+    for x, value in zip(node.inputs[first:], given[first:], strict=True):
         is_list = isinstance(x.type, TapeType) and isinstance(value, list)
         held.append(_stacked(device, x.type.item, value) if is_list else value)
     return [*_run(device, of_length(node, length), held), *([count] if with_test else [])]
