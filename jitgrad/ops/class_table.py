@@ -54,7 +54,7 @@ PLAIN: dict[str, Callable] = {
     "BitwiseXor": c.bitwise_xor, "Cast": state.cast, "Ceil": e.ceil,
     "Cholesky": decompose.cholesky, "Conj": special.conj, "Cos": e.cos, "Cosh": e.cosh,
     "DType": state.dtype, "Dense": conv.dense, "Depend": state.depend, "Diag": linalg.diag,
-    "DiagPart": linalg.diag, "Digamma": e.digamma, "Div": e.div, "DivNoNan": special.div_no_nan,
+    "DiagPart": linalg.diag_part, "Digamma": e.digamma, "Div": e.div, "DivNoNan": special.div_no_nan,
     "Equal": c.eq, "Erf": e.erf, "Erfc": e.erfc, "Erfinv": e.erfinv, "Exp": e.exp,
     "ExpandDims": shaping.expand_dims, "Expm1": e.expm1, "Eye": creation.eye,
     "FastGeLU": activation.fast_gelu, "Fill": creation.fill_, "Flatten": shaping.flatten,
