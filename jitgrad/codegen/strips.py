@@ -21,6 +21,7 @@ from jitgrad.passes.access import Affine, Index, linear, strides
 from jitgrad.passes.body import Body
 from jitgrad.passes.gather import is_flow
 from jitgrad.passes.interchange import for_lanes
+from jitgrad.passes.placing import HOLDERS, place_parts
 from jitgrad.passes.plan import Arena, Buffer, Step
 from jitgrad.passes.schedule import schedule
 from jitgrad.passes.tiles import (
@@ -149,17 +150,13 @@ class Cut:
     def place_locals(self) -> int:
         """Give what lives for one tile a place in the memory of a thread; returns its size."""
         arena, steps = Arena(), self.layout.steps
-        last = {_stored(v): i for i, (step, _) in enumerate(steps) for v in step.inputs}
+        self.make_locals()
         dying: dict[int, list[Buffer]] = {}
         for position, (step, tiling) in enumerate(steps):
-            for result, axis in zip(results(step), tiling.results, strict=True):
-                if result in self.memory or result in self.sums:
-                    continue
-                nbytes = result.type.nbytes // result.shape[axis] * self.layout.tile
-                buffer = Buffer(nbytes, "local", arena.take(nbytes))
-                self.memory[result] = buffer
-                self.local.add(result)
-                dying.setdefault(last.get(result, position), []).append(buffer)
+            for buffer in [self.memory[r].memory() for r in results(step) if r in self.local]:
+                if buffer.at < 0:
+                    buffer.at = arena.take(buffer.nbytes)
+                    dying.setdefault(max(buffer.last, position), []).append(buffer)
             sizes = self.scratch(step, tiling)
             working = [Buffer(n, "local", arena.take(n)) for n in sizes]
             self.working[step] = tuple(working)
@@ -167,6 +164,25 @@ class Cut:
             for buffer in dying.pop(position, ()):
                 arena.free(buffer.at, buffer.nbytes)
         return arena.size
+
+    def make_locals(self) -> None:
+        """The buffers of what lives for one tile. Parts of joins and paddings are in these."""
+        made: list[Step] = []
+        for position, (step, tiling) in enumerate(self.layout.steps):
+            for result, axis in zip(results(step), tiling.results, strict=True):
+                if result not in self.memory and result not in self.sums:
+                    nbytes = result.type.nbytes // result.shape[axis] * self.layout.tile
+                    self.memory[result] = Buffer(nbytes, "local", first=position)
+                    self.local.add(result)
+            reads = [self.memory[_stored(v)] for v in step.inputs]
+            writes = [self.memory.get(r) or self.sums[r] for r in results(step)]
+            holds = step in self.local or step.op.name not in HOLDERS
+            made.append(Step(step if holds else None, tuple(reads), tuple(writes)))
+        place_parts(made, {b for s in made for b in (*s.reads, *s.writes) if b.home != "local"})
+        for position, each in enumerate(made):
+            for buffer in each.reads:
+                if buffer.memory().home == "local":
+                    buffer.memory().last = position
 
     def scratch(self, step: Node, tiling: Tiling) -> Sequence[int]:
         """Bytes of working memory of a step's launches on one tile."""
@@ -252,7 +268,8 @@ class Cut:
         values = [*step.inputs, *results(step)]
         for value, axis in zip(values, (*tiling.operands, *tiling.results), strict=True):
             stride = strides(value.shape)[axis] if axis >= 0 else 0
-            moved[Buffer(0)] = self.pointer(value, axis, stride)
+            whole = self.memory[value].whole if value in self.memory else None
+            moved[Buffer(0, whole=whole)] = self.pointer(value, axis, stride)
         found, count = tuple(moved), len(step.inputs)
         made = Step(node, found[:count], found[count:], self.working.get(step, ()))
         return [

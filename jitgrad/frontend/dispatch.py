@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend import remote, tape
-from jitgrad.frontend.pull import call_of
+from jitgrad.frontend.pull import CALLS, Call, call_of
 from jitgrad.ir.node import Node, builder, full, project
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
@@ -27,6 +29,8 @@ _silent = contextvars.Context()
 _silent.run(np.seterr, all="ignore")
 ((quiet, QUIET),) = _silent.items()
 
+type_of = operator.attrgetter("_type")  # quicker than a comprehension
+
 KNOWN_SIZE = 64  # up to so many elements, what follows from constants is computed while tracing
 
 
@@ -37,57 +41,59 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     """
     if state.trace is not None:
         return _traced(op, inputs, attrs)
-    arrays, types, followed = [], [], False
+    call = None if attrs else CALLS.get((op, *map(type_of, inputs)))
+    return perform(call or call_of(op, tuple(map(type_of, inputs)), attrs), inputs)
+
+
+def perform(call: Call, inputs: Sequence[Tensor]) -> Any:
+    """What `apply` does outside of a trace, for a call that was looked up."""
+    arrays, followed = [], False
     for x in inputs:
         array = x._data
         if array is None:
-            x._array(f"given to {op.name}")  # raises
+            x._array(f"given to {call.name}")  # raises
         arrays.append(array)
-        types.append(x._type)
         if x._grad_fn is not None:
             followed = True
-    call = call_of(op, tuple(types), attrs)
     if IN_USE:
-        if remote.is_there(inputs):
-            outputs = remote.apply(op, inputs, attrs)
-            if followed and state.grad:
-                tape.record(call, inputs, outputs)
-            return outputs if call.several else outputs[0]
-        arrays = [x._data for x in inputs]
+        return _performed_there(call, inputs)
     token = quiet.set(QUIET)
     try:
-        value = op.numpy(*arrays, **attrs)
+        value = call.run(*arrays)
     finally:
         quiet.reset(token)
     if call.several:
-        outputs = tuple([_own(v, t, arrays) for v, t in zip(value, call.results, strict=True)])
-        if IN_USE:
-            remote.pass_on(inputs, outputs)
-        if followed and state.grad:
-            tape.record(call, inputs, outputs)
+        outputs = tuple([Tensor._wrap(v, t) for v, t in zip(value, call.results, strict=True)])
+        if followed and (mode := state.grad):
+            tape.record(call, inputs, outputs, mode)
         return outputs
-    output = _own(value, call.type, arrays)
-    if IN_USE:
-        remote.pass_on(inputs, (output,))
-    if followed and state.grad:
-        tape.record(call, inputs, (output,))
+    output = Tensor._wrap(value, call.type)
+    if followed and (mode := state.grad):
+        tape.record(call, inputs, (output,), mode)
     return output
 
 
-def _own(value: Any, type: TensorType, arrays: list[Any]) -> Tensor:
-    """A Tensor that shares its memory with nobody."""
-    array = np.asarray(value, type.dtype.numpy)
-    flags = array.flags
-    if not (flags.owndata and flags.c_contiguous):
-        return Tensor._wrap(np.array(array, order="C", copy=True), type)
-    for operand in arrays:
-        if array is operand:
-            return Tensor._wrap(array.copy(), type)
-    return Tensor._wrap(array, type)
+def _performed_there(call: Call, inputs: Sequence[Tensor]) -> Any:
+    """`perform` where there is a device: on it, if operands are there."""
+    if remote.is_there(inputs):
+        outputs = remote.apply(call.op, inputs, call.attrs)
+    else:
+        with np.errstate(all="ignore"):
+            value = call.run(*[x._data for x in inputs])
+        values = value if call.several else (value,)
+        outputs = tuple([Tensor._wrap(v, t) for v, t in zip(values, call.results, strict=True)])
+        remote.pass_on(inputs, outputs)
+    if state.grad:
+        tape.record(call, inputs, outputs, state.grad)
+    return outputs if call.several else outputs[0]
 
 
 def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     trace = state.trace
+    if trace.caught:
+        from jitgrad.frontend.control.caught import check_index
+
+        check_index(trace, op, inputs)
     node = builder.make(op, tuple([trace.read(x) for x in inputs]), attrs)
     arrays = [x._data if x._node is not None else None for x in inputs]
     known = inputs and all(a is not None for a in arrays)

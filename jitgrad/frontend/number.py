@@ -15,6 +15,7 @@ import numpy as np
 from jitgrad.frontend.dispatch import apply, fill
 from jitgrad.ir.types import DType, TensorType, bool_, float32, float64, int64
 from jitgrad.primitives import shape as structure
+from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 INT, FLOAT, FLAG = TensorType(int64, ()), TensorType(float64, ()), TensorType(bool_, ())
@@ -86,6 +87,8 @@ def _operator(title: str) -> Callable:
         dtype = float64 if float64 in kinds or title in ALWAYS_FLOAT else int64
         if title == "__pow__" and isinstance(other, int) and other < 0:
             dtype = float64
+        if title in BY_OTHER or title in BY_SELF:
+            _check_divisor(other if title in BY_OTHER else self)
         out = ours(as_dtype(self, dtype), as_dtype(other, dtype))
         if title == "__divmod__":
             return tuple([Number.of(x) for x in out])
@@ -103,7 +106,16 @@ def _unary(title: str) -> Callable:
     return method
 
 
+def _check_divisor(divisor: Any) -> None:
+    if state.trace is not None and state.trace.caught:
+        from jitgrad.frontend.control.caught import check_divisor
+
+        check_divisor(state.trace, divisor)
+
+
 ALWAYS_FLOAT = ("__truediv__", "__rtruediv__")
+BY_OTHER = ("__truediv__", "__floordiv__", "__mod__", "__divmod__")
+BY_SELF = ("__rtruediv__", "__rfloordiv__", "__rmod__")
 ARITHMETIC = "add sub mul truediv floordiv mod pow and or xor lshift rshift"
 COMPARISONS = "eq ne lt le gt ge"
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jitgrad.autodiff.reverse import cotangents, pull
+from jitgrad.frontend.prepared import one_result, prepared
 from jitgrad.frontend.straight import straight
 from jitgrad.ir.node import Graph, Node, builder, input_node, project, substitute, topological
 from jitgrad.ir.op import Op, title
@@ -28,11 +29,28 @@ class Pull:
     graph    the values of `uses`, then a cotangent for each result -> cotangents of `targets`.
     uses     which values it needs: inputs by position, then results, counted on.
     targets  which inputs have a cotangent.
+    count    of all inputs.
     """
 
     graph: Graph
     uses: tuple[int, ...]
     targets: tuple[int, ...]
+    count: int
+
+    @functools.cached_property
+    def uses_inputs(self) -> tuple[int, ...]:
+        """Which inputs it needs."""
+        return tuple([k for k in self.uses if k < self.count])
+
+    @functools.cached_property
+    def uses_results(self) -> tuple[int, ...]:
+        """Which results it needs."""
+        return tuple([k - self.count for k in self.uses if k >= self.count])
+
+    @functools.cached_property
+    def is_whole(self) -> bool:
+        """Whether every input has a cotangent."""
+        return len(self.targets) == self.count
 
     @functools.cached_property
     def run(self) -> Callable[..., tuple[Any, ...]]:
@@ -52,50 +70,74 @@ class Call:
     type     of the result.
     several  whether that is a tuple of results.
     results  the type of each.
+    run      computes it: arrays to an array, or several, that share memory with nobody.
     """
 
-    __slots__ = ("attrs", "name", "op", "operands", "pulls", "results", "several", "type")
+    __slots__ = ("attrs", "name", "op", "operands", "pulls", "results", "run", "several", "type")
 
     def __init__(self, op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]):
         self.op, self.operands, self.attrs, self.name = op, operands, attrs, title(op, attrs)
         self.type: Any = op.infer(operands, attrs)
         self.several = type(self.type) is TupleType
         self.results: tuple = self.type.items if self.several else (self.type,)
-        self.pulls: dict[tuple[bool, ...], tuple[Pull | None, tuple[int, ...]]] = {}
+        self.run = prepared(op, operands, attrs, self.results, self.several)
+        self.pulls: dict[int, tuple[Pull | None, tuple[int, ...]]] = {}
 
-    def recorded(self, needed: tuple[bool, ...]) -> tuple[Pull | None, tuple[int, ...]]:
-        """The derivative in the operands marked in `needed`, None for an op without one; and which
-        results the tape follows: floats, and integers if they come from integers that it follows.
+    def recorded(self, mask: int) -> tuple[Pull | None, tuple[int, ...]]:
+        """The derivative in the operands whose bits are set, the last one's being the lowest; None
+        for an op without one. And which results the tape follows: floats, and integers if they come
+        from integers that it follows. Both are kept in `pulls`.
         """
-        found = self.pulls.get(needed)
-        if found is None:
-            pull = pull_of(self, needed)
-            integers = any(n and not t.dtype.is_float for n, t in zip(needed, self.operands))
-            follows = [
-                index
-                for index, type in enumerate(self.results)
-                if type.dtype.is_float or (integers and type.dtype.is_int)
-            ]
-            found = self.pulls[needed] = pull, tuple(follows)
+        count = len(self.operands)
+        needed = tuple([bool(mask >> (count - 1 - k) & 1) for k in range(count)])
+        integers = any(n and not t.dtype.is_float for n, t in zip(needed, self.operands))
+        follows = [
+            index
+            for index, type in enumerate(self.results)
+            if type.dtype.is_float or (integers and type.dtype.is_int)
+        ]
+        found = self.pulls[mask] = self.pull(needed), tuple(follows)
         return found
 
+    def pull(self, needed: tuple[bool, ...]) -> Pull | None:
+        """The derivative in the operands marked in `needed`."""
+        return pull_of(self, needed)
 
-_calls: dict[tuple, Call] = {}
-CALLS = 8192
+
+class Composite(Call):
+    """All calls of a function that is a graph with one result."""
+
+    __slots__ = ("graph",)
+
+    def __init__(self, graph: Graph):
+        self.graph, self.name, self.attrs = graph, graph.name, {}
+        self.operands = tuple([x.type for x in graph.inputs])
+        self.results = (graph.outputs[0].type,)
+        (self.type,), self.several, self.pulls = self.results, False, {}
+        self.run = one_result(straight(graph), self.type.dtype.numpy)
+
+    def pull(self, needed: tuple[bool, ...]) -> Pull:
+        graph = self.graph
+        with builder.recording(None):
+            return derivative(graph.name, graph.inputs, graph.outputs, needed, graph.outputs)
+
+
+CALLS: dict[tuple, Call] = {}  # by op, operands, and attributes with their names
+KEPT = 8192
 
 
 def call_of(op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]) -> Call:
     """What is known of a call. Errors are not kept."""
-    key = (op, operands, *attrs.items()) if attrs else (op, operands)
+    key = (op, *operands, *attrs.items())
     try:
-        return _calls[key]
+        return CALLS[key]
     except (KeyError, TypeError):  # or an attribute that cannot be a key
         pass
     found = Call(op, operands, attrs)
     try:
-        if len(_calls) >= CALLS:
-            _calls.clear()
-        _calls[key] = found
+        if len(CALLS) >= KEPT:
+            CALLS.clear()
+        CALLS[key] = found
     except TypeError:
         pass
     return found
@@ -127,12 +169,25 @@ def pull_of_graph(graph: Graph, needed: tuple[bool, ...]) -> Pull:
     It computes what it needs anew from the inputs, of which it uses only some.
     """
     with builder.recording(None):
-        names = unused({x.attrs["name"] for x in graph.inputs}, "g")
-        seeds = [input_node(next(names), y.type) for y in graph.outputs]
-        wrt = [x for x, wanted in zip(graph.inputs, needed, strict=True) if wanted]
-        gradients = iter(cotangents(graph.outputs, seeds, wrt))
-        found = [next(gradients) if wanted else None for wanted in needed]
-        return _pull(f"{graph.name}_pull", graph.inputs, (), seeds, found, needed)
+        return derivative(f"{graph.name}_pull", graph.inputs, graph.outputs, needed, ())
+
+
+def derivative(
+    name: str,
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    needed: Sequence[bool],
+    known: Sequence[Node],
+) -> Pull:
+    """The derivative of outputs in the inputs marked in `needed`; of the outputs, `known` need not
+    be computed anew.
+    """
+    names = unused({x.attrs["name"] for x in inputs}, "g")
+    seeds = [input_node(next(names), y.type) for y in outputs]
+    wrt = [x for x, wanted in zip(inputs, needed, strict=True) if wanted]
+    gradients = iter(cotangents(outputs, seeds, wrt))
+    found = [next(gradients) if wanted else None for wanted in needed]
+    return _pull(name, inputs, known, seeds, found, needed)
 
 
 def taken(graph: Graph, needed: Sequence[bool]) -> Node | None:
@@ -177,4 +232,4 @@ def _pull(
     values = [*inputs, *known]
     uses = tuple(k for k, value in enumerate(values) if value in below)
     graph = Graph(name, [*(values[k] for k in uses), *seeds], results)
-    return Pull(graph, uses, tuple(targets))
+    return Pull(graph, uses, tuple(targets), len(inputs))

@@ -79,17 +79,17 @@ class Saved(NamedTuple):
         return value
 
 
-_saved = functools.partial(tuple.__new__, Saved)  # without a call in Python
-
-
 def saved(tensor: Tensor, edge: Edge | int, held: Any) -> Saved:
     """A Tensor as it is now; `held` is what is kept of it."""
     strict = state.grad == ON
     return Saved(held, tensor._data, tensor._type, tensor._version, edge, strict)
 
 
+_new, _wrap, Reference = object.__new__, Tensor._wrap, weakref.ref
+
+
 class TapeNode:
-    """A recorded operation."""
+    """A recorded operation. What it saved are the fields of `Saved`, or `Saved` itself."""
 
     __slots__ = (
         "__weakref__",
@@ -112,14 +112,14 @@ class TapeNode:
         self.retained: Mapping[int, Any] = (
             NONE  # by result: a weak reference to who wants its .grad
         )
-        self.saved: Sequence[Saved] | None = ()
+        self.saved: Sequence[tuple] | None = ()
         self.pull: Pull | None = None
 
     def values(self) -> list[Tensor]:
         """The saved values; TapeError if they were freed by an earlier backward pass."""
         if self.saved is None:
             raise self.freed()
-        return [s.get(self) for s in self.saved]
+        return [Saved._make(s).get(self) for s in self.saved]
 
     def freed(self) -> Exception:
         return fail(
@@ -134,21 +134,26 @@ class TapeNode:
         pull = self.pull
         if pull is None:
             raise not_differentiable(self.label)
-        given = [zeros(t) if g is None else g for g, t in zip(given, self.types)]
         if state.grad != OFF or state.trace is not None:  # recorded, or traced
             from jitgrad.frontend.replay import replay
 
-            results = replay(pull.graph, [*self.values(), *given])
+            seeds = [zeros(t) if g is None else g for g, t in zip(given, self.types)]
+            results = replay(pull.graph, [*self.values(), *seeds])
             return placed(results, pull.targets, len(self.edges))
         if self.saved is None:
             raise self.freed()
-        arrays = [s.now(self) for s in self.saved]
-        arrays += [g._data for g in given]
+        arrays = []
+        for kept in self.saved:
+            tensor, array, _, version, _, _ = kept
+            if tensor.__class__ is Reference:
+                tensor = tensor()
+            same = tensor is None or tensor._version == version
+            arrays.append(array if same else Saved._make(kept).now(self))
+        for g, type in zip(given, self.types):
+            arrays.append(zeros(type)._data if g is None else g._data)
         run = remote.run(pull.graph) if IN_USE and any_there(arrays) else pull.run
-        found: list[Tensor | None] = [None] * len(self.edges)
-        for place, type, array in zip(pull.targets, pull.types, run(*arrays)):
-            found[place] = Tensor._wrap(array, type)
-        return found
+        values = [_wrap(array, type) for array, type in zip(run(*arrays), pull.types)]
+        return values if pull.is_whole else placed(values, pull.targets, len(self.edges))
 
     def release(self) -> None:
         """Free what was saved."""
@@ -199,37 +204,40 @@ def is_tracked(tensor: Tensor) -> bool:
     return bool(state.grad) and edge_of(tensor) is not None
 
 
-def record(call: Call, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
-    """Put a node behind the outputs of an op, if any input is followed."""
-    mode = state.grad
+def record(call: Call, inputs: Sequence[Tensor], outputs: Sequence[Tensor], mode: int) -> None:
+    """Put a node behind the outputs of an op, if any input is followed in this mode."""
     edges: list[Edge] = []
-    needed: list[bool] = []
+    needed = 0
     for x in inputs:  # as `edge_of` does, without a call
         fn = x._grad_fn
-        ends = fn is None or (mode == FUNCTIONAL and type(fn) is Leaf and fn.parameter)
-        edges.append(None if ends else (fn, x._index))
-        needed.append(not ends)
-    if True not in needed:
+        if fn is None or (mode == FUNCTIONAL and type(fn) is Leaf and fn.parameter):
+            edges.append(None)
+            needed *= 2
+        else:
+            edges.append((fn, x._index))
+            needed = 2 * needed + 1
+    if not needed:
         return
-    pull, follows = call.recorded(tuple(needed))
+    pull, follows = call.pulls.get(needed) or call.recorded(needed)
     if pull is not None and not pull.targets:
         return  # constant in every input that is followed
-    node = TapeNode(call.name, edges, call.results)
+    node = _new(TapeNode)
+    node.label, node.edges, node.types, node.pull = call.name, edges, call.results, pull
+    node.serial, node.hooks, node.retained = next(serials), NONE, NONE
     for index in follows:
         out = outputs[index]
         out._grad_fn, out._index = node, index
-    node.pull = pull
-    if pull is not None:
-        count, strict, kept = len(inputs), mode == ON, []
-        for k in pull.uses:
-            if k < count:
-                x = inputs[k]
-                kept.append(_saved((x, x._data, x._type, x._version, edges[k], strict)))
-            else:
-                x = outputs[k - count]
-                edge = k - count if x._grad_fn is node else None
-                kept.append(_saved((weakref.ref(x), x._data, x._type, x._version, edge, strict)))
-        node.saved = kept
+    if pull is None:
+        node.saved = ()
+        return
+    strict, node.saved = mode == ON, (kept := [])
+    for k in pull.uses_inputs:
+        x = inputs[k]
+        kept.append((x, x._data, x._type, x._version, edges[k], strict))
+    for k in pull.uses_results:
+        x = outputs[k]
+        edge = k if x._grad_fn is node else None
+        kept.append((weakref.ref(x), x._data, x._type, x._version, edge, strict))
 
 
 def attach(node: TapeNode, outputs: Sequence[Tensor], integers: bool = False) -> None:

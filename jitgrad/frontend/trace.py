@@ -108,6 +108,7 @@ class Trace:
         self.mapped = 0  # how many `vmap`s are being traced, one inside of another
         self.printer: Any = None  # of the loop on trial; see `control.prints`
         self.faults: Any = None  # exceptions in compiled loops; see `control.faults`
+        self.caught: list[Callable[[], Any]] = []  # by each `try` around; see `control.caught`
         self.mixed: list[Any] = []  # lists and dicts that may be one of two
         self.loops: dict[Any, Any] = {}  # what loops carried, by their code; see `control.settling`
         self.turn: Any = None  # of the loop on trial, the innermost; see `control.growing`
@@ -208,6 +209,10 @@ class Trace:
         from jitgrad.frontend.control.build import unread
 
         return unread()
+
+    def catches(self, kind: type[Exception]) -> bool:
+        """Whether a `try` around what runs now has a handler for an exception."""
+        return any(issubclass(kind, handled()) for handled in self.caught)
 
     def store(self, holder: Any, attribute: str | None) -> None:
         """Note that something is stored in an object that may outlive the trace."""

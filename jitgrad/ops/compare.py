@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.errors import ArgumentError, fail
+from jitgrad.frontend.composed import composed
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, bool_, float32, int64
 from jitgrad.ops.elementwise import BINARY, UNARY, abs, add, mul, sub
@@ -156,6 +157,7 @@ def bitwise_not(input):
 # --- choice -------------------------------------------------------------------------------------
 
 
+@composed
 def where(condition, input, other):
     """input where the condition holds, else other. The branch not taken gets gradient 0.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from jitgrad import tree
 from jitgrad.errors import ArgumentError, DTypeError, fail
+from jitgrad.frontend.composed import composed
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import bool_, float32, int64
 from jitgrad.ir.types import dtype as dtype_of
@@ -22,6 +23,7 @@ from jitgrad.ops.promote import (
     is_number,
     named,
     one_of,
+    pair,
     rank_of,
     scalar,
     splat,
@@ -55,13 +57,21 @@ UNARY = """
 def _arithmetic(name: str, op: Op, doc: str, on_bool: Op | None = None) -> Callable:
     """A function of two numbers; `on_bool` is what it means for two bools."""
 
-    def function(input, other):
+    def aligned(input, other):
         x, y = align(name, input, other)
         if x._type.dtype is bool_:
             if on_bool is None:
                 align(name, input, other, takes=NUMBER)
             return apply(on_bool, x, y)
         return apply(op, x, y)
+
+    differing = composed(named(aligned, name, ""))
+
+    def function(input, other):
+        found = pair(input, other)
+        if found is None or found[0]._type.dtype is bool_:
+            return differing(input, other)
+        return apply(op, *found)
 
     return named(function, name, doc + BINARY)
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import BoundsError, ShapeError, TraceError, fail
+from jitgrad.frontend.composed import composed
 from jitgrad.ir.types import bool_, int32, int64
 from jitgrad.ops.keys import NEW, Entry, Place, Span, entries_of, inside
 from jitgrad.ops.moving import moving
@@ -219,7 +220,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
     Raises BoundsError (an IndexError) outside of an axis, TraceError for a traced mask.
     """
-    out = _item(x, key)
+    out = _plain_item(x, key) if _is_plain(key) else _item(x, key)
     if not _is_view(out, key):
         return copied(out) if out is x else out
     return shown(out, x, lambda base: _item(base, key), lambda base, view: updated(base, key, view))
@@ -257,6 +258,21 @@ def _item(x: Tensor, key: Any) -> Tensor:
 
 def _flattened(x: Tensor, lead: int) -> tuple[int, ...]:
     return (math.prod(x.shape[:lead]), *x.shape[lead:])
+
+
+def _is_plain(key: Any) -> bool:
+    """Whether a key is of ints, slices of ints, ``...`` and None: there is nothing to read."""
+    for part in key if isinstance(key, tuple) else (key,):
+        if part.__class__ is slice:
+            if not {part.start.__class__, part.stop.__class__, part.step.__class__} <= BOUNDS:
+                return False
+        elif not (part is None or part is ... or part.__class__ is int):
+            return False
+    return True
+
+
+BOUNDS = {int, type(None)}
+_plain_item = composed(_item)
 
 
 def updated(x: Tensor, key: Any, value: Any) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.frontend import rows
+from jitgrad.frontend.composed import composed
 from jitgrad.ops.promote import (
     apply,
     axis_of,
@@ -46,6 +47,7 @@ def _joined(name: str, tensors: Any) -> list[Tensor]:
 
 
 @spellings
+@composed
 def concat(tensors, axis=0):
     """Tensors joined along an axis; their other extents must agree. dtypes are promoted.
 
@@ -83,6 +85,7 @@ def _moved(name: str, whole: Tensor, to: int) -> Tensor:
 
 
 @spellings
+@composed
 def cat(tensors, axis=0):
     """Tensors joined along an axis; as `concat`.
 
@@ -93,6 +96,7 @@ def cat(tensors, axis=0):
 
 
 @spellings
+@composed
 def stack(tensors, axis=0):
     """Tensors of one shape joined along a new axis.
 

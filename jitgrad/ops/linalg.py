@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import DTypeError, ShapeError, fail
+from jitgrad.frontend.composed import composed
 from jitgrad.ir.types import bool_
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
@@ -54,6 +55,7 @@ def _bad(name: str, a: Tensor, b: Tensor, why: str, instead: str = "") -> Except
 # --- products -----------------------------------------------------------------------------------
 
 
+@composed
 def matmul(input, other):
     """Matrix product over the last two axes; the axes before are broadcast as a batch.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import TraceError, fail
-from jitgrad.frontend.sums import difference
+from jitgrad.frontend.sums import affine, difference
 from jitgrad.ir.types import int64
 from jitgrad.ops.keys import consumes, item_of
 from jitgrad.ops.promote import (
@@ -26,6 +26,9 @@ from jitgrad.ops.promote import (
 )
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
+
+SHORT = 64  # turns of a loop that can be written out
+LARGE = 1 << 12  # elements that cost more to pick in each of them
 
 
 def moving(x: Tensor, key: Any) -> tuple[Any, Any] | None:
@@ -68,6 +71,12 @@ def _positions(x: Tensor, axis: int, item: slice) -> Tensor:
             instead="x[i:i + n] with an int n, or ops.where with a mask for every element",
         )
     count = len(range(0, length, step))
+    if extent and count * x.size // extent >= LARGE and _is_place_of_turn(start):
+        raise fail(
+            TraceError,
+            f"a large slice of {x._type} moves with the turns of a short loop",
+            why="at places that are known, slices are views, and nothing is picked",
+        )
     steps = constant(step * np.arange(count))
     if not count:
         return steps
@@ -81,6 +90,16 @@ def _positions(x: Tensor, axis: int, item: slice) -> Tensor:
     from_end = apply(scalar.select, fits, apply(scalar.add, start, at(extent)), at(extent))
     first = apply(scalar.select, behind, from_end, start)
     return apply(scalar.add, expand(first, (count,)), steps)
+
+
+def _is_place_of_turn(start: Tensor) -> bool:
+    """Whether a loop is on trial whose turns can be written out, and then say where this is."""
+    trace = state.trace
+    turn = trace.turn
+    if turn is None or (turn.length or SHORT + 1) > SHORT or trace.trials != turn.trials + 1:
+        return False
+    place = affine(trace.read(start), trace.read(turn.number))
+    return place is not None and place[0] != 0
 
 
 def _bound(bound: Any, default: int) -> Tensor:

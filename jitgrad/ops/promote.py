@@ -34,6 +34,7 @@ from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
+PLAIN = (float, int)
 RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 WEAK = (bool_, int64, float32)  # what a Python scalar of each rank is on its own
 WIDER = {8: int16, 16: int32, 32: int64}  # the signed dtype that holds an unsigned one
@@ -181,12 +182,12 @@ def align(
     integers_as  the dtype in whose place integers and bools compute.
     """
     if dtype is None and len(operands) == 2:  # the common cases, quickly
-        x, y = operands
-        if isinstance(x, Tensor) and isinstance(y, Tensor) and x._type is y._type:
-            common = x._type.dtype
+        quick = pair(*operands)
+        if quick is not None:
+            common = quick[0]._type.dtype
             fits = takes is ANY or accepts(takes, common)
             if fits and (integers_as is None or common.is_float):
-                return [x, y]
+                return quick
     operands = tuple([convert(name, x) for x in operands])
     if dtype is None:
         dtype = result_dtype(operands)
@@ -200,6 +201,20 @@ def align(
         expand(cast(x, dtype), shape) if isinstance(x, Tensor) else weak(name, x, type)
         for x in operands
     ]
+
+
+def pair(x: Any, y: Any) -> list[Tensor] | None:
+    """Two Tensors of one type, or one of floats and a number beside it; None for others."""
+    if isinstance(x, Tensor):
+        if isinstance(y, Tensor):
+            return [x, y] if x._type is y._type else None
+        return [x, splat(y, x._type)] if y.__class__ in PLAIN and _leads(x) else None
+    return [splat(x, y._type), y] if x.__class__ in PLAIN and _leads(y) else None
+
+
+def _leads(x: Any) -> bool:
+    """Whether a number beside it takes its dtype."""
+    return isinstance(x, Tensor) and x._type.dtype.kind == "f" and not isinstance(x, Number)
 
 
 def spread(name: str, *operands: Any) -> list[Tensor]:
@@ -412,7 +427,7 @@ def named(function: Callable, name: str, doc: str) -> Callable:
 __all__ = [
     "WEAK", "align", "apply", "assign", "axes_of", "axis_of", "broadcast_shape", "cast",
     "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh",
-    "is_number", "known", "like", "named", "one_of", "promote_types", "rank_of", "refused",
+    "is_number", "known", "like", "named", "one_of", "pair", "promote_types", "rank_of", "refused",
     "result_dtype", "scalar", "shape_of", "spellings", "splat", "spread", "static",
     "structure", "tensor", "weak",
 ]  # fmt: skip

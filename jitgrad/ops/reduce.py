@@ -10,6 +10,7 @@ import builtins
 import math
 
 from jitgrad.errors import ArgumentError, fail
+from jitgrad.frontend.composed import composed
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import DType, TensorType, bool_, float16, float32, int32, int64
 from jitgrad.ops import compare as c
@@ -70,10 +71,10 @@ def _wide(x: Tensor, dtype: DType | None) -> Tensor:
 
 
 @spellings
+@composed
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """Sum over axes. Integers and bools sum to int64, unless `dtype` says otherwise.
 
-    >>> from jitgrad import Tensor, ops
     >>> ops.sum(Tensor([[1, 2], [3, 4]]), 0).tolist()
     [4, 6]
     """
@@ -94,10 +95,10 @@ def prod(input, axis=None, keep_dims=False, dtype=None):
 
 
 @spellings
+@composed
 def mean(x, axis=None, keep_dims=False):
     """Arithmetic mean over axes. Integers give a float32; of no elements it is nan.
 
-    >>> from jitgrad import Tensor, ops
     >>> ops.mean(Tensor([[1.0, 2.0], [3.0, 4.0]]), 0).tolist()
     [2.0, 3.0]
     """
@@ -287,7 +288,6 @@ def max(input, axis=None, keepdims=False, *, initial=None, where=None):
 
     With axis None it is the largest of all, and an index of 0. Ties share the gradient equally.
 
-    >>> from jitgrad import Tensor, ops
     >>> values, indices = ops.max(Tensor([[1.0, 3.0], [4.0, 2.0]]), 1)
     >>> values.tolist(), indices.tolist()
     ([3.0, 4.0], [1, 0])
@@ -377,7 +377,6 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 def logsumexp(input, dim=None, keepdim=False):
     """log(sum(exp(x))) over axes, shifted by the largest so that nothing overflows.
 
-    >>> from jitgrad import Tensor, ops
     >>> ops.logsumexp(Tensor([1000.0, 1000.0]), 0).tolist()
     1000.6931762695312
     """

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 
+from jitgrad.frontend.composed import composed
 from jitgrad.ops.promote import copied
 from jitgrad.tensor import Tensor
 from jitgrad.views import View, connect
@@ -18,11 +19,12 @@ def viewing(write_back: Callable) -> Callable:
 
     def mark(function: Callable) -> Callable:
         first = next(iter(inspect.signature(function).parameters))
+        quick = composed(function)
 
         @functools.wraps(function)
         def call(*args, **kwargs):
             base, *rest = args or (kwargs.pop(first),)
-            out = function(base, *rest, **kwargs)
+            out = quick(base, *rest, **kwargs)
             if not isinstance(base, Tensor):
                 return out
             return shown(

@@ -3,6 +3,9 @@
 Where whatever a loop computes keeps the elements of one long axis apart, ten thousand systems
 advancing side by side, say, the loop can be run for a tile of that axis at a time: then what it
 carries and records never leaves the cache. This proves it, and makes the loop for a tile.
+
+A loop that goes on while any lane does, such as a `while` under `vmap`, may end earlier for a tile
+if it leaves alone the lanes that are done.
 """
 
 from __future__ import annotations
@@ -19,11 +22,14 @@ from jitgrad.ir.node import (
     input_op,
     project_op,
     splat,
+    substitute,
     with_inputs,
 )
 from jitgrad.ir.types import TensorType
 from jitgrad.passes.axes import pairs
-from jitgrad.primitives.flow import inner, parts
+from jitgrad.passes.fold import fold
+from jitgrad.passes.simplify import simplify
+from jitgrad.primitives.flow import FLAG, any_of, inner, parts
 
 SHORTEST = 64  # lanes from which it pays
 WHOLE = -1  # no lanes
@@ -35,13 +41,16 @@ class Mixed(Exception):
 
 
 class Lanes:
-    """The axis that has the lanes (or WHOLE, or FREE) of each value of one graph."""
+    """The axis that has the lanes (or WHOLE, or FREE) of each value of one graph. `ends`: whether
+    its loops may have a test.
+    """
 
-    def __init__(self, graph: Graph, extent: int, given: Mapping[Node, int]):
-        self.graph, self.extent = graph, extent
+    def __init__(self, graph: Graph, extent: int, given: Mapping[Node, int], ends: bool = False):
+        self.graph, self.extent, self.ends = graph, extent, ends
         self.axis: dict[Node, int] = dict(given)
         self.results: dict[Node, list[int]] = {}  # of loops
         self.inside: dict[Node, Lanes] = {}
+        self.tests: dict[Node, Lanes] = {}  # whether a lane goes on, for loops with a test
         for node in graph.nodes:
             if node not in self.axis:
                 self.axis[node] = self.find(node)
@@ -79,9 +88,12 @@ class Lanes:
     def loop(self, node: Node) -> list[int]:
         """The lanes of a loop's results."""
         attrs, body = node.attrs, node.attrs["body"]
-        if attrs["length"] is None or attrs["test"] is not None:
-            raise Mixed
         given, own = parts(attrs, node.inputs), inner(attrs, body.inputs)
+        if attrs["test"] is None:
+            if attrs["length"] is None:
+                raise Mixed
+        elif not self.ends or len(body.outputs) != attrs["carried"] or own.slices:
+            raise Mixed
         axes: dict[Node, int] = {own.count: WHOLE}
         for x, operand in zip(own.carry, given.carry, strict=True):
             axes[x] = self.wanted(operand, 0 if self.is_long(x) else WHOLE)
@@ -89,14 +101,38 @@ class Lanes:
             axes[x] = 0 if self.axis[operand] == FREE else self.axis[operand]
         for x, operand in zip(own.slices, given.slices, strict=True):
             axes[x] = max(self.wanted(operand, 1 if self.is_long(x) else WHOLE) - 1, WHOLE)
-        inside = self.inside[node] = Lanes(body, self.extent, axes)
+        inside = self.inside[node] = Lanes(body, self.extent, axes, self.ends)
         found = []
         for i, output in enumerate(body.outputs):
             lanes = inside.axis[output]
             if lanes == FREE or lanes > 0 or (i < attrs["carried"] and lanes != axes[own.carry[i]]):
                 raise Mixed
             found.append(lanes if i < attrs["carried"] or lanes == WHOLE else 1)
+        if attrs["test"] is not None:
+            self.tests[node] = self.going(node, axes)
+            found.append(WHOLE)
         return found
+
+    def going(self, node: Node, axes: Mapping[Node, int]) -> Lanes:
+        """Whether a lane goes on, if that is what a loop's test asks of any of them, and nothing
+        changes in a lane that does not.
+        """
+        test, body = node.attrs["test"], node.attrs["body"]
+        (asked,), own = test.outputs, inner(node.attrs, body.inputs)
+        masks = [x for x in asked.inputs if x.type is FLAG.with_shape((self.extent,))]
+        if len(masks) != 1 or asked is not any_of(masks[0]):
+            raise Mixed
+        given = dict(zip(test.inputs, (own.count, *own.carry, *own.rest), strict=True))
+        (goes_on,) = masks
+        alone = Graph(test.name, test.inputs, (goes_on,))
+        lanes = Lanes(alone, self.extent, {t: axes[x] for t, x in given.items()})
+        (mask,) = substitute((goes_on,), given)
+        over = substitute(body.outputs, {mask: full(False, mask.type)})  # type: ignore[arg-type]
+        done = simplify(fold(simplify(fold(Graph(body.name, body.inputs, over)))))
+        numbered = any(test.inputs[0] in n.inputs for n in alone.nodes)  # it could begin again
+        if lanes.axis[goes_on] != 0 or numbered or done.outputs != own.carry:
+            raise Mixed
+        return lanes
 
     def wanted(self, operand: Node, axis: int) -> int:
         """The axis, if the operand has its lanes there."""
@@ -154,7 +190,11 @@ class Lanes:
             for o, a in zip(node.inputs[first:], axes, strict=True)
         ]
         operands[:0] = [whole[o] for o in node.inputs[:first]]
-        return builder.make(node.op, tuple(operands), {**node.attrs, "body": inside.cut(extent)})
+        attrs = {**node.attrs, "body": inside.cut(extent)}
+        if node in self.tests:
+            alone = self.tests[node].cut(extent)
+            attrs["test"] = Graph(alone.name, alone.inputs, (any_of(alone.outputs[0]),))
+        return builder.make(node.op, tuple(operands), attrs)
 
 
 def _cut_input(x: Node, axis: int, extent: int) -> Node:
@@ -168,9 +208,9 @@ def _cut_input(x: Node, axis: int, extent: int) -> Node:
 
 
 @functools.lru_cache(maxsize=512)
-def lanes_of(region: Node) -> Lanes | None:
+def lanes_of(region: Node, ends: bool = False) -> Lanes | None:
     """The lanes of all that a region of loops computes, if it has such; its results are results of
-    the loops, each once.
+    the loops, each once. `ends`: whether a lane may end before the others.
     """
     body: Graph = region.attrs["body"]
     loops = [n for n in body.nodes if "carried" in n.attrs]
@@ -185,7 +225,7 @@ def lanes_of(region: Node) -> Lanes | None:
         axis = 1 if x in stacks else 0
         given[x] = axis if shape[axis : axis + 1] == (extent,) else WHOLE
     try:
-        found = Lanes(body, extent, given)
+        found = Lanes(body, extent, given, ends)
     except Mixed:
         return None
     ends = body.outputs
@@ -193,9 +233,9 @@ def lanes_of(region: Node) -> Lanes | None:
     return found if of_loops and len(set(ends)) == len(ends) else None
 
 
-def for_lanes(region: Node, extent: int) -> Node:
+def for_lanes(region: Node, extent: int, ends: bool = False) -> Node:
     """A region for `extent` lanes, of operands of its own."""
-    lanes = lanes_of(region)
+    lanes = lanes_of(region, ends)
     assert lanes is not None
     body = lanes.cut(extent)
     return builder.make(region.op, tuple(body.inputs), {"body": body})

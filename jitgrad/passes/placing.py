@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # Offsets of an op's operands along its result's axes, () for what is no part of the result; None if
 # they do not stay in one piece.
 Offsets = list[tuple[int, ...]] | None
-LONG = 64  # elements in a row of memory, from which loops lose nothing by a gap behind it
+OURS = ("arena", "local")  # homes of what can be put elsewhere
+LONG = 16  # elements in a row of memory, from which a gap behind it costs less than a copy
 
 
 def _side_by_side(node: Node) -> Offsets:
@@ -60,7 +61,7 @@ def place_parts(steps: Sequence[Step], kept: set[Buffer]) -> None:
         whole = step.writes[0]
         for part, buffer, offset in zip(step.node.inputs, step.reads, offsets, strict=True):
             maker = steps[buffer.first] if 0 <= buffer.first < position else None
-            alone = readers[buffer] == 1 and buffer not in kept and buffer.home == "arena"
+            alone = readers[buffer] == 1 and buffer not in kept and buffer.home in OURS
             if maker is None or not offset or not alone or part.type.size <= 1:
                 continue
             if buffer not in maker.writes:  # it holds parts itself: the first of them is made there
@@ -97,7 +98,7 @@ def _is_read(node: Node, index: int) -> bool:
 
 
 def inside(
-    made: TensorType, part: Node, whole: tuple[int, ...], offset: Sequence[int], least: int = LONG
+    made: TensorType, part: Node, whole: tuple[int, ...], offset: Sequence[int]
 ) -> Affine | None:
     """Where a value is in a larger array, by steps along its axes, if its loops stay what they are:
     rows are long, or single elements.
@@ -106,7 +107,7 @@ def inside(
         return None
     axis = max((a for a in range(part.ndim) if part.shape[a] != whole[a]), default=0)
     row = math.prod(part.shape[axis:])
-    if 1 < row < least and math.prod(part.shape[:axis]) > 1:
+    if 1 < row < LONG and math.prod(part.shape[:axis]) > 1:
         return None
     steps = strides(whole)
     first = sum(o * s for o, s in zip(offset, steps, strict=True))

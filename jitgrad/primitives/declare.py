@@ -20,7 +20,7 @@ from jitgrad.errors import DTypeError, ShapeError, TapeError, fail
 from jitgrad.ir.node import Node, full
 from jitgrad.ir.op import OPS, Attrs, Op, Sample, register
 from jitgrad.ir.types import DType, TensorType, TupleType, Type, bool_
-from jitgrad.primitives.reference import NAMESPACE
+from jitgrad.primitives.reference import NAMESPACE, applied
 
 FLOAT, NUMBER, INTEGER, BOOL, ANY = "f", "iuf", "iu", "b", "biuf"
 BITS = "biu"
@@ -201,7 +201,12 @@ def _list(types: Iterable[Type]) -> str:
 
 
 def _numpy_function(operands: tuple[str, ...], scalar: str) -> Callable[..., np.ndarray]:
+    """What the expression means for arrays: a ufunc, if it is one of the operands in order."""
     tree = ast.parse(f"lambda {', '.join(operands)}: {scalar}", mode="eval")
+    function, names = applied(tree.body.body)  # type: ignore[attr-defined]
+    in_order = tuple([getattr(name, "id", None) for name in names]) == operands
+    if in_order and isinstance(function, np.ufunc):
+        return function
     return eval(compile(tree, f"<{scalar}>", "eval"), NAMESPACE)  # the op's own text
 
 

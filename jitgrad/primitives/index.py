@@ -44,7 +44,8 @@ def index_type(name: str, type: Type) -> TensorType:
     return type
 
 
-def _check_bounds(name: str, idx: np.ndarray, extent: int) -> None:
+def check_bounds(name: str, idx: np.ndarray, extent: int) -> None:
+    """BoundsError if an index is outside of an axis."""
     if idx.size == 0 or (idx.min() >= 0 and idx.max() < extent):
         return
     value = idx[(idx < 0) | (idx >= extent)].flat[0]
@@ -89,7 +90,7 @@ class take:
         return x.with_shape((*idx.shape, *x.shape[1:]))
 
     def numpy(x, idx):
-        _check_bounds("take", idx, x.shape[0])
+        check_bounds("take", idx, x.shape[0])
         return x[idx]
 
     def vjp(node: Node, g: Node):
@@ -151,7 +152,7 @@ class scatter:
         return base
 
     def numpy(base, idx, updates, mode):
-        _check_bounds("scatter", idx, base.shape[0])
+        check_bounds("scatter", idx, base.shape[0])
         out = np.array(base)
         if updates.size == 0:
             return out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -100,3 +102,22 @@ NAMESPACE = {
     "identity": np.asarray,
     "squares32": _squares32,
 }
+
+OPERATORS: dict[type, np.ufunc] = {
+    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide,
+    ast.USub: np.negative, ast.Lt: np.less, ast.LtE: np.less_equal, ast.Eq: np.equal,
+    ast.NotEq: np.not_equal, ast.BitAnd: np.bitwise_and, ast.BitOr: np.bitwise_or,
+    ast.BitXor: np.bitwise_xor, ast.LShift: np.left_shift, ast.RShift: np.right_shift,
+}  # fmt: skip
+
+
+def applied(tree: ast.expr) -> tuple[Any, Sequence[ast.expr]]:
+    """NumPy's function that an expression applies last, or None, and to what."""
+    match tree:
+        case ast.BinOp(left, operator, right) | ast.Compare(left, [operator], [right]):
+            return OPERATORS.get(type(operator)), (left, right)
+        case ast.UnaryOp(operator, operand):
+            return OPERATORS.get(type(operator)), (operand,)
+        case ast.Call(ast.Name(name), arguments):
+            return NAMESPACE.get(name), arguments
+    return None, ()

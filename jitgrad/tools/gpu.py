@@ -10,9 +10,14 @@ Compiling needs ``pip install jitgrad[cuda]``, and no GPU.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import functools
+import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +34,7 @@ from jitgrad.runtime.cuda.program import DeviceProgram
 from jitgrad.tools.tables import columns, markdown
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0))
+ENOUGH = 8  # kernels to compile for which a process of its own pays
 KINDS = ("elementwise", "reduce", "view", "call")
 # Of an A100 and an H100: bytes a second from memory, operations a second in float32 and float64.
 PEAKS = {(8, 0): (1.555e12, 19.5e12, 9.7e12), (9, 0): (3.35e12, 67e12, 34e12)}
@@ -118,45 +124,56 @@ def _check(options: argparse.Namespace) -> int:
     names, dtypes = ({x for x in text.split(",") if x} for text in (options.ops, options.dtypes))
     absent = why_not()
     run = device().run if not absent else None
-    seen: set[tuple] = set()
-    rows, spilled, wrong, compared = [], 0, 0, 0
+    kernels: dict[tuple, tuple[str, str, Grid]] = {}
+    wrong = compared = 0
     for op, dtype, program, arrays in programs(names, dtypes):
         for _, grid in program.grids:
-            key = grid.source, grid.codes
-            if key in seen:
-                continue
-            seen.add(key)
-            for capability in _capabilities(options):
-                found = offline.needs(grid, capability)
-                wide = dtype.name == "float32" and ".f64" in offline.ptx(grid, capability)
-                spilled += found.spills > 0
-                if found.spills or wide:
-                    rows.append(_row(op.name, dtype, capability, found, wide))
+            alone = dataclasses.replace(grid, pointers=(), faults=())
+            kernels.setdefault((grid.source, grid.codes), (op.name, dtype.name, alone))
         if run is not None:
             compared += 1
             got = [found.numpy() for found in run(program, *arrays)]
             wrong += not _is_right(got, interpret(program.graph, arrays))
+    figures = functools.partial(_figures, capabilities=_capabilities(options))
+    rows = [row for rows in _shared(figures, list(kernels.values())) for row in rows]
     head = ("op", "dtype", "sm", "registers", "shared", "occupancy", "spilled", "double")
     if rows:
         print(columns(head, rows, right=(3, 4, 5, 6)))
     print(
-        f"{len(seen)} kernels compiled for sm {options.sm}; {len(rows)} spill or compute in double"
+        f"{len(kernels)} kernels compiled for sm {options.sm};"
+        f" {len(rows)} spill or compute in double"
     )
+    spilled = any(row[6] != "0" for row in rows)
     if run is None:
         print(f"not run: {absent}")
-        return int(spilled > 0)
-    print(f"{compared} programs run on the GPU, {wrong} differ from the reference")
-    return int(wrong > 0 or spilled > 0)
+    else:
+        print(f"{compared} programs run on the GPU, {wrong} differ from the reference")
+    return int(wrong > 0 or spilled)
 
 
-def _row(
-    name: str, dtype: DType, capability: tuple[int, int], found: offline.Needs, wide: bool
-) -> tuple[str, ...]:
-    sm = "{}{}".format(*capability)
-    return (
-        name, dtype.name, sm, str(found.registers), str(found.shared), f"{found.occupancy:.0%}",
-        str(found.spills), "yes" if wide else "",
-    )  # fmt: skip
+def _shared(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """A function of each item, by as many processes as there are processors."""
+    workers = min(os.cpu_count() or 1, len(items) // ENOUGH)
+    if workers < 2:
+        return list(map(function, items))
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(function, items))
+
+
+def _figures(
+    kernel: tuple[str, str, Grid], capabilities: Sequence[tuple[int, int]]
+) -> list[tuple[str, ...]]:
+    """A row for each architecture on which a kernel spills, or computes in double for float32."""
+    name, dtype, grid = kernel
+    rows = []
+    for capability in capabilities:
+        found = offline.needs(grid, capability)
+        wide = dtype == "float32" and ".f64" in offline.ptx(grid, capability)
+        if found.spills or wide:
+            figures = found.registers, found.shared, f"{found.occupancy:.0%}", found.spills
+            sm = "{}{}".format(*capability)
+            rows.append((name, dtype, sm, *map(str, figures), "yes" if wide else ""))
+    return rows
 
 
 def _is_right(got: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> bool:

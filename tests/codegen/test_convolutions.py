@@ -46,6 +46,8 @@ CASES = {
     "small images of groups": ((6, 32, 3, 3), (32, 16, 2, 2), {"groups": 2, **SAME}),
     "as they are": ((3, 20, 8, 8), (18, 20, 1, 1), {}),
     "points of small images": ((4, 64, 7, 7), (48, 64, 1, 1), {}),
+    "points of large images": ((3, 48, 17, 20), (28, 48, 1, 1), {}),
+    "from one place": ((20, 16, 4, 4), (24, 16, 4, 4), {}),
     "large kernel": ((1, 2, 23, 40), (3, 2, 11, 11), {"pad": (5, 5, 5, 5)}),
 }
 
@@ -88,7 +90,7 @@ def test_compiled(case):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int32, np.uint8], ids=lambda d: d.__name__)
-@pytest.mark.parametrize("case", ["strided", "groups"])
+@pytest.mark.parametrize("case", ["strided", "groups", "points of small images"])
 def test_dtypes(case, dtype):
     for name, arrays, attrs in operands(case, dtype):
         got = compiled(name, arrays, attrs)
@@ -96,7 +98,7 @@ def test_dtypes(case, dtype):
         agrees(got, name, arrays, attrs)
 
 
-PLAIN_CASES = ("strided", "one image", "groups", "small images", "one of few places")
+PLAIN_CASES = ("strided", "one image", "groups", "small images", "one of few places", "points")
 
 
 @pytest.mark.parametrize("case", PLAIN_CASES)

@@ -87,6 +87,17 @@ def test_awkward_shapes(kind: str, backend: Backend) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=min(bound, 1e-2))
 
 
+@pytest.mark.parametrize("backend", [emulated, SIMULATED])
+@pytest.mark.parametrize("columns", [1, 16, 64])
+def test_parts_of_a_join(columns: int, backend: Backend) -> None:
+    """One kernel writes all of them into the array that they are parts of."""
+    array = normal(3, columns)
+    graph = traced(lambda x: ops.cat((ops.exp(x), x * 2.0, -x), 1), array)
+    assert len(DeviceProgram(graph, {}).launches) == 1
+    (found,), (expected,) = backend(graph, [array]), reference(graph, [array])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 PRODUCTS = [(1, 1, 1), (3, 5, 7), (17, 33, 16), (65, 70, 19), (4, 4, 0)]
 
 
@@ -174,6 +185,13 @@ def text_grid(body: str, count: int, threads: int = 4) -> Grid:
 def test_the_emulator_finds(body: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         emulate.run(text_grid(body, 8), [np.zeros(8, np.float32).view(np.uint8)], 2)
+
+
+def test_the_emulator_finds_two_names_of_an_element() -> None:
+    text = "def kernel(a, b, count):\n    a[cuda.grid(1)] = f32(1)\n    v = b[cuda.grid(1) ^ 1]\n"
+    memory = np.zeros(8, np.float32).view(np.uint8)
+    with pytest.raises(emulate.Race, match="pointer 0"):
+        emulate.run(Grid(text, (), ("f32", "f32"), (8,), 2, 4), [memory, memory], 2)
 
 
 def test_a_barrier_makes_order() -> None:

@@ -59,3 +59,47 @@ def test_no_iteration_copies_the_array(program: Callable) -> None:
     x = Tensor(np.ones((ROWS, WIDE)))
     texts = [k.source for k in ms.jit(ms.value_and_grad(program)).lower(x).kernels]
     assert not [text for text in texts if "for k0" in text and "call_kernel" in text]
+
+
+# --- what becomes of another carry ---
+
+
+def delayed(x: Tensor) -> Tensor:
+    """A filter: its line of delays moves on by one with each row."""
+    a = b = c = 0.0 * x[0]
+    total = 0.0 * x[0]
+    for i in range(ROWS):
+        new = x[i] + 0.5 * a - 0.2 * b * c
+        total += new * new
+        a, b, c = new, a, b
+    return total.sum()
+
+
+def exchanged(x: Tensor) -> Tensor:
+    a, b = x[0], x[1]
+    for i in range(ROWS):
+        a, b = b * 0.9, a + x[i] * b
+    return (a * b).sum()
+
+
+def turned(x: Tensor) -> Tensor:
+    """None of the three is new."""
+    a, b, c = x[0], x[1], x[2]
+    total = 0.0 * x[0]
+    for i in range(ROWS):
+        total += a * b - c * x[i]
+        a, b, c = b, c, a
+    return total.sum()
+
+
+@pytest.mark.parametrize("program", [delayed, exchanged, turned])
+def test_carries_that_become_each_other(program: Callable) -> None:
+    test_gradients_of_loops_over_rows(program)
+
+
+def test_a_line_of_delays_is_not_copied() -> None:
+    """The loop nest that reads the line stores it one place on: no loop of it is only copies."""
+    x = Tensor(np.ones((ROWS, WIDE)))
+    (text,) = [k.source for k in ms.jit(delayed).lower(x).kernels if "for k0" in k.source]
+    inside = text[text.index("for k0") :]
+    assert inside.count("\n        for ") == 1

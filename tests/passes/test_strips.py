@@ -147,6 +147,13 @@ def test_filters_of_rows_are_one_strip(program) -> None:
     assert not {"pad", "cumsum", "cumprod", "recurrence"} & set(steps)
 
 
+def test_a_padding_of_a_tile_is_filled_where_it_is() -> None:
+    """Nothing is copied into it, and nothing is set to zero but what is around."""
+    x, t = (Tensor(np.ones((301, 120), np.float32)) for _ in range(2))
+    kernels = jitgrad.jit(jitgrad.grad(neighbours)).lower(x, t).kernels
+    assert ["a0" in kernel.source for kernel in kernels] == [True, False, False, True]
+
+
 def test_what_is_joined_for_another_shape_is_no_part_of_a_strip() -> None:
     """A reshape of a join reads all of it."""
     x = Tensor(np.random.default_rng(0).standard_normal((600, 40)))
@@ -157,3 +164,27 @@ def test_what_is_joined_for_another_shape_is_no_part_of_a_strip() -> None:
 
     compiled = jitgrad.jit(turned)
     np.testing.assert_allclose(compiled(x).asnumpy(), turned(x).asnumpy(), rtol=1e-12)
+
+
+# --- what several strips make again ---
+
+
+def mixture(points, means, factors):
+    """Likelihoods under Gaussians: the log of a sum over these keeps two strips apart."""
+    d = points[:, None] - means[None]
+    y = ops.einsum("kij,nkj->nki", factors, d)
+    return ops.logsumexp(-(y * y).sum(-1), 1).sum()
+
+
+def test_differences_of_pairs_are_made_by_each_strip_that_reads_them() -> None:
+    rng = np.random.default_rng(0)
+    count, kinds, size = 3_000, 20, 8
+    shapes = ((count, size), (kinds, size), (kinds, size, size))
+    arrays = [Tensor(rng.standard_normal(s).astype(np.float32)) for s in shapes]
+    gradient = jitgrad.grad(mixture, (1, 2))
+    compiled = jitgrad.jit(gradient)
+    made = [v.nbytes for step in compiled.lower(*arrays).plan.steps for v in step.writes]
+    assert made.count(4 * count * kinds * size) == 1
+    for ours, want in zip(compiled(*arrays), gradient(*arrays), strict=True):
+        scale = float(abs(want.asnumpy()).max())
+        np.testing.assert_allclose(ours.asnumpy(), want.asnumpy(), atol=1e-4 * scale)

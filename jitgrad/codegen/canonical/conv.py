@@ -38,15 +38,15 @@ PANELS = """def kernel(ptrs, dims, lo, hi):
     # end; the range is groups times blocks i of rows
     w = {T}_ptr(ptrs, 0)
     panels = {T}_ptr(ptrs, 1)
-    blocks, last, filters, taps, rows = dims[0], dims[1], dims[2], dims[3], dims[4]
+    blocks, last, filters, rows = dims[0], dims[1], dims[2], dims[3]
     for at in range(lo, hi):
         first = minimum_i64(at % blocks * {rows}, last)
         for o in range(filters):
-            here = ((at // blocks * filters + o) * rows + first) * taps
-            to = (at * filters + o) * taps * {rows}
-            for t in range(taps):
+            here = ((at // blocks * filters + o) * rows + first) * {taps}
+            to = (at * filters + o) * {taps} * {rows}
+            for t in range({taps}):
                 for k in range({rows}):
-                    panels[to + t * {rows} + k] = w[here + k * taps + t]
+                    panels[to + t * {rows} + k] = w[here + k * {taps} + t]
 """
 
 TAPS = """def kernel(ptrs, dims, lo, hi):
@@ -204,15 +204,14 @@ def pack(dtype: str, step: int) -> str:
     return fill(PACK, dtype, step=str(step) if step < 3 else "dims[7]")
 
 
-def panels(dtype: str, rows: int) -> str:
-    """w turned round: for each block of rows, the rows side by side.
+def panels(dtype: str, rows: int, taps: int) -> str:
+    """w turned round: for each block of `rows` rows, the rows side by side.
 
     ptrs   w[groups, filters, rows, taps], panels[groups, blocks, filters, taps, `rows`]
-    dims   blocks; the row at which the last begins (it may overlap the one before); filters, taps,
-           rows
+    dims   blocks; the row at which the last begins (it may overlap the one before); filters, rows
     range  groups times blocks
     """
-    return fill(PANELS, dtype, rows=str(rows))
+    return fill(PANELS, dtype, rows=str(rows), taps=str(taps))
 
 
 def taps(dtype: str, vectors: int, rows: int) -> str:

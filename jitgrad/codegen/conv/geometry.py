@@ -64,6 +64,15 @@ class Geometry:
     def area(self) -> int:
         return self.rows.kernel * self.columns.kernel
 
+    @property
+    def is_points(self) -> bool:
+        """Whether each output meets just the element of the image at its own place."""
+        return self.area == 1 and all(a.out == a.size and a.stride == 1 for a in self.axes)
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        return self.rows, self.columns
+
 
 def geometry_of(node: Node, x: Sequence[int], w: Sequence[int], y: Sequence[int]) -> Geometry:
     """The sizes of a convolution from the shapes of x, w and what conv2d makes of them."""

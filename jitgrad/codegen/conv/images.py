@@ -30,7 +30,7 @@ from jitgrad.passes.tiles import MOST_CHUNKS
 Pointers = tuple[Pointer, Pointer, Pointer]  # what is read, w, what is made
 
 TILE = 1 << 19  # bytes of a tile's packed images and sums: a part of the L2 cache
-TURN = 9  # half cycles for an element of w that is turned round
+TURN = 4  # half cycles for an element of w that is turned round
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,13 @@ def _backward(g: Geometry, beside: int, block: Block | None) -> list[Sweep]:
     """conv2d_input: every phase of the image, from the places of g that meet it."""
     r, c = g.rows, g.columns
     high, wide = ((a.before + a.size - 1) // a.stride - a.first + 1 for a in (r, c))
+    rows, columns = (max(len(a.places(i)) for i in range(a.stride)) for a in (r, c))  # of a phase
     before = r.reach - r.first, c.reach - c.first
     pitch = pitch_of(before[1], c.out, wide + c.reach)
-    places = beside * high * wide or whole((high - 1) * pitch + wide, g.dtype)
+    places = beside * rows * columns or whole((rows - 1) * pitch + columns, g.dtype)
     block, row = block_of(places, g.channels, g.dtype, block)
-    size = whole(r.reach * pitch + c.reach + row, g.dtype)
+    last = r.reach + high - rows, c.reach + wide - columns
+    size = whole(last[0] * pitch + last[1] + row, g.dtype)
     image, origin = (r.out, c.out), (-before[0], -before[1])
     alone = Packed(image, (1, 1), (origin,), high + r.reach, pitch, size)
     filter = g.filters * g.area
@@ -214,8 +216,8 @@ class Images:
         """w, for sums over its filters."""
         g, high = self.geometry, self.sweeps(self.tile)[0].taps.block[1]
         blocks = rounds(g.channels, high)
-        dims = blocks, g.channels - high, g.filters, g.area, g.channels
-        text, work = conv.panels(g.dtype.code, high), self.node.inputs[1].type.size
+        dims = blocks, g.channels - high, g.filters, g.channels
+        text, work = conv.panels(g.dtype.code, high, g.area), self.node.inputs[1].type.size
         return Launch(text, (w, panels), dims, g.groups * blocks, work, once=True)
 
     def launches(self, count: int, pointers: Pointers, local: Sequence[Pointer]) -> list[Launch]:

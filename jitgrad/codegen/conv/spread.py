@@ -1,7 +1,7 @@
 """conv2d_input from few places: a product of g and w, of which each element is added to its place.
 
-The sums over packed images (`images`) want w turned round. Where there are far fewer places
-than filters, that takes longer than anything else; here w is read in its order.
+The sums over packed images (`images`) want w turned round. Where there are fewer places
+than filters, that may take longer than anything else; here w is read in its order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from jitgrad.codegen.panels import Panels, panels_of
 from jitgrad.codegen.sums import rounds, time
 from jitgrad.passes.plan import Step
 
-FEW = 8  # filters for a place, at least
 COPY, ADD = 2, 8  # half cycles to copy an element of w, and to add one of the product
 
 
@@ -78,7 +77,7 @@ class Spread:
 def spread(g: Geometry) -> Spread | None:
     """None for groups, for many places, and if the elements of a filter are no vectors."""
     places = g.images * g.rows.out * g.columns.out
-    if g.groups > 1 or places * FEW > g.filters:
+    if g.groups > 1 or places > g.filters:
         return None
     row = g.channels * g.area
     w = panels_of(g.dtype, (places, places), g.filters, row, False, packed=True)

@@ -8,14 +8,15 @@ small images takes as long as all the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jitgrad.codegen import registers
-from jitgrad.codegen.canonical import conv
+from jitgrad.codegen.canonical import conv, panels
 from jitgrad.codegen.conv.geometry import Geometry, geometry_of, is_empty, local_buffers
 from jitgrad.codegen.conv.packing import Packed, Shifts, image_pitch, places_of, shifted
 from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, add_up, ahead, zero
+from jitgrad.codegen.panels import DEEP
 from jitgrad.codegen.sums import PRODUCT, Block, Operand, Taps, blocks, cut, rounds, time
 from jitgrad.ir.node import Node
 from jitgrad.ir.op import op
@@ -25,8 +26,11 @@ CHUNKS = 8  # of the images: so many threads can share them
 LARGE = 1 << 18  # bytes of sums of which not every chunk has its own
 MOST_TILES = 32  # that are launches of their own
 SLICES = 40 << 10  # bytes of g's planes that a block reads: most of the L1 cache
+PLANES = 1 << 20  # bytes of packed planes: half of the L2 cache
 ROWS = 1 << 19  # bytes of rows: a part of the L2 cache
-TOTAL, COPY, ADD = 12, 4, 12  # half cycles: to add up a vector, to copy an element, to add a vector
+TOTAL, ADD = 12, 12  # half cycles: to add up a vector, to add a vector
+L1, FAR = 48 << 10, 4  # bytes, and half cycles for a vector from beyond
+COPY, TURN = 4, 1  # half cycles to copy an element, and one of a square that is turned in registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Pairs:
     def tile(self) -> int:
         """Images of which one block of sums is made at once."""
         most = SLICES // (self.block[1] * self.g.size * self.at.dtype.size)
-        return max(1, min(most, self.at.images))
+        room = PLANES // max(sum(self.sizes(1)), 1)
+        return max(1, min(most, room, self.at.images))
 
     @property
     def time(self) -> float:
@@ -59,7 +64,9 @@ class Pairs:
         packing = 0 if self.x.is_source else g.channels * self.x.time
         packing += 0 if self.g.is_source else g.filters * self.g.time
         vectors = self.g.size // registers.lanes(g.dtype.code)
-        sums = vectors * time(wide, high) + wide * high * TOTAL / self.tile
+        far = (wide + high) * self.g.size * g.dtype.size > L1
+        each = max(time(wide, high), (wide + high) * FAR if far else 0)
+        sums = vectors * each + wide * high * TOTAL / self.tile
         return g.groups * packing + self.blocks * sums
 
     def sizes(self, images: int) -> list[int]:
@@ -167,13 +174,25 @@ class Rows:
         return self.together * self.at.area
 
     @property
+    def panels(self) -> int:
+        return self.at.channels // self.together
+
+    @property
     def places(self) -> int:
         return self.at.rows.out * self.at.columns.out
+
+    @property
+    def turned(self) -> bool:
+        """Whether rows are a matrix that is turned: each place of g meets the same place of x."""
+        g = self.at
+        return g.is_points and g.dtype.is_float and self.places >= registers.lanes(g.dtype.code)
 
     @property
     def tile(self) -> int:
         """Images of which rows are packed at once: as much as there are sums to go through."""
         g = self.at
+        if self.turned and self.places >= DEEP // 2:
+            return 1
         room = max(ROWS, g.filters * g.channels * g.area * g.dtype.size)
         return max(1, min(room // self.sizes(1)[0], g.images))
 
@@ -183,8 +202,9 @@ class Rows:
         g, (vectors, high) = self.at, self.block
         count = g.channels * g.area // registers.lanes(g.dtype.code)
         sums = rounds(g.filters, high) * (count // vectors) * time(vectors, high) * self.places
-        adding = g.filters * count * ADD / self.tile
-        return sums + adding + g.channels * g.area * self.places * COPY
+        adding = g.filters * count * ADD * max(self.places / DEEP, 1 / self.tile)
+        packing = g.channels * g.area * self.places * (TURN if self.turned else COPY)
+        return sums + adding + packing
 
     def sizes(self, images: int) -> list[int]:
         """Bytes of working memory."""
@@ -195,28 +215,50 @@ class Rows:
         self, x: Pointer, g: Pointer, sums: Pointer, local: Sequence[Pointer], images: int
     ) -> list[Launch]:
         """The sums of some images, added to what is in `sums`."""
-        at, (rows,), width = self.at, local, self.width
-        r, c, panels = at.rows, at.columns, at.channels // self.together
-        dims = (
-            panels, self.together, r.size, c.size, r.out, c.out, r.stride, c.stride, r.dilation,
-            c.dilation, r.before, c.before, images * r.out,
-        )  # fmt: skip
-        work = images * self.places * panels * width
-        text = conv.rows(at.dtype.code, r.kernel, c.kernel)
-        packed = Launch(text, (x, rows), dims, images * r.out, work)
-        image, step = self.places * width, self.block[0] * registers.lanes(at.dtype.code)
-        shifts = tuple((p * width, p) for p in range(self.places))
-        in_rows = Operand(images * image, step, image)
-        in_g = Operand(0, self.places, at.filters * self.places)
-        made, long = [packed], panels * width
-        for first, count, high in cut(at.filters, self.block[1]):  # no row is added to twice
-            taps = Taps(
-                at.dtype, panels, count * high, images, in_rows, in_g, (self.block[0], high),
-                width, shifts, adds=True, to=(width, long),
-            )  # fmt: skip
-            here = ahead(g, first * self.places * at.dtype.size)
-            made.append(taps.launch(1, rows, here, ahead(sums, first * long * at.dtype.size)))
+        at, (rows,), width, size = self.at, local, self.width, self.at.dtype.size
+        step = self.block[0] * registers.lanes(at.dtype.code)
+        made, long = [self._packed(x, rows, images)], self.panels * width
+        for place, terms, in_rows, in_g, shifts in self._terms(images, step):
+            for first, count, high in cut(at.filters, self.block[1]):  # no row is added to twice
+                block = self.block[0], high
+                taps = Taps(
+                    at.dtype, self.panels, count * high, terms, in_rows, in_g, block, width,
+                    shifts, adds=True, to=(width, long),
+                )  # fmt: skip
+                here = ahead(g, (first * self.places + place) * size)
+                to = ahead(sums, first * long * size)
+                made.append(taps.launch(1, ahead(rows, place * width * size), here, to))
         return made
+
+    def _packed(self, x: Pointer, rows: Pointer, images: int) -> Launch:
+        """The rows of each panel and image; if they are turned, of each image and panel."""
+        g, r, c = self.at, self.at.rows, self.at.columns
+        work = images * self.places * g.channels * g.area
+        if self.turned:
+            text = panels.turned(g.dtype.code, registers.lanes(g.dtype.code))
+            return Launch(text, (x, rows), (self.places, self.width), images * self.panels, work)
+        dims = (
+            self.panels, self.together, r.size, c.size, r.out, c.out, r.stride, c.stride,
+            r.dilation, c.dilation, r.before, c.before, images * r.out,
+        )  # fmt: skip
+        text = conv.rows(g.dtype.code, r.kernel, c.kernel)
+        return Launch(text, (x, rows), dims, images * r.out, work)
+
+    def _terms(self, images: int, step: int) -> Iterator[tuple[int, int, Operand, Operand, Shifts]]:
+        """What is added up at once: the first place, how many terms, their steps in rows and in g.
+        The places of one image are cut into such as stay in the cache.
+        """
+        g, plane, width = self.at, self.places * self.width, self.width
+        if images == 1:
+            most = rounds(self.places, rounds(self.places, DEEP))
+            in_rows, in_g = Operand(plane, step, width), Operand(0, self.places, 1)
+            for place in range(0, self.places, most):
+                yield place, min(most, self.places - place), in_rows, in_g, ((0, 0),)
+            return
+        group, image = (plane, self.panels * plane) if self.turned else (images * plane, plane)
+        shifts = tuple((p * width, p) for p in range(self.places))
+        in_g = Operand(0, self.places, g.filters * self.places)
+        yield 0, images, Operand(group, step, image), in_g, shifts
 
     def mended(self, x: Pointer, g: Pointer, out: Pointer) -> list[Launch]:
         """Nothing: sums are made of just what belongs to them."""
@@ -235,9 +277,10 @@ def rows(g: Geometry) -> Rows | None:
         for b in blocks(g.filters)
         if g.channels % n == 0 and n * g.area % (b[0] * lanes) == 0
     ]
-    if not found or g.groups > 1 or places > MOST_PLACES:
+    if not found or g.groups > 1:
         return None
-    return Rows(g, *min(found)[1:])
+    made = Rows(g, *min(found)[1:])
+    return made if made.turned or places <= MOST_PLACES else None
 
 
 class Weight:

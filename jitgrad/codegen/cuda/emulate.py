@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,17 +35,25 @@ class Outside(IRError):
     """An access out of range."""
 
 
+@dataclass(slots=True)
+class Log:
+    """Who touched which bytes, as (block, phase, thread), by the address of an element."""
+
+    writer: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    readers: dict[int, set[tuple[int, int, int]]] = field(default_factory=dict)
+    fetched: set[tuple[int, int]] = field(default_factory=set)  # by block, not written there before
+    moved: int = 0  # bytes that blocks fetched, each element once, and that were written
+
+
 class Watched:
-    """An array whose elements know who touched them: `where` is the (block, phase, thread) now."""
+    """An array whose elements know who touched them, under whatever name and type."""
 
-    __slots__ = ("array", "crew", "fetched", "name", "open", "readers", "views", "writer")
+    __slots__ = ("array", "crew", "log", "name", "open", "size", "start", "views")
 
-    def __init__(self, name: str, array: np.ndarray, crew: Crew, open: bool = False):
+    def __init__(self, name: str, array: np.ndarray, crew: Crew, log: Log, open: bool = False):
         """`open`: any thread may write, and none minds which was the last."""
-        self.name, self.array, self.crew, self.open = name, array, crew, open
-        self.writer: dict[int, tuple[int, int, int]] = {}
-        self.readers: dict[int, set[tuple[int, int, int]]] = {}
-        self.fetched: set[tuple[int, int]] = set()  # (element, block): not written there before
+        self.name, self.array, self.crew, self.log, self.open = name, array, crew, log, open
+        self.start, self.size = array.__array_interface__["data"][0], array.itemsize
         self.views: dict[Any, Watched] = {}
 
     def at(self, index: Any) -> int:
@@ -54,24 +63,29 @@ class Watched:
         return at
 
     def __getitem__(self, index: Any) -> Any:
-        at, me = self.at(index), self.crew.me
-        written = self.writer.get(at)
+        at, me, log = self.at(index), self.crew.me, self.log
+        place = self.start + at * self.size
+        written = log.writer.get(place)
         if written is not None and self.clash(written, me):
             raise Race(f"{self.name}[{at}] is read and was written, {self.crew.who()}")
-        self.readers.setdefault(at, set()).add(me)
-        if written is None:
-            self.fetched.add((at, me[0]))
+        log.readers.setdefault(place, set()).add(me)
+        if written is None and (place, me[0]) not in log.fetched:
+            log.fetched.add((place, me[0]))
+            log.moved += self.size
         return self.array[at]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        at, me = self.at(index), self.crew.me
-        written = self.writer.get(at)
-        others = self.readers.get(at, ())
+        at, me, log = self.at(index), self.crew.me, self.log
+        place = self.start + at * self.size
+        written = log.writer.get(place)
+        others = log.readers.get(place, ())
         if (written is not None and self.clash(written, me)) or any(
             self.clash(reader, me) for reader in others
         ):
             raise Race(f"{self.name}[{at}] is written and was touched, {self.crew.who()}")
-        self.writer[at] = me
+        if written is None:
+            log.moved += self.size
+        log.writer[place] = me
         self.array[at] = value
 
     def clash(self, one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
@@ -83,18 +97,12 @@ class Watched:
         return one[1] == other[1] and one[2] != other[2]
 
     def view(self, dtype: Any) -> Watched:
-        """The same memory as another type; each type's accesses are watched by themselves."""
+        """The same memory as another type."""
         if dtype not in self.views:
             size = self.array.size // dtype.itemsize * dtype.itemsize
             typed = self.array[:size].view(dtype)
-            self.views[dtype] = Watched(self.name, typed, self.crew, self.open)
+            self.views[dtype] = Watched(self.name, typed, self.crew, self.log, self.open)
         return self.views[dtype]
-
-    @property
-    def traffic(self) -> int:
-        """Bytes that blocks fetched, each element once, and that were written."""
-        touched = len(self.fetched) + len(self.writer)
-        return touched * self.array.itemsize + sum(v.traffic for v in self.views.values())
 
 
 class Crew:
@@ -119,7 +127,7 @@ class Crew:
         if self.asked == len(self.arrays):
             fill = np.nan if np.dtype(dtype).kind == "f" else 77
             array = np.full(size, fill, dtype)
-            self.arrays.append(Watched(f"shared array {self.asked}", array, self))
+            self.arrays.append(Watched(f"shared array {self.asked}", array, self, Log()))
         self.asked += 1
         return self.arrays[self.asked - 1]
 
@@ -183,12 +191,12 @@ def run(grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> int:
     """Run a launch over the memory of its pointers, arrays of bytes, in place, in a number of
     blocks; returns the bytes that it moved. Race and Outside are raised as they occur.
     """
-    crew = Crew(blocks, grid.threads)
+    crew, log = Crew(blocks, grid.threads), Log()
     kernel = _kernel(grid.source)
     kernel.__globals__["cuda"] = crew
     names = [f"pointer {i}" for i in range(len(memory))]
     opens = [isinstance(p, Status) for p in grid.pointers] or [False] * len(names)
-    arrays = [Watched(n, m, crew, o) for n, m, o in zip(names, memory, opens, strict=True)]
+    arrays = [Watched(n, m, crew, log, o) for n, m, o in zip(names, memory, opens, strict=True)]
     with np.errstate(all="ignore"):
         if grid.codes:
             dtypes = [np.dtype(IN_MEMORY.get(c) or NUMPY_NAMES[c]) for c in grid.codes]
@@ -197,4 +205,4 @@ def run(grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> int:
         else:
             count = grid.dims[0]
             crew.run(kernel, [arrays, list(grid.dims[1 : 1 + count]), *grid.dims[1 + count :]])
-    return sum(array.traffic for array in arrays)
+    return log.moved

@@ -19,6 +19,7 @@ from jitgrad.passes.access import strides
 from jitgrad.passes.interchange import Lanes, for_lanes, lanes_of
 from jitgrad.passes.plan import Step
 from jitgrad.passes.tiles import results
+from jitgrad.primitives import control
 
 
 def fits(node: Node) -> bool:
@@ -27,10 +28,21 @@ def fits(node: Node) -> bool:
         return False
     if node.op.kind != "region":
         return not any(is_large(i) for i in node.inputs) or node.op.kind == "view"
-    region = structured.alone(node)
+    region = _alone(node)
     return not is_too_much(region) and (
-        lanes_of(region) is not None or not _works_on_arrays(region)
+        lanes_of(region, ends=True) is not None or not _works_on_arrays(region)
     )
+
+
+def _alone(node: Node) -> Node:
+    """A region gathered by itself. How often a loop with a test ran is no lane's, and nobody reads
+    that of a loop over lanes.
+    """
+    region = structured.alone(node)
+    if node.attrs.get("test") is None:
+        return region
+    body: Graph = region.attrs["body"]
+    return control.gathered(*region.inputs, body=Graph(body.name, body.inputs, body.outputs[:-1]))
 
 
 def is_too_much(node: Node) -> bool:
@@ -46,7 +58,7 @@ def gathered(step: Step) -> list[Grid]:
     node = step.node
     assert node is not None
     made = _lowered(node)
-    lanes = lanes_of(node)
+    lanes = lanes_of(node, ends=True)
     pointers = (*step.reads, *step.writes, *step.scratch, Status())
     count = 1 if lanes is None else lanes.extent
     work = made.work if lanes is None else count
@@ -56,13 +68,13 @@ def gathered(step: Step) -> list[Grid]:
 
 def scratch(node: Node) -> Sequence[int]:
     """Bytes of working memory; each lane has its own."""
-    lanes = lanes_of(node)
+    lanes = lanes_of(node, ends=True)
     return [n * (1 if lanes is None else lanes.extent) for n in _lowered(node).scratch]
 
 
 def _lowered(region: Node) -> structured.Structured:
     """A region's kernel: for one lane, if it has lanes."""
-    lanes = lanes_of(region)
+    lanes = lanes_of(region, ends=True)
     if lanes is None:
         return structured.lowered(region)
     rows, steps = [], []
@@ -70,7 +82,9 @@ def _lowered(region: Node) -> structured.Structured:
         far = strides(value.shape)
         steps.append(far[axis] if axis >= 0 else 0)
         rows.append(far[0] if axis == 1 else 0)
-    return structured.lowered(for_lanes(region, 1), tuple(rows), tuple(steps), lanes.extent)
+    return structured.lowered(
+        for_lanes(region, 1, ends=True), tuple(rows), tuple(steps), lanes.extent
+    )
 
 
 def _cut(region: Node, lanes: Lanes) -> list[tuple[Node, int]]:

@@ -1,7 +1,8 @@
 """From a kernel's text to PTX and machine code, and what it needs, without a GPU.
 
 PTX comes from Numba and NVVM, machine code and its figures from `ptxas`, both of the installed
-wheels (``pip install jitgrad[cuda]``).
+wheels (``pip install jitgrad[cuda]``). PTX is made once, for the oldest architecture: it holds
+nothing that newer ones do better, Numba takes most of the time, and `ptxas` knows them all.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ LIMITS = {
     (8, 0): (65536, 167936, 64, 32),
     (9, 0): (65536, 233472, 64, 32),
 }
+OLDEST = (7, 5)  # the first with all instructions that kernels use
 HMMA = 0x23C  # the operation of tensor cores on float16
 WARP, GRANULE = 32, 256  # registers are handed out to warps by so many
 
@@ -72,8 +74,8 @@ def _ptx(text: str, types: Any, capability: tuple[int, int]) -> str:
 
 
 def ptx(grid: Grid, capability: tuple[int, int] = (8, 0)) -> str:
-    """The PTX of a launch's kernel for a compute capability."""
-    return _ptx(grid.source, signature(grid), capability)
+    """The PTX of a launch's kernel for devices from a compute capability on."""
+    return _ptx(grid.source, signature(grid), min(capability, OLDEST))
 
 
 @functools.cache

@@ -16,55 +16,67 @@ def in_place(body: Graph, carried: int) -> Graph:
     in their order; what the loop records of either is one more result of such a region.
     """
     plans = {n: _Takeover(n, body, carried) for n in body.nodes if "domain" in n.attrs}
-    plans = {n: t for n, t in plans.items() if t.pairs}
+    plans = {n: t for n, t in plans.items() if t.moves}
     if not plans:
         return body
     made: dict[Node, list[Node]] = {}
+    outputs: dict[int, Node] = {}
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op is project_op and node.inputs[0] in plans:
             return made[node.inputs[0]][node.attrs["index"]]
         if node not in plans:
             return with_inputs(node, inputs)
-        made[node] = plans[node].region(inputs)
+        made[node], stored = plans[node].region(inputs)
+        outputs.update(stored)
         return made[node][0]
 
     inside = rebuild(body, rewrite)
-    outputs = list(inside.outputs)
-    for node, takeover in plans.items():
-        for extra, (record, _) in enumerate(takeover.records, len(results(node))):
-            outputs[record] = made[node][extra]
-    return inside.replace(outputs, inside.locs)
+    return inside.replace([outputs.get(i, o) for i, o in enumerate(inside.outputs)], inside.locs)
 
 
 class _Takeover:
     """What becomes of one region."""
 
     def __init__(self, node: Node, body: Graph, carried: int):
-        self.node = node
-        own: Sequence[Node] = body.inputs[1 : 1 + carried]
-        place = {r: j for j, r in enumerate(results(node))}
-        self.pairs: list[tuple[int, int]] = []  # a result, and the operand whose memory it gets
-        for new, old in zip(body.outputs, own):
-            fits = new in place and old in node.inputs and new.type is old.type and is_large(new)
-            if fits and place[new] not in dict(self.pairs):
-                self.pairs.append((place[new], node.inputs.index(old)))
+        self.node, self.outputs = node, body.outputs
         inner: Graph = node.attrs["body"]
-        new_carry = {results(node)[j]: inner.outputs[j] for j, _ in self.pairs}
-        old_carry = {node.inputs[j]: inner.inputs[j] for _, j in self.pairs}
-        known = {**old_carry, **new_carry}
-        self.records = [  # outputs of the loop's body, and what they are inside of the region
-            (i, known[o]) for i, o in enumerate(body.outputs) if i >= carried and o in known
-        ]
+        self.inside = dict(zip(node.inputs, inner.inputs, strict=True))
+        self.inside |= zip(results(node), inner.outputs, strict=True)
+        self.moves = self.find_moves(body.inputs[1 : 1 + carried])
+        mine = {v for i, j in self.moves.items() for v in (body.outputs[i], node.inputs[j])}
+        self.records = [i for i in range(carried, len(body.outputs)) if body.outputs[i] in mine]
 
-    def region(self, inputs: Sequence[Node]) -> list[Node]:
-        """The region with its carries first; the nodes that stand for its results and records."""
+    def find_moves(self, carry: Sequence[Node]) -> dict[int, int]:
+        """The carries that the region overwrites, each with the operand that it was: those that are
+        its results, then what other carries become that it overwrites, as along a line of delays.
+        """
+        node, new = self.node, self.outputs
+        fits = {
+            i: node.inputs.index(old)
+            for i, old in enumerate(carry)
+            if old in node.inputs and new[i].type is old.type and is_large(old)
+        }
+        made = {new[i]: i for i in reversed(fits) if new[i] in results(node)}
+        moves = {i: fits[i] for i in fits if made.get(new[i]) == i}
+        for _ in fits:
+            gone = {carry[i] for i in moves if carry[i].shape == node.attrs["domain"]}
+            moves |= {i: j for i, j in fits.items() if i not in moves and new[i] in gone}
+        return moves
+
+    def region(self, inputs: Sequence[Node]) -> tuple[list[Node], dict[int, Node]]:
+        """The region with its carries first: the nodes that stand for its results, and those that
+        are outputs of the loop's body.
+        """
         inner: Graph = self.node.attrs["body"]
-        first, reads = [j for j, _ in self.pairs], [j for _, j in self.pairs]
-        order = first + [j for j in range(len(inner.outputs)) if j not in first]
+        stored = [*self.moves, *self.records]
+        values = [self.inside[self.outputs[i]] for i in self.moves]
+        values += [o for o in inner.outputs if o not in values]
+        values += [self.inside[self.outputs[i]] for i in self.records]
+        reads = [*self.moves.values()]
         reads += [j for j in range(len(inputs)) if j not in reads]
-        outputs = [inner.outputs[j] for j in order] + [x for _, x in self.records]
-        body = Graph(inner.name, [inner.inputs[j] for j in reads], outputs, inner.locs)
+        body = Graph(inner.name, [inner.inputs[j] for j in reads], values, inner.locs)
         attrs = {**self.node.attrs, "body": body}
         found = results(builder.make(self.node.op, tuple([inputs[j] for j in reads]), attrs))
-        return [found[order.index(j)] for j in range(len(order))] + found[len(order) :]
+        ends = found[: len(self.moves)] + found[len(found) - len(self.records) :]
+        return [found[values.index(o)] for o in inner.outputs], dict(zip(stored, ends, strict=True))

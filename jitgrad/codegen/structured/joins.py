@@ -16,8 +16,6 @@ from jitgrad.passes.access import Affine
 from jitgrad.passes.placing import HOLDERS, inside
 from jitgrad.passes.tiles import sums
 
-LONG = 16  # elements in a row, from which a gap behind it costs less than a copy
-
 
 def homes_in(graph: Graph) -> dict[Node, tuple[Node, Affine]]:
     """The regions whose result is a part of one join or padding and of nothing else: which, and the
@@ -33,7 +31,7 @@ def homes_in(graph: Graph) -> dict[Node, tuple[Node, Affine]]:
         offsets = HOLDERS[holder.op.name](holder)
         for part, offset in zip(holder.inputs, offsets or (), strict=offsets is not None):
             alone = readers[part] == 1 and _is_nest(part)
-            at = inside(part.type, part, holder.shape, offset, LONG) if alone else None
+            at = inside(part.type, part, holder.shape, offset) if alone else None
             if at is not None:
                 found[part] = holder, at
     return found

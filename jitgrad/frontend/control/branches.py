@@ -70,9 +70,9 @@ class Merged:
             self.signal = self.signals(then.signal, orelse.signal)
         sides = then.values, orelse.values
         self.dead = [x for v in sides for live, x in zip(variables.live, v) if not live]
-        both = zip(variables.names, variables.live, *sides)
-        gone = [not is_value and kinds_of(s.signal) == {RETURNED} for s in (then, orelse)]
-        self.values = [self.variable(n, live, a, b, gone) for n, live, a, b in both]
+        self.gone = [not is_value and kinds_of(s.signal) == {RETURNED} for s in (then, orelse)]
+        both = zip(variables.names, variables.live, variables.returned, *sides)
+        self.values = [self.variable(*each) for each in both]
         self.places: list[tuple[Place, Any]] = []
         for key in dict.fromkeys([*then.places, *orelse.places]):
             place = (then.places.get(key) or orelse.places[key])[0]
@@ -81,12 +81,14 @@ class Merged:
             ]
             self.places.append((place, self.join.values(*contents, place.name())))
 
-    def variable(self, name: str, live: bool, a: Any, b: Any, gone: list[bool]) -> Any:
+    def variable(self, name: str, live: bool, returned: bool, a: Any, b: Any) -> Any:
         if not live:
             return a if a is b else Unbound("dead")
-        if gone[0] or gone[1]:  # nobody sees the variables of a block that returned
+        values = zip(self.gone, (a, b), strict=True)
+        unseen = [gone and (not returned or isinstance(x, Unbound)) for gone, x in values]
+        if unseen[0] or unseen[1]:  # in a block that returned
             now = self.join.now
-            a, b = (zeros_like(now[1](b)), b) if gone[0] else (a, zeros_like(now[0](a)))
+            a, b = (zeros_like(now[1](b)), b) if unseen[0] else (a, zeros_like(now[0](a)))
         if isinstance(a, Unbound) or isinstance(b, Unbound):
             if isinstance(a, Unbound) and isinstance(b, Unbound):
                 return a if a.why else b

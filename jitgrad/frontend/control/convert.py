@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Sequence
 
 from jitgrad.frontend.control import scope
-from jitgrad.frontend.control.expressions import Expressions, call, name, placed, thunk
+from jitgrad.frontend.control.expressions import RUN, Expressions, call, name, placed, thunk
 from jitgrad.frontend.control.normal import normalized
 from jitgrad.frontend.control.scope import LOOPS, TRY_STAR, Assignment, Exits, Liveness
 from jitgrad.frontend.control.source import Unsupported, parameters
@@ -52,8 +52,10 @@ class Converter:
         self.body = body if self.keeps else normalized(body, self.fresh)
         self.local = (scope.bound(self.body) | given) - self.globals - self.outer
         self.visible = self.local | enclosing
-        self.liveness = Liveness(scope.captured(self.body) | self.globals | self.outer)
-        self.liveness.block(self.body, scope.NONE, Exits(scope.NONE))
+        outside = self.globals | self.outer
+        self.liveness = Liveness(scope.captured(self.body, ast.GeneratorExp) | outside)
+        outliving = scope.captured(self.body) | outside
+        self.liveness.block(self.body, scope.NONE, Exits(outliving))
         assignment = Assignment(self.local)
         assignment.block(self.body, given)
         first = next(iter(parameters(node)), "")
@@ -148,14 +150,14 @@ class Converter:
         names = sorted(n for n in scope.bound(code) if not n.startswith("jg_signal"))
         if not names:
             return [], ast.Constant(None)
-        live = [n in after for n in names]
-        definition, found = self.access(names, live, [head is None or n in head for n in names], at)
-        return [definition], found
+        seen = after, found.returned.get(id(last), scope.NONE), names if head is None else head
+        definition, variables = self.access(names, [[n in s for n in names] for s in seen], at)
+        return [definition], variables
 
     def access(
-        self, names: list[str], live: list[bool], head: list[bool], at: ast.AST
+        self, names: list[str], seen: list[list[bool]], at: ast.AST
     ) -> tuple[ast.stmt, ast.expr]:
-        """A function that binds names, and `Variables` that use it."""
+        """A function that binds names, and `Variables` that use it. `seen`: where they are live."""
         setter, given = self.fresh("set"), "jg_values"
         targets = ast.Tuple([ast.Name(n, ast.Store()) for n in names], ast.Store())
         args = ast.arguments([], [ast.arg(given)], None, [], [], None, [])
@@ -164,8 +166,7 @@ class Converter:
         getters = ast.Tuple([thunk(name(n)) for n in names], ast.Load())
         parts = [
             _constants(names),
-            _constants(live),
-            _constants(head),
+            *[_constants(live) for live in seen],
             getters,
             name(setter),
         ]
@@ -177,7 +178,7 @@ class Converter:
         """A statement that does not jump, or a jump itself."""
         if isinstance(s, (ast.Break, ast.Continue)) and not self.keeps:
             signal = "BREAK" if isinstance(s, ast.Break) else "CONTINUE"
-            value = ast.Attribute(name("jg__"), signal, ast.Load())
+            value = ast.Attribute(name(RUN), signal, ast.Load())
             return [placed(ast.Return(value), s)]
         if isinstance(s, ast.Return) and self.depth:
             value = self.expression(s.value) if s.value else ast.Constant(None)
@@ -213,6 +214,7 @@ class Converter:
             for field in ("body", "orelse", "finalbody"):
                 if getattr(part, field, None):
                     setattr(part, field, self.block(getattr(part, field)))
+        self.catching(s)
         return [*out, s]
 
     def guards(self, s: ast.stmt) -> None:
@@ -237,7 +239,7 @@ class Converter:
         names = scope.bound([e])
         body = [*self.scoping(names), returned]
         self.hoisted.append(placed(ast.FunctionDef(title, NO_ARGUMENTS, body, [], None), e))
-        setter, variables = self.access(sorted(names), [True] * len(names), [True] * len(names), e)
+        setter, variables = self.access(sorted(names), [[True] * len(names)] * 3, e)
         self.hoisted.append(setter)
         return placed(call("Binding", name(title), variables), e)
 
@@ -331,7 +333,19 @@ class Converter:
         if isinstance(s, ast.Match):
             s.subject = self.expression(s.subject)
         self.guards(s)
+        self.catching(s)
         return [*self.with_hoisted([]), *out, s], name(kept)
+
+    def catching(self, s: ast.stmt) -> None:
+        """The trace knows what the handlers of a `try` are for; they are not for its own errors."""
+        if not isinstance(s, ast.Try) or not s.handlers or self.keeps:
+            return
+        kinds = [h.type or name("BaseException") for h in s.handlers]
+        known = call("Catching", thunk(ast.Tuple(kinds, ast.Load())))
+        s.body = [placed(ast.With([ast.withitem(known)], s.body), s)]
+        refused = ast.Attribute(name(RUN), "REFUSED", ast.Load())
+        passed = placed(ast.ExceptHandler(refused, None, [ast.Raise()]), s)
+        s.handlers.insert(0, passed)
 
     def kept_block(self, body: list[ast.stmt], kept: str, out: list[ast.stmt]) -> list[ast.stmt]:
         title = self.fresh("block")

@@ -166,6 +166,7 @@ def faulted(trace: Any, pred: Tensor, sides: list[Outcome]) -> list[Outcome]:
     at = 0 if errors[0] is not None else 1
     error, other = errors[at], sides[1 - at]
     ours = isinstance(error, (JitgradError, Blocked)) or other.error is not None
+    ours = ours or trace.catches(type(error))  # regions have no handlers
     if ours or not (trace.trials or trace.mapped) or computed(trace, pred) is not None:
         raise Blocked(error)  # type: ignore[arg-type]
     if trace.faults is None:

@@ -25,9 +25,13 @@ REFUSED = """
 
 @dataclass(slots=True)
 class Turn:
-    """The turn of a loop that is on trial. guessed: it read an item as if this were the first."""
+    """The turn of a loop that is on trial, inside of `trials` other blocks; `length` turns, where
+    that is known. guessed: it read an item as if this were the first.
+    """
 
     number: Tensor
+    length: int | None
+    trials: int
     guessed: bool = False
 
 

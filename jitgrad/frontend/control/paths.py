@@ -29,6 +29,7 @@ from jitgrad.frontend.control.merge import Disagreement
 from jitgrad.frontend.control.report import note
 from jitgrad.ir.node import Node, input_op, topological
 from jitgrad.runtime.cuda.array import host
+from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 
@@ -120,8 +121,9 @@ def _cause(reason: Disagreement | Blocked) -> Exception | None:
 def as_error(reason: Disagreement | Blocked) -> Exception:
     """The error for a user where no path can be followed."""
     if isinstance(reason, Blocked):
-        if isinstance(reason.error, JitgradError):
-            return reason.error
+        error = reason.error
+        if isinstance(error, JitgradError) and not state.trace.catches(type(error)):
+            return error
         return fail(
             TraceError,
             f"a branch that depends on data cannot be compiled here: {reason.reason}",

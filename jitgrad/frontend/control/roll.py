@@ -135,7 +135,8 @@ class Roll:
             return asked, self.body(self.item)
 
         kept = [s.entry for s in self.all_slots()], [x.entry for x in self.all_leaves()]
-        around, turn = self.trace.turn, growing.Turn(self.loop.number)
+        around = self.trace.turn
+        turn = growing.Turn(self.loop.number, self.turns.length, self.trace.trials)
         self.trace.turn = turn
         try:
             outcome = attempt(self.trace, self.variables, call, self.start, *kept, *kept, own=own)

@@ -16,6 +16,7 @@ from jitgrad.frontend.control.arrays import Read, Written
 from jitgrad.frontend.control.attempt import AttributePlace, CellPlace, attempt
 from jitgrad.frontend.control.branches import either, nothing
 from jitgrad.frontend.control.calls import callee, place_of
+from jitgrad.frontend.control.caught import REFUSED, Catching
 from jitgrad.frontend.control.growing import Items, growing, settled
 from jitgrad.frontend.control.loops import for_loop, then, while_loop
 from jitgrad.frontend.control.paths import Blocked, decide
@@ -290,7 +291,9 @@ class Picked:
 __all__ = [
     "BREAK",
     "CONTINUE",
+    "REFUSED",
     "Binding",
+    "Catching",
     "Return",
     "Variables",
     "augmented",

@@ -77,12 +77,12 @@ def read(nodes: Iterable[ast.AST]) -> Names:
     return frozenset(found)
 
 
-def captured(body: Iterable[ast.AST]) -> Names:
-    """The names that nested functions, classes and generators read: they may do so at any time."""
+def captured(body: Iterable[ast.AST], *others: type[ast.AST]) -> Names:
+    """The names that nested functions, classes and other nodes read: they may do so at any time."""
     found: set[str] = set()
     for statement in body:
         for node in ast.walk(statement):
-            if isinstance(node, (*SCOPES, ast.GeneratorExp)):
+            if isinstance(node, (*SCOPES, *others)):
                 found |= read([node])
                 found |= {n for d in ast.walk(node) if isinstance(d, ast.Nonlocal) for n in d.names}
     return frozenset(found)
@@ -107,8 +107,8 @@ class Exits:
 
 @dataclass(slots=True)
 class Liveness:
-    """By the id of a compound statement: the names live after it, wherever it jumps to, and at a
-    loop's head.
+    """By the id of a compound statement: the names live after it, wherever it jumps to, where its
+    function has returned, and at a loop's head.
 
     `always` are live everywhere.
     """
@@ -117,11 +117,13 @@ class Liveness:
     after: dict[int, Names] = field(default_factory=dict)
     head: dict[int, Names] = field(default_factory=dict)
     jumped: dict[int, Names] = field(default_factory=dict)  # live where its jumps lead to
+    returned: dict[int, Names] = field(default_factory=dict)
 
     def block(self, statements: list[ast.stmt], live: Names, exits: Exits) -> Names:
         """What is live before a block, given what is after it."""
         for statement in reversed(statements):
             self.jumped[id(statement)] = targets = self.targets(statement, exits)
+            self.returned[id(statement)] = exits.leave
             self.after[id(statement)] = live | targets | self.always
             live = self.statement(statement, live, exits)
         return live

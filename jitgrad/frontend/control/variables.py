@@ -28,12 +28,14 @@ UNBOUND = Unbound()
 class Variables:
     """The variables that a block binds: how to read and write them in the user's function.
 
-    live  by name, whether the value may be read after the construct.
-    head  by name, whether it may be read in the next turn of a loop before it is bound.
+    live      by name, whether the value may be read after the construct.
+    returned  by name, whether it may be read when a block of the construct has returned.
+    head      by name, whether it may be read in the next turn of a loop before it is bound.
     """
 
     names: tuple[str, ...] = ()
     live: tuple[bool, ...] = ()
+    returned: tuple[bool, ...] = ()
     head: tuple[bool, ...] = ()
     getters: tuple[Callable[[], Any], ...] = ()
     setter: Callable[[tuple], None] | None = None
@@ -82,6 +84,7 @@ def bound_in(*parts: Callable[[], Any] | None) -> Variables:
     return Variables(
         tuple(chain(v.names for v in found)),
         tuple(chain(v.live for v in found)),
+        tuple(chain(v.returned for v in found)),
         tuple(chain(v.head for v in found)),
         tuple(chain(v.getters for v in found)),
         put,

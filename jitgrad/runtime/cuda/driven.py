@@ -2,7 +2,8 @@
 
 That is for bodies of several kernels; what fits one kernel never leaves the device
 (`jitgrad.codegen.cuda.flow`). The host waits only where data decides: for a branch's condition, and
-for the test of a loop whose end is not known.
+for the test of a loop whose end is not known. Where a loop with records would be a kernel if its
+length were known, a first one finds that.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad.autodiff.custom import erase
+from jitgrad.codegen.cuda import flow
 from jitgrad.codegen.launch import Pointer
 from jitgrad.errors import DeviceError, fail
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TapeType, TensorType, TupleType
 from jitgrad.locate import Location
+from jitgrad.passes.counted import counting, of_length
 from jitgrad.passes.plan import Step
 from jitgrad.primitives.flow import parts, too_long
 from jitgrad.runtime.cuda.array import DeviceArray
@@ -27,16 +30,20 @@ from jitgrad.runtime.cuda.pool import Block
 if TYPE_CHECKING:
     from jitgrad.runtime.cuda.device import Device
 
+LENGTH = 1 << 10  # of a loop: nobody knows
 Values = list[Any]  # arrays on the device, or tapes: lists of them
 
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """A region in the place of a launch: operands and results by address, in this order."""
+    """A region in the place of a launch: operands and results by address, in this order.
+    `is_counted`: it is a loop whose length is found first.
+    """
 
     node: Node
     pointers: tuple[Pointer, ...]
     where: Location | None = None
+    is_counted: bool = False
 
     def bind(self, device: Device, words: np.ndarray) -> Callable[[], None]:
         """What runs it over memory at these addresses."""
@@ -44,6 +51,7 @@ class Driven:
         made = self.node.type.items if isinstance(self.node.type, TupleType) else (self.node.type,)
         addresses = words.tolist()
         run = _loop if "carried" in self.node.attrs else _branch
+        run = _counted if self.is_counted else run
 
         def launch() -> None:
             given = [_value(device, t, a) for t, a in zip(types, addresses)]
@@ -70,7 +78,16 @@ def driven(step: Step, where: Location | None) -> Driven:
                 instead="give the inner loop a length, as in for i in range(n)",
                 where=where,
             )
-    return Driven(node, (*step.reads, *step.writes), where)
+    return Driven(node, (*step.reads, *step.writes), where, _is_kernel_of_length(node))
+
+
+def _is_kernel_of_length(node: Node) -> bool:
+    """Whether a loop of unknown length would be a kernel if it had one, and so is what counts."""
+    at = node.attrs
+    if at.get("length", 0) is not None or (at["test"] is not None and at["mapped"]):
+        return False
+    graphs = [of_length(node, LENGTH), *([counting(node)] if at["test"] is not None else [])]
+    return all(flow.fits(n) for graph in graphs for n in graph.nodes if n.op is node.op)
 
 
 def _value(device: Device, type: Any, address: int) -> Any:
@@ -99,6 +116,19 @@ def _run(device: Device, graph: Graph, given: Sequence[DeviceArray]) -> list[Dev
 def _branch(region: Driven, device: Device, given: Values) -> Values:
     chosen = "then" if bool(given[0].numpy()) else "orelse"
     return _run(device, region.node.attrs[chosen], given[1:])
+
+
+def _counted(region: Driven, device: Device, given: Values) -> Values:
+    """A loop of unknown length, by a kernel that counts its iterations and one of that length."""
+    node, at = region.node, region.node.attrs
+    with_test = at["test"] is not None
+    count = _run(device, counting(node), given)[0] if with_test else given[0]
+    length = int(count.numpy())
+    held = []
+    for x, value in zip(node.inputs[not with_test :], given[not with_test :], strict=True):
+        is_list = isinstance(x.type, TapeType) and isinstance(value, list)
+        held.append(_stacked(device, x.type.item, value) if is_list else value)
+    return [*_run(device, of_length(node, length), held), *([count] if with_test else [])]
 
 
 def _loop(region: Driven, device: Device, given: Values) -> Values:

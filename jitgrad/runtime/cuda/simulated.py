@@ -1,26 +1,33 @@
 """The emulator's memory, and Numba's own simulator (NUMBA_ENABLE_CUDASIM=1) to run kernels.
 
-Every thread is one of the system's, so NumPy's warnings are switched off in each.
+Every thread is one of the system's, so NumPy's warnings are switched off in each. The simulator
+would copy each array there and back, as if no two lay over one another: a kernel's come in a list.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import textwrap
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numba import cuda
 
 from jitgrad.codegen.compile import function
-from jitgrad.codegen.cpu import INDENT
 from jitgrad.codegen.cuda import names
 from jitgrad.codegen.cuda.grid import Grid
 from jitgrad.codegen.vecmath.table import NUMPY_NAMES
 from jitgrad.runtime.cuda.emulated import Emulated
 
 IN_MEMORY = {"bool": "uint8", "f16": "uint16"}
+ENTRY = """
+def entry(args):
+    with quiet():
+        kernel(*args)
+"""
+TURN = 1e-4  # seconds: who waits for a block polls its threads, and keeps them from running
 
 
 class Simulated(Emulated):
@@ -32,11 +39,9 @@ class Simulated(Emulated):
 
     def run(self, grid: Grid, memory: Sequence[np.ndarray], blocks: int) -> None:
         if grid.source not in self.compiled:
-            head, _, body = grid.source.partition("\n")
-            text = f"{head}\n    with quiet():\n{textwrap.indent(body, INDENT)}"
             quiet = functools.partial(np.errstate, all="ignore")
             space = {**names.namespace_python(), **_typed_pointers(), "cuda": cuda, "quiet": quiet}
-            self.compiled[grid.source] = cuda.jit(function(text, space))
+            self.compiled[grid.source] = cuda.jit(function(grid.source + ENTRY, space, "entry"))
         if grid.codes:
             dtypes = [IN_MEMORY.get(c) or NUMPY_NAMES[c] for c in grid.codes]
             typed = [_typed(m, np.dtype(d)) for m, d in zip(memory, dtypes, strict=True)]
@@ -44,13 +49,24 @@ class Simulated(Emulated):
         else:
             count = grid.dims[0]
             args = [list(memory), list(grid.dims[1 : 1 + count]), *grid.dims[1 + count :]]
-        self.compiled[grid.source][blocks, grid.threads](*args)
+        with _short_turns():
+            self.compiled[grid.source][blocks, grid.threads](args)
+
+
+@contextlib.contextmanager
+def _short_turns() -> Iterator[None]:
+    """Python's threads take turns often."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _typed(memory: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Bytes as elements; the simulator takes no array of none."""
-    whole = memory[: memory.size // dtype.itemsize * dtype.itemsize].view(dtype)
-    return whole if whole.size else np.zeros(1, dtype)
+    """Bytes as elements."""
+    return memory[: memory.size // dtype.itemsize * dtype.itemsize].view(dtype)
 
 
 def _typed_pointers() -> dict[str, Callable[..., Any]]:

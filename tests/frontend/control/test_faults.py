@@ -6,6 +6,7 @@ import pytest
 
 import jitgrad as ms
 from jitgrad import Parameter, Tensor, ops
+from jitgrad.errors import TraceError
 from tests.frontend.control.conftest import check_equal, interpreted
 
 
@@ -116,3 +117,102 @@ def test_what_was_printed_before_is_shown(capsys) -> None:
     with pytest.raises(AssertionError):
         f(Tensor(2.0))
     assert capsys.readouterr().out == "begin 2.0\n"
+
+
+# --- caught ---------------------------------------------------------------------------------------
+
+
+def an_index(x, k):
+    try:
+        return x * [4.0, 2.0, 1.0][k]
+    except IndexError:
+        return x * 7.0
+
+
+def an_index_in_a_loop(x, k):
+    v = ops.stack([x, x + 1.0, x * 2.0])
+    for i in range(20):
+        try:
+            x = x + v[k + i] * 0.1
+            v[k + i] = x
+        except (KeyError, LookupError):
+            x = x * 0.9
+    return x + v.sum()
+
+
+def a_written_place(x, k):
+    v = ops.stack([x, x + 1.0, x * 2.0])
+    try:
+        v[k, ...] = 4.0
+        x = x * 3.0
+    except Exception:
+        x = x + 3.0
+    return x + v.sum()
+
+
+def a_divisor(x, k):
+    n = int(k) - 1
+    try:
+        n = 7 // n
+    except ZeroDivisionError:
+        n = 5
+    return x * n
+
+
+def an_exception_of_a_loop(x, k):
+    try:
+        for i in range(20):
+            if x > k:
+                raise ValueError(f"at {i}")
+            x = x + 1.0
+    except ValueError:
+        return x * 0.5
+    return x
+
+
+def one_of_a_function_it_calls(x, k):
+    def checked(v):
+        assert v < k, "too large"
+        return v * 1.3
+
+    while x > 0.5:
+        try:
+            x = checked(x)
+        except AssertionError:
+            x = x * 0.1
+    return x
+
+
+def one_of_another_kind(x, k):
+    for _ in range(20):
+        try:
+            if x > k:
+                raise KeyError("large")
+            x = x * 1.5
+        except IndexError:
+            x = x * 0.0
+    return x
+
+
+CAUGHT = [
+    an_index, an_index_in_a_loop, a_written_place, a_divisor, an_exception_of_a_loop,
+    one_of_a_function_it_calls, one_of_another_kind,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", CAUGHT, ids=lambda f: f.__name__)
+def test_caught(program, same) -> None:
+    same(program, *[(Tensor(x), Tensor(k)) for x, k in [(0.4, 1), (1.5, 3), (2.0, 0), (0.7, -3)]])
+
+
+def test_what_cannot_be_compiled_is_not_caught() -> None:
+    @ms.vmap
+    def f(x):
+        try:
+            assert x < 2.0
+            return x
+        except Exception:
+            return x * 0.5
+
+    with pytest.raises(TraceError, match="cannot be compiled here: AssertionError"):
+        f(Tensor([1.0, 3.0]))

@@ -25,7 +25,8 @@ from tests.frontend.control.programs import written
 
 MORE = int(os.environ.get("JITGRAD_PROGRAMS", "1"))
 FIRST = int(os.environ.get("JITGRAD_PROGRAMS_SEED", "0"))
-POINTS = [(0.4, [0.1, -0.5, 0.8, 1.3], 3), (-1.1, [1.1, -2.5, 0.3, -0.3], 7)]
+# None of these is a number of `grammar`, where a comparison would flip right beside the point.
+POINTS = [(0.4, [0.1, -0.5, 0.8, 1.3], 3), (-1.15, [1.12, -2.5, 0.35, -0.34], 7)]
 DIRECTION = np.array([0.3, -0.8, 0.5, 0.9])
 UNKNOWN = "that may be one of two"  # the error for a write where nobody knows to what
 
@@ -178,9 +179,8 @@ def programs(count: int, number: int, depth: int, jitted: Callable, turns: list)
     check_one()
 
 
-# Half of them with loops in loops. Group 23 meets what the last test of this file says, and group
-# 35 a nonlocal variable that one branch returns past.
-@pytest.mark.parametrize("number", [n for n in range(38) if n not in (23, 35)])
+# Half of them with loops in loops.
+@pytest.mark.parametrize("number", range(40))
 def test_conversion(number) -> None:
     programs(50, number, 1 + number % 2, interpreted, TURNS)
 
@@ -189,15 +189,3 @@ def test_conversion(number) -> None:
 @pytest.mark.parametrize("number", range(40, 43))
 def test_compiled(number) -> None:
     programs(9, number, 1, ms.jit, [None])
-
-
-@pytest.mark.xfail(strict=True, reason="an index that is out of bounds when it runs is not caught")
-def test_an_index_error_of_data_is_caught() -> None:
-    def program(a, k):
-        try:
-            return a * [4.0, 2.0, 1.0][k]
-        except IndexError:
-            return a * 7.0
-
-    args = Tensor(2.0), Tensor(5)
-    close(interpreted(program)(*args), program(*args))

@@ -71,6 +71,38 @@ def test_slices_that_move(same, program) -> None:
     same(program, (x, Tensor(2)), (x, Tensor(3)))
 
 
+TAPS = 20
+
+
+def filtered(x, taps):
+    """Taps of a filter: slices at known places are views, and all are one kernel."""
+    total, samples = 0.0, x.shape[1] - TAPS
+    for k in range(TAPS):
+        total = total + taps[k] * x[:, k : k + samples]
+    return (total * total).sum()
+
+
+def filtered_where_positive(x, taps):
+    total, samples = 0.0 * x[:, TAPS:], x.shape[1] - TAPS
+    for k in range(TAPS):
+        if taps[k] > 0:
+            total = total + taps[k] * x[:, k : k + samples]
+    return (total * total).sum()
+
+
+@pytest.mark.parametrize(
+    ("program", "samples", "loops"),
+    [(filtered, 500, False), (filtered, 5, True), (filtered_where_positive, 500, True)],
+)
+def test_large_slices_that_move_with_a_short_loop_are_written_out(program, samples, loops) -> None:
+    """But not if the loop chooses by data: each choice would be a path."""
+    rng = np.random.default_rng(0)
+    x, taps = Tensor(rng.standard_normal((12, samples + TAPS))), Tensor(rng.standard_normal(TAPS))
+    compiled = ms.jit(program)
+    np.testing.assert_allclose(compiled(x, taps).asnumpy(), program(x, taps).asnumpy(), rtol=1e-12)
+    assert (" = loop(" in str(compiled.lower(x, taps))) == loops
+
+
 def test_a_slice_that_moves_stays_within_its_axis() -> None:
     x = Tensor(ROW)
     for jitted in (interpreted, ms.jit):

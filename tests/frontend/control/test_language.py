@@ -209,6 +209,36 @@ def nonlocal_counter(x):
     return total
 
 
+def nonlocal_and_return(x):
+    a, b = x * 2.0, x * 3.0
+
+    def swap(p):
+        nonlocal a, b
+        for i in range(2):
+            if p > i:
+                return a
+            a, b = b, a * p
+        return b
+
+    return swap(x) + a - 2.0 * b
+
+
+def read_by_a_function_that_outlives(x):
+    def make(p):
+        factor = p
+
+        def scaled(q):
+            return q * factor
+
+        if p > 0:
+            factor = p * 2.0
+            return scaled
+        factor = p * 3.0
+        return scaled
+
+    return make(x)(x)
+
+
 def late_binding(x):
     functions = []
     for i in range(3):
@@ -434,7 +464,7 @@ SCALAR = [
     maybe_returns_inside, counts_in_while, while_else, for_else, return_in_nested_loops,
     continue_and_break, long_loop, long_loop_of_scalars, scalar_becomes_tensor,
     loop_variable_afterwards, while_walrus, walrus_that_counts, walrus_in_condition,
-    nonlocal_counter, late_binding,
+    nonlocal_counter, nonlocal_and_return, read_by_a_function_that_outlives, late_binding,
     comprehensions, lists_and_dicts, list_grows, list_grows_in_loop, tuple_swap, with_and_try,
     try_with_returns, deletes, matches, augmented, python_recursion, tensor_recursion,
     different_shapes, different_types, one_branch_only, unbound, asserts, raises, mathematics,
