@@ -41,6 +41,10 @@ class AxisError(BoundsError, ArgumentError):
     """
 
 
+class IndexKindError(BoundsError, DTypeError):
+    """Something that is no index. Both an IndexError, as elsewhere, and a TypeError."""
+
+
 class TraceError(JitgradError, RuntimeError):
     """Something that needs a value was asked of a traced Tensor."""
 
