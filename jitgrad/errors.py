@@ -35,6 +35,16 @@ class BoundsError(JitgradError, IndexError):
     """An index outside the extent of its axis, or an argument position that does not exist."""
 
 
+class AxisError(BoundsError, ArgumentError):
+    """An axis that a Tensor has not: as NumPy's error of that name both an IndexError, which
+    PyTorch's users catch, and a ValueError, which MindSpore's do.
+    """
+
+
+class IndexKindError(BoundsError, DTypeError):
+    """Something that is no index. Both an IndexError, as elsewhere, and a TypeError."""
+
+
 class TraceError(JitgradError, RuntimeError):
     """Something that needs a value was asked of a traced Tensor."""
 

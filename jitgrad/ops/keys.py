@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.errors import BoundsError, DTypeError, TraceError, fail
+from jitgrad.errors import BoundsError, IndexKindError, TraceError, fail
 from jitgrad.ir.types import bool_
 from jitgrad.ops.joining import stack
 from jitgrad.ops.promote import known, tensor
@@ -83,7 +83,7 @@ def item_of(item: Any) -> Any:
     if not isinstance(item, Tensor) or item.dtype.is_float:
         given = item._type if isinstance(item, Tensor) else f"{type(item).__name__} {item!r}"
         raise fail(
-            DTypeError,
+            IndexKindError,
             f"a Tensor was indexed with {given}",
             why="indices are ints, slices, '...', None, and Tensors or lists of ints or bools",
         )

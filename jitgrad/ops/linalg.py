@@ -371,6 +371,20 @@ def diag(input):
     return reshaped("diag", diagflat(x), x.shape * 2)
 
 
+def diag_part(input):
+    """The inverse of `diag`: out[i, j] = x[i, j, i, j].
+
+    >>> ops.DiagPart()(Tensor([[1, 2], [3, 4]])).tolist()
+    [1, 4]
+    """
+    x = tensor("DiagPart", input)
+    half = x.shape[: x.ndim // 2]
+    if x.ndim == 0 or x.shape != half * 2:
+        raise fail(ShapeError, f"DiagPart of {x._type}", why="its axes are not those of `diag`")
+    count = math.prod(half)
+    return reshaped("DiagPart", diagonal(reshaped("DiagPart", x, (count, count))), half)
+
+
 def diagflat(input, offset=0):
     """The elements of the input as a diagonal of a matrix.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.arrays import leaves
-from jitgrad.errors import ArgumentError, BoundsError, DTypeError, ShapeError, fail
+from jitgrad.errors import ArgumentError, AxisError, DTypeError, ShapeError, fail
 from jitgrad.frontend.dispatch import apply, assign, constant, fill, splat
 from jitgrad.frontend.number import Number
 from jitgrad.ir.types import (
@@ -301,13 +301,13 @@ def expand(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def axis_of(name: str, axis: Any, ndim: int, *, insert: bool = False) -> int:
-    """A non-negative axis; `insert` counts the places between axes. BoundsError outside."""
+    """A non-negative axis; `insert` counts the places between axes. AxisError outside."""
     if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
         raise fail(DTypeError, f"{name} got axis {axis!r}", why="an axis is an int")
     count = ndim + 1 if insert else max(ndim, 1)
     if not -count <= axis < count:
         raise fail(
-            BoundsError,
+            AxisError,
             f"{name} got axis {axis} for a Tensor of {ndim} dimensions",
             why=f"axes here are {-count} to {count - 1}",
         )

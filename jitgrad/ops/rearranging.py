@@ -30,7 +30,8 @@ from jitgrad.ops.searching import unique
 from jitgrad.ops.shaping import permuted, reshaped, sliced
 from jitgrad.ops.sorting import sort, topk
 from jitgrad.ops.splitting import padded
-from jitgrad.tensor import Tensor
+from jitgrad.ops.state import assign
+from jitgrad.tensor import Parameter, Tensor
 
 # --- blocks -------------------------------------------------------------------------------------
 
@@ -318,12 +319,13 @@ def sparse_segment_mean(x, indices, segment_ids):
 
 
 def inplace_index_add(var, indices, updates, axis):
-    """A copy with slices added at indices of an axis.
+    """Add slices at indices of an axis to a Parameter, which is returned, or to a copy of a Tensor.
 
     >>> ops.inplace_index_add(ops.zeros(2), Tensor([1]), Tensor([5.0]), 0).tolist()
     [0.0, 5.0]
     """
-    return index_add(var, indices, updates, axis)
+    out = index_add(var, indices, updates, axis)
+    return assign(var, out) if isinstance(var, Parameter) else out
 
 
 def padding(x, pad_dim_size=8):

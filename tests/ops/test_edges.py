@@ -341,3 +341,17 @@ def test_hardswish_of_infinities() -> None:
     wanted = [1.0, 0.0, 1.5, -0.5]
     assert ms.grad(ops.hardswish)(x).tolist() == wanted
     assert ms.jvp(ops.hardswish, x, ops.ones_like(x))[1].tolist() == wanted
+
+
+def test_axes_that_are_not_there() -> None:
+    """Code for MindSpore catches a ValueError, for PyTorch an IndexError."""
+    for error in (IndexError, ValueError):
+        for call in (ops.sum, ops.softmax, ops.expand_dims, ops.cumsum):
+            with pytest.raises(error, match="got axis 5 for a Tensor of 1 dimensions"):
+                call(ops.ones(3), 5)
+
+
+def test_diagonals_of_any_rank() -> None:
+    x = ops.arange(6).reshape(2, 3)
+    assert ops.diag(x)[1, 2, 1, 2].item() == 5
+    assert ops.DiagPart()(ops.diag(x)).tolist() == x.tolist()

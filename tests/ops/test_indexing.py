@@ -155,6 +155,7 @@ def test_bad_keys(key: Any, error: type, text: str) -> None:
     with pytest.raises(error) as caught:
         x[key]
     assert text in str(caught.value)
+    assert isinstance(caught.value, IndexError)
     with pytest.raises(error):
         x[key] = 1.0
 

@@ -281,6 +281,12 @@ def test_scatter_into_parameters(run) -> None:
     assert p.tolist() == wanted
 
 
+def test_add_in_place_at_indices(run) -> None:
+    p = Parameter(ops.zeros(3), name="p")
+    out = run(lambda x: ops.inplace_index_add(p, Tensor([2, 2]), x, 0) * 2.0)(Tensor([1.0, 4.0]))
+    assert (out.tolist(), p.tolist()) == ([0.0, 0.0, 10.0], [0.0, 0.0, 5.0])
+
+
 def test_bytes_as_another_dtype() -> None:
     x = Tensor([1.0, -2.0])
     assert x.view(ms.int32).tolist() == np.float32([1, -2]).view(np.int32).tolist()
