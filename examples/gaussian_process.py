@@ -20,7 +20,7 @@ def misfit(x, y, log_scale, log_height, log_noise):
     k = kernel(x, x, ops.exp(log_scale), ops.exp(log_height)) + ops.exp(2 * log_noise) * eye
     factor = ops.cholesky(k)
     weights = ops.cholesky_solve(y[:, None], factor)[:, 0]
-    return (y * weights).sum() / 2 + ops.log(ops.diag(factor)).sum()
+    return (y * weights).sum() / 2 + ops.log(ops.diagonal(factor)).sum()
 
 
 def main():

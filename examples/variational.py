@@ -26,7 +26,7 @@ class Fit(nn.Cell):
         w = self.mean + ops.randn(self.samples, self.mean.shape[0]) @ factor.T
         misfit = ((y - w @ x.T) ** 2).sum(1) / (2 * NOISE**2)
         prior = (w * w).sum(1) / 2
-        return (misfit + prior).mean() - ops.log(ops.abs(ops.diag(factor))).sum()
+        return (misfit + prior).mean() - ops.log(ops.abs(ops.diagonal(factor))).sum()
 
 
 def main():

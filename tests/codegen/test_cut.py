@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jitgrad.codegen import strips as cutting
 from jitgrad.ir.node import Graph, Node
-from jitgrad.passes import lanes, schedule, strips
+from jitgrad.passes import cutter, lanes, schedule, strips
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.pipeline import optimize
 from jitgrad.primitives.elementwise import exp, log, sqrt, tanh
@@ -27,8 +27,8 @@ from tests.strategies import INTEGRAL, SMOOTH, graphs, real_arrays
 def thresholds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that can be cut is cut, in tiles of two or three; what can move, moves."""
     if request.param != "lanes":
-        monkeypatch.setattr(strips, "WORTH", 1)
-        monkeypatch.setattr(strips, "SHORTEST", 2)
+        monkeypatch.setattr(cutter, "WORTH", 1)
+        monkeypatch.setattr(cutter, "SHORTEST", 2)
         monkeypatch.setattr(cutting, "TILE", 40)
         monkeypatch.setattr(cutting, "LANES", 2)
         monkeypatch.setattr(cutting, "MOST_CHUNKS", 2)
@@ -118,8 +118,8 @@ def test_gradients(program, types: str, wrt, backend: Backend) -> None:
 
 def test_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests above test something."""
-    monkeypatch.setattr(strips, "WORTH", 1)
-    monkeypatch.setattr(strips, "SHORTEST", 2)
+    monkeypatch.setattr(cutter, "WORTH", 1)
+    monkeypatch.setattr(cutter, "SHORTEST", 2)
     for program, types, wrt in CUT:
         fused = strips.strips(fuse(optimize(graph_of(program, types, wrt))))
         assert any(n.op.name == "strip" for n in fused.nodes), program
@@ -127,8 +127,8 @@ def test_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_computed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A result that is a step's only one leaves the strip like any other."""
-    monkeypatch.setattr(strips, "WORTH", 1)
-    monkeypatch.setattr(strips, "SHORTEST", 2)
+    monkeypatch.setattr(cutter, "WORTH", 1)
+    monkeypatch.setattr(cutter, "SHORTEST", 2)
     graph = graph_of(two_layers, "f64[7,3] f64[3,4] f64[4,2] f64[7,2]", (0, 1, 2))
     before = fuse(optimize(graph))
     after = strips.strips(before)

@@ -73,7 +73,7 @@ class Accuracy(_OfClasses):
     """The share of examples that are right; of several labels all must be.
 
     >>> import numpy as np
-    >>> Accuracy()(np.array([[0.2, 0.5], [0.3, 0.1], [0.9, 0.6]]), np.array([1, 0, 1]))
+    >>> float(Accuracy()(np.array([[0.2, 0.5], [0.3, 0.1], [0.9, 0.6]]), np.array([1, 0, 1])))
     0.6666666666666666
     """
 
@@ -186,7 +186,7 @@ class TopKCategoricalAccuracy(Metric):
 
     >>> metric = nn.TopKCategoricalAccuracy(2)
     >>> metric.update(Tensor([[0.2, 0.5, 0.3]]), Tensor([2]))
-    >>> metric.eval()
+    >>> float(metric.eval())
     1.0
     """
 
@@ -217,7 +217,7 @@ class Top1CategoricalAccuracy(TopKCategoricalAccuracy):
 
     >>> metric = nn.Top1CategoricalAccuracy()
     >>> metric.update(Tensor([[0.2, 0.8]]), Tensor([1]))
-    >>> metric.eval()
+    >>> float(metric.eval())
     1.0
     """
 
@@ -230,7 +230,7 @@ class Top5CategoricalAccuracy(TopKCategoricalAccuracy):
 
     >>> metric = nn.Top5CategoricalAccuracy()
     >>> metric.update(Tensor(np.eye(8)[:1]), Tensor([0]))
-    >>> metric.eval()
+    >>> float(metric.eval())
     1.0
     """
 
@@ -345,7 +345,7 @@ def _curve(scores: Array, positive: Array) -> tuple[Array, Array, Array]:
 def auc(x: Any, y: Any, reorder: bool = False) -> float:
     """The area under a curve of rising (or falling) x, by trapezoids; `reorder` sorts it first.
 
-    >>> auc([0.0, 0.5, 1.0], [0.0, 1.0, 1.0])
+    >>> float(auc([0.0, 0.5, 1.0], [0.0, 1.0, 1.0]))
     0.75
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)

@@ -15,7 +15,7 @@ class Loss(Metric):
 
     >>> metric = nn.Loss()
     >>> metric.update(Tensor(3.0))
-    >>> metric.eval()
+    >>> float(metric.eval())
     3.0
     """
 
@@ -66,7 +66,7 @@ class MAE(_Difference):
 
     >>> metric = nn.MAE()
     >>> metric.update(Tensor([1.0, 2.0]), Tensor([2.0, 4.0]))
-    >>> metric.eval()
+    >>> float(metric.eval())
     1.5
     """
 
@@ -79,7 +79,7 @@ class MSE(_Difference):
 
     >>> metric = nn.MSE()
     >>> metric.update(Tensor([1.0, 2.0]), Tensor([2.0, 4.0]))
-    >>> metric.eval()
+    >>> float(metric.eval())
     2.5
     """
 

@@ -57,7 +57,7 @@ class BleuScore(Metric):
 
     >>> metric = nn.BleuScore()
     >>> metric.update([["a", "b", "c", "d"]], [[["a", "b", "c", "d"]]])
-    >>> metric.eval()
+    >>> float(metric.eval())
     1.0
     """
 
