@@ -1,8 +1,8 @@
 """Functions made of several ops as one step of the eager mode.
 
 What ``x[1:3]``, ``x @ y`` or ``x + y`` of two shapes comes to depends on types, keys and axes, and
-not on values. So it is a graph, traced when the function is called for the second time like this;
-from then on that is one call: looked up, computed and recorded as an op is, by `dispatch.perform`.
+not on values. So it is a graph, traced when the function was often called like this; from then on
+that is one call: looked up, computed and recorded as an op is, by `dispatch.perform`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from jitgrad.runtime.cuda.array import IN_USE
 from jitgrad.state import state
 from jitgrad.tensor import Parameter, Tensor
 
-ONCE, NEVER = object(), object()  # seen once so far; not to be composed
+NEVER = object()  # not to be composed
+OFTEN = 4  # a trace takes about as long as such a step saves in so many calls
 KEPT = 4096  # for each function
 PLAIN = (int, bool, str, type(None), type(...), DType)
 
@@ -47,12 +48,11 @@ def composed(function: Callable[..., Any]) -> Callable[..., Any]:
         found = known.get(key)
         if isinstance(found, Call):
             return perform(found, tensors)
-        if found is None:
+        if found is not NEVER:
             if len(known) >= KEPT:
                 known.clear()
-            known[key] = ONCE
-        elif found is ONCE:
-            known[key] = _made(function, args, kwargs, tensors)
+            count = (found or 0) + 1
+            known[key] = _made(function, args, kwargs, tensors) if count >= OFTEN else count
         return function(*args, **kwargs)
 
     return call

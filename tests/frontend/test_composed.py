@@ -18,8 +18,11 @@ TIMES = 4  # plain, traced, and looked up twice
 
 
 @pytest.fixture(autouse=True)
-def no_device(monkeypatch) -> None:
-    """As if no other test had made one: beside a device, functions are called as they are."""
+def soon(monkeypatch) -> None:
+    """The second call is traced. As if no other test had made a device: beside one, functions are
+    called as they are.
+    """
+    monkeypatch.setattr("jitgrad.frontend.composed.OFTEN", 2)
     for module in ("composed", "dispatch"):
         monkeypatch.setattr(f"jitgrad.frontend.{module}.IN_USE", [])
 
