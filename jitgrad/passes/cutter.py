@@ -148,13 +148,15 @@ class Cutter:
                     share[name] = max(share[name], each)
         chosen: dict[Node, tuple[Loop, Tiling]] = {}
         for step in self.steps:
-            fitting = [
-                (name, tiling)
-                for name, tiling in self.named(step)
-                if self.length(step, tiling) >= (FEWEST if share[name] >= LARGE else SHORTEST)
-            ]
+            fitting = []
+            for name, tiling in self.named(step):
+                length = self.length(step, tiling)
+                if length >= SHORTEST:
+                    fitting.append((2 * scores[name], name, tiling))
+                elif length >= FEWEST and share[name] >= LARGE:  # little of such a tile is cached
+                    fitting.append((scores[name], name, tiling))
             if fitting:
-                chosen[step] = max(fitting, key=lambda f: scores[f[0]])
+                chosen[step] = max(fitting, key=lambda f: f[0])[1:]
         return chosen
 
     def named(self, step: Node) -> Iterator[tuple[Loop, Tiling]]:

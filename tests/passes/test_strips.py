@@ -178,7 +178,7 @@ def mixture(points, means, factors):
 
 def test_differences_of_pairs_are_made_by_each_strip_that_reads_them() -> None:
     rng = np.random.default_rng(0)
-    count, kinds, size = 3_000, 20, 8
+    count, kinds, size = 3_000, 40, 8
     shapes = ((count, size), (kinds, size), (kinds, size, size))
     arrays = [Tensor(rng.standard_normal(s).astype(np.float32)) for s in shapes]
     gradient = jitgrad.grad(mixture, (1, 2))
