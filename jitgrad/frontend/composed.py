@@ -46,14 +46,13 @@ def composed(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         key = tuple(parts)
         found = known.get(key)
-        if isinstance(found, Call):
-            return perform(found, tensors)
-        if found is not NEVER:
-            if len(known) >= KEPT:
-                known.clear()
+        if found is None and len(known) >= KEPT:
+            known.clear()
+        if found is None or found.__class__ is int:  # how often it was called
             count = (found or 0) + 1
-            known[key] = _made(function, args, kwargs, tensors) if count >= OFTEN else count
-        return function(*args, **kwargs)
+            found = _made(function, args, kwargs, tensors) if count >= OFTEN else count
+            known[key] = found
+        return perform(found, tensors) if isinstance(found, Call) else function(*args, **kwargs)
 
     return call
 

@@ -6,6 +6,8 @@ iterations once more, without what they record; then all there is has a known le
 
 from __future__ import annotations
 
+import functools
+
 from jitgrad.ir.node import Graph, Node, builder, full, input_node, project, substitute
 from jitgrad.ir.types import TapeType, TensorType
 from jitgrad.passes.interchange import lanes_of_loop
@@ -32,6 +34,7 @@ def of_length(loop: Node, length: int) -> Graph:
     return Graph("counted", inputs, [project(made, i) for i in range(len(at["body"].outputs))])
 
 
+@functools.lru_cache(maxsize=512)  # asked for at each run
 def counting(loop: Node) -> Graph:
     """How often a loop with a test runs, of its operands."""
     at, body = loop.attrs, loop.attrs["body"]

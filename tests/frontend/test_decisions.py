@@ -82,42 +82,10 @@ def test_names_that_are_exchanged_many_times() -> None:
     def program(x: Tensor) -> Tensor:
         v, w = x * 1.0, x * 0.5
         a, b = v, w
-        if x[0] > -1.3:
-            v, w = w, v
-        if x[1] > -1.09:
-            v, w = w, v
-        if x[2] > -0.88:
-            v, w = w, v
-        if x[0] > -0.67:
-            v, w = w, v
-        if x[1] > -0.46:
-            v, w = w, v
-        if x[2] > -0.25:
-            v, w = w, v
-        if x[0] > -0.04:
-            v, w = w, v
-        if x[1] > 0.17:
-            v, w = w, v
-        if x[2] > 0.38:
-            v, w = w, v
-        if x[0] > 0.59:
-            v, w = w, v
-        if x[1] > 0.8:
-            v, w = w, v
-        if x[2] > 1.01:
-            v, w = w, v
-        if x[0] > 1.22:
-            v, w = w, v
-        if x[1] > 1.43:
-            v, w = w, v
-        if x[2] > 1.64:
-            v, w = w, v
-        if x[0] > 1.85:
-            v, w = w, v
-        if x[1] > 2.06:
-            v, w = w, v
-        if x[2] > 2.27:
-            v, w = w, v
+        for i in range(6):
+            for j in range(3):
+                if x[j] > -1.3 + 0.63 * i + 0.21 * j:
+                    v, w = w, v
         v += 1.0
         return (a * a).sum() + 3.0 * (b * v).sum() + 5.0 * w.sum()
 
