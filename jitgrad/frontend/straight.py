@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from jitgrad.ir.interp import evaluate
 from jitgrad.ir.node import Graph, Node
 from jitgrad.primitives.reference import NAMESPACE
+from jitgrad.primitives.shape import broadcast
 
 
 @functools.lru_cache(maxsize=8192)
@@ -26,22 +27,25 @@ def straight(graph: Graph) -> Callable[..., tuple[np.ndarray, ...]]:
     reads it gets an array.
     """
     names = {node: f"x{i}" for i, node in enumerate(graph.inputs)}
-    arrays = {*graph.outputs}
-    for node in graph.nodes:
-        if not _is_inline(node):
-            arrays.update(node.inputs)
+    reads = {node: _read(node) for node in graph.nodes}
+    arrays, used = {*graph.outputs}, {*graph.outputs}
+    for node in reversed(graph.nodes):
+        if node in used:
+            used.update(reads[node])
+            if not _is_inline(node):
+                arrays.update(node.inputs)
     scope: dict[str, Any] = {**NAMESPACE, "asarray": np.asarray}
     lines = [f"def pull({', '.join(names.values())}):"]
     scalars = [x for node, x in names.items() if node not in arrays and node.shape == ()]
     lines += [f"    {x} = {x}[()]" for x in scalars]
     for i, node in enumerate(graph.nodes):
-        if node in names:
+        if node in names or node not in used:
             continue
         name = names[node] = f"v{i}"
         if not node.inputs:
             scope[name] = evaluate(node, [])
             continue
-        operands = [names[x] for x in node.inputs]
+        operands = [names[x] for x in reads[node]]
         if _is_inline(node):
             value = _written(node.op.scalar, dict(zip(node.op.operands, operands, strict=True)))
         else:
@@ -53,6 +57,20 @@ def straight(graph: Graph) -> Callable[..., tuple[np.ndarray, ...]]:
     lines.append(f"    return ({''.join(f'{names[o]}, ' for o in graph.outputs)})")
     exec("\n".join(lines), scope)  # names made here, and functions of our tables
     return scope["pull"]
+
+
+def _read(node: Node) -> Sequence[Node]:
+    """What a line reads: what is broadcast as NumPy does it by itself is read as it is."""
+    spread = [x.op is broadcast and _is_trailing(x) for x in node.inputs]
+    if not _is_inline(node) or all(spread):
+        return node.inputs
+    return [x.inputs[0] if s else x for x, s in zip(node.inputs, spread, strict=True)]
+
+
+def _is_trailing(node: Node) -> bool:
+    """Whether a broadcast's operand has the last axes of its result."""
+    dims, ndim = node.attrs["dims"], node.ndim
+    return dims == tuple(range(ndim - len(dims), ndim))
 
 
 def _is_inline(node: Node) -> bool:
