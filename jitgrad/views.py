@@ -93,7 +93,8 @@ def connect(tensor: Tensor, view: View) -> None:
     if known is None:
         view.base._views = [weakref.ref(tensor)]
         return
-    if len(known) >= 8 and len(known) & (len(known) - 1) == 0:  # now and then, those that are gone
+    count = len(known)
+    if count >= 8 and count & (count - 1) == 0:  # now and then, those that are gone
         known[:] = [r for r in known if r() is not None]
     known.append(weakref.ref(tensor))
 

@@ -22,6 +22,7 @@ from jitgrad.tensor import Parameter, Tensor
 MANY = 1 << 30
 OFTEN = 4  # a trace takes about as long as such a step saves in so many calls
 KEPT = 4096  # for each function
+BOUND = frozenset((int, type(None)))  # of a slice
 PLAIN = frozenset((int, bool, str, type(None), type(...), DType))
 
 
@@ -67,21 +68,20 @@ def _read(values: Iterable[Any], tensors: list[Tensor], parts: list[Any]) -> boo
         if kind is Tensor or kind is Parameter:
             tensors.append(value)
             parts.append(value._type)
-            continue
-        parts.append(kind)
-        if kind in PLAIN:
-            parts.append(value)
-        elif kind is float:
-            parts.append(value or str(value))  # 0.0 and -0.0 would be one key
+        elif kind in PLAIN:
+            parts += (kind, value)
+        elif kind is slice:
+            bounds = value.start, value.stop, value.step
+            for bound in bounds:
+                if bound.__class__ not in BOUND:
+                    return False
+            parts += (kind, bounds)
         elif kind is tuple or kind is list:
-            parts.append(len(value))
+            parts += (kind, len(value))
             if not _read(value, tensors, parts):
                 return False
-        elif kind is slice:
-            for bound in (value.start, value.stop, value.step):
-                if bound is not None and bound.__class__ is not int:
-                    return False
-                parts.append(bound)
+        elif kind is float:
+            parts += (kind, value or str(value))  # 0.0 and -0.0 would be one key
         else:
             return False
     return True

@@ -222,7 +222,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     Raises BoundsError (an IndexError) outside of an axis, TraceError for a traced mask.
     """
     out = _plain_item(x, key)
-    if out._type.shape and _is_basic(key):
+    if out._type.shape and (key.__class__ in BASIC or _is_basic(key)):
         return shown(out, View(x, _item, _written, (key,)))
     return copied(out) if out is x else out
 

@@ -23,11 +23,12 @@ def viewing(write_back: Callable) -> Callable:
 
         @functools.wraps(function)
         def call(*args, **kwargs):
-            base, *rest = args or (kwargs.pop(first),)
-            out = quick(base, *rest, **kwargs)
-            if not isinstance(base, Tensor):
+            if not args:
+                args = (kwargs.pop(first),)
+            out = quick(*args, **kwargs)
+            if not isinstance(args[0], Tensor):
                 return out
-            return shown(out, View(base, function, write_back, rest, kwargs))
+            return shown(out, View(args[0], function, write_back, args[1:], kwargs))
 
         return call
 
