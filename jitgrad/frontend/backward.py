@@ -10,7 +10,8 @@ import numpy as np
 
 from jitgrad.errors import DTypeError, SeedError, TapeError, fail
 from jitgrad.frontend import remote
-from jitgrad.frontend.dispatch import QUIET, apply, quiet
+from jitgrad.frontend.dispatch import apply
+from jitgrad.frontend.steps import QUIET, quiet
 from jitgrad.frontend.tape import TapeNode
 from jitgrad.primitives.elementwise import add
 from jitgrad.runtime.cuda.array import IN_USE
