@@ -92,9 +92,6 @@ class _StepCell(Cell):
         i = ops.dense(x, self.weight_ih, self.bias_ih)
         return STEPS[self.kind](i, ops.dense(state[0], self.weight_hh, self.bias_hh), state)
 
-    def extend_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}, has_bias={self.has_bias}"
-
 
 class RNNCell(_StepCell):
     """h' = tanh(W x + b + U h + c): x (n, input_size), h (n, hidden_size) to h'.
