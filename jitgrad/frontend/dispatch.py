@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import operator
 from collections.abc import Sequence
@@ -18,16 +17,11 @@ from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.quiet import QUIET, Quiet, quiet
 from jitgrad.runtime.cuda.array import IN_USE, beside
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.views import is_shared, propagate
-
-# What NumPy does about overflows and the like is a context variable. To set it costs a tenth of
-# `np.errstate`, which would be half the time of a small op.
-_silent = contextvars.Context()
-_silent.run(np.seterr, all="ignore")
-((quiet, QUIET),) = _silent.items()
 
 type_of = operator.attrgetter("_type")  # quicker than a comprehension
 
@@ -78,7 +72,7 @@ def _performed_there(call: Call, inputs: Sequence[Tensor]) -> Any:
     if remote.is_there(inputs):
         outputs = remote.apply(call.op, inputs, call.attrs)
     else:
-        with np.errstate(all="ignore"):
+        with Quiet():
             value = call.run(*[x._data for x in inputs])
         values = value if call.several else (value,)
         outputs = tuple([Tensor._wrap(v, t) for v, t in zip(values, call.results, strict=True)])
@@ -102,7 +96,7 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
         return tuple([Tensor._of_node(stopped(part)) for part in parts])
     node = stopped(node)
     if known and node.type.size <= KNOWN_SIZE and op.kind != "region":
-        with np.errstate(all="ignore"):
+        with Quiet():
             value = np.asarray(op.numpy(*arrays, **attrs), node.type.dtype.numpy)
         return Tensor._of_node(node, np.array(value, order="C"))
     return Tensor._of_node(node)
@@ -129,7 +123,7 @@ def splat(number: Any, type: TensorType) -> Tensor:
 
 
 def _repeat(number: Any, type: TensorType) -> np.ndarray:
-    with np.errstate(over="ignore"):  # a double beyond float32 is inf there, as in NumPy
+    with Quiet():  # a double beyond float32 is inf there, as in NumPy
         value = np.asarray(number).astype(type.dtype.numpy)
     return np.broadcast_to(value, type.shape)
 
@@ -145,7 +139,7 @@ def fill(number: Any, type: TensorType) -> Tensor:
     if number == 0 or number == 1:
         array.fill(number)
     else:
-        with np.errstate(over="ignore"):
+        with Quiet():
             array.fill(number)
     return _anywhere(Tensor._wrap(array, type))
 
