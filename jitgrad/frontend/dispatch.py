@@ -16,6 +16,7 @@ from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.quiet import Quiet
 from jitgrad.runtime.cuda.array import IN_USE, beside
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
@@ -57,7 +58,7 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
         return tuple([Tensor._of_node(stopped(part)) for part in parts])
     node = stopped(node)
     if known and node.type.size <= KNOWN_SIZE and op.kind != "region":
-        with np.errstate(all="ignore"):
+        with Quiet():
             value = np.asarray(op.numpy(*arrays, **attrs), node.type.dtype.numpy)
         return Tensor._of_node(node, np.array(value, order="C"))
     return Tensor._of_node(node)
@@ -84,7 +85,7 @@ def splat(number: Any, type: TensorType) -> Tensor:
 
 
 def _repeat(number: Any, type: TensorType) -> np.ndarray:
-    with np.errstate(over="ignore"):  # a double beyond float32 is inf there, as in NumPy
+    with Quiet():  # a double beyond float32 is inf there, as in NumPy
         value = np.asarray(number).astype(type.dtype.numpy)
     return np.broadcast_to(value, type.shape)
 
@@ -100,7 +101,7 @@ def fill(number: Any, type: TensorType) -> Tensor:
     if number == 0 or number == 1:
         array.fill(number)
     else:
-        with np.errstate(over="ignore"):
+        with Quiet():
             array.fill(number)
     return _anywhere(Tensor._wrap(array, type))
 

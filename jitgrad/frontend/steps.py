@@ -9,13 +9,10 @@ are known.
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
-
-import numpy as np
 
 from jitgrad.frontend import remote
 from jitgrad.frontend.prepared import of_graph, prepared
@@ -24,15 +21,10 @@ from jitgrad.frontend.tape import NONE, TapeNode, edge_of, followed, serials
 from jitgrad.ir.node import Graph, builder
 from jitgrad.ir.op import Op, title
 from jitgrad.ir.types import TensorType, TupleType
+from jitgrad.quiet import QUIET, Quiet, quiet
 from jitgrad.runtime.cuda.array import IN_USE
 from jitgrad.state import FUNCTIONAL, ON, Leaf, state
 from jitgrad.tensor import Tensor
-
-# What NumPy does about overflows and the like is a context variable. To set it costs a tenth of
-# `np.errstate`, which would be half the time of a small op.
-_silent = contextvars.Context()
-_silent.run(np.seterr, all="ignore")
-((quiet, QUIET),) = _silent.items()
 
 KEPT = 8192  # calls that are known
 
@@ -251,7 +243,7 @@ def _there(call: Call, inputs: Sequence[Tensor]) -> Any:
     if remote.is_there(inputs):
         outputs = remote.apply(call.op, inputs, call.attrs)
     else:
-        with np.errstate(all="ignore"):
+        with Quiet():
             value = call.run(*[x._data for x in inputs])
         values = value if call.several else (value,)
         outputs = tuple([Tensor._wrap(v, t) for v, t in zip(values, call.results, strict=True)])
