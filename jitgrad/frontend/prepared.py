@@ -7,13 +7,12 @@ own; what others give is looked at, and copied if it is an operand, or a view of
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jitgrad.frontend.straight import straight
+from jitgrad.frontend.straight import spelled, straight
 from jitgrad.ir.node import Graph
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType
@@ -27,7 +26,7 @@ def prepared(
     several: bool,
 ) -> Callable[..., Any]:
     """The function of arrays for operands of these types: an array, or `several`."""
-    numpy = functools.partial(op.numpy, **attrs) if attrs else op.numpy
+    numpy = spelled(op.numpy, attrs) if attrs else op.numpy
     dtypes = [t.dtype.numpy for t in results]
     if isinstance(numpy, np.ufunc):
         found = numpy.resolve_dtypes((*[t.dtype.numpy for t in operands], None))

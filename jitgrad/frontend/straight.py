@@ -49,14 +49,27 @@ def straight(graph: Graph) -> Callable[..., tuple[np.ndarray, ...]]:
         if _is_inline(node):
             value = _written(node.op.scalar, dict(zip(node.op.operands, operands, strict=True)))
         else:
-            numpy = node.op.numpy
-            scope[f"f{i}"] = functools.partial(numpy, **node.attrs) if node.attrs else numpy
-            value = f"f{i}({', '.join(operands)})"
+            scope[f"f{i}"] = node.op.numpy
+            value = _call(f"f{i}", operands, node.attrs, scope)
         scalar = node in arrays and getattr(node.type, "shape", None) == ()
         lines.append(f"    {name} = {f'asarray({value})' if scalar else value}")
     lines.append(f"    return ({''.join(f'{names[o]}, ' for o in graph.outputs)})")
     exec("\n".join(lines), scope)  # names made here, and functions of our tables
     return scope["pull"]
+
+
+def spelled(function: Callable[..., Any], attrs: Mapping[str, Any]) -> Callable[..., Any]:
+    """A function of arrays with its other arguments, written as a call: `functools.partial` takes
+    several times as long.
+    """
+    scope: dict[str, Any] = {"f": function}
+    return eval(f"lambda *arrays: {_call('f', ['*arrays'], attrs, scope)}", scope)
+
+
+def _call(name: str, operands: Sequence[str], attrs: Mapping[str, Any], scope: dict) -> str:
+    """A call whose keyword arguments are constants in the scope."""
+    scope |= {f"{name}_{key}": value for key, value in attrs.items()}
+    return f"{name}({', '.join([*operands, *[f'{key}={name}_{key}' for key in attrs]])})"
 
 
 def _read(node: Node) -> Sequence[Node]:
