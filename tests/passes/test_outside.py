@@ -46,7 +46,9 @@ def shared(x: Node, y: Node, row: Node) -> list[Node]:
     return [scaled, row_sum(x * scaled), row_sum(-x * y)]
 
 
-PROGRAMS = {f.__name__: f for f in (of_rows, doubled, through_products, already_summed, shared)}
+PROGRAMS = {
+    f.__name__: f for f in (of_rows, doubled, through_products, already_summed, shared, repeated)
+}
 
 
 def of_columns(x: Node, y: Node, row: Node) -> list[Node]:
@@ -101,6 +103,14 @@ def test_factors_come_out(program) -> None:
 def test_what_stays(program) -> None:
     graph = graph_of(program, TYPE)
     assert outside(graph) is graph
+
+
+def test_what_is_negative_before_it_is_repeated_is_so_after_the_sum() -> None:
+    graph = graph_of(lambda x, row: [reduce_sum(along(-row, x) * x, axes=(0,))], "f32[6,40] f32[6]")
+    (total,) = outside(graph).outputs
+    assert total is -reduce_sum(
+        along(graph.inputs[1], graph.inputs[0]) * graph.inputs[0], axes=(0,)
+    )
 
 
 def test_float16_may_not_hold_the_sum_without_its_factor() -> None:
