@@ -46,9 +46,7 @@ def shared(x: Node, y: Node, row: Node) -> list[Node]:
     return [scaled, row_sum(x * scaled), row_sum(-x * y)]
 
 
-PROGRAMS = {
-    f.__name__: f for f in (of_rows, doubled, through_products, already_summed, shared, repeated)
-}
+PROGRAMS = {f.__name__: f for f in (of_rows, doubled, through_products, already_summed, shared)}
 
 
 def of_columns(x: Node, y: Node, row: Node) -> list[Node]:
