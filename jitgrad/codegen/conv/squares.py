@@ -21,9 +21,9 @@ from jitgrad.passes.plan import Step
 from jitgrad.passes.tiles import MOST_CHUNKS
 
 PARTS = 16  # of a square of 4 × 4
-CUT, JOIN, FILTER = 160, 110, 500  # half cycles for a vector of squares, or of filters
-ROOM, FAR = 3 << 19, 4  # bytes of the L2 cache for a tile; from beyond it in half a cycle
-MOST = 1 << 23  # bytes of a tile
+CUT, JOIN, FILTER = 160, 110, 800  # half cycles for a vector of squares, or of filters
+ROOM, FAR = 3 << 19, 4  # bytes of the L2 cache for a tile; of a tile beyond it in half a cycle
+MOST = 1 << 24  # bytes of a tile
 NEAR = 36 << 10  # bytes of the L1 cache for a block of parts
 
 Pair = tuple[int, int]
@@ -83,15 +83,21 @@ class Squares:
             ((0, 0),), turned=True, near=True, to=(self.part(rows), line),
         )  # fmt: skip
 
-    def _products(self, parts: Pointer, filters: Pointer, sums: Pointer) -> Iterator[Launch]:
-        """The products of as many terms at a time as keep a block's places in the L1 cache."""
-        size, (vectors, high) = self.at.dtype.size, self.block
-        most = max(NEAR // (vectors * self.lanes * size), 1)
+    def pieces(self) -> Iterator[Pair]:
+        """The first terms, and how many, that keep a block's places in the L1 cache."""
+        most = max(NEAR // (self.block[0] * registers.VECTOR), 1)
         most = rounds(self.terms, rounds(self.terms, most))
         for first in range(0, self.terms, most):
-            taps = replace(self.taps, channels=min(most, self.terms - first), adds=first > 0)
-            here = ahead(parts, first * self.line * size), ahead(filters, first * high * size)
-            yield taps.launch(1, *here, sums)
+            yield first, min(most, self.terms - first)
+
+    def products(self, parts: Pointer, filters: Pointer, sums: Pointer) -> Iterator[Launch]:
+        """The products of a tile, piece by piece of the terms."""
+        size = self.at.dtype.size
+        for first, terms in self.pieces():
+            w = Operand(self.part_of_w, terms, self.block[1])
+            taps = replace(self.taps, channels=terms, w=w, adds=first > 0)
+            here = ahead(parts, first * self.line * size)
+            yield taps.launch(1, here, ahead(filters, first * self.filled * size), sums)
 
     def part(self, planes: int) -> int:
         """Elements of a part of so many planes."""
@@ -99,7 +105,12 @@ class Squares:
 
     @property
     def part_of_w(self) -> int:
-        return self._apart(self.terms * rounds(self.rows, self.block[1]) * self.block[1])
+        return self._apart(self.terms * self.filled)
+
+    @property
+    def filled(self) -> int:
+        """Rows in whole blocks."""
+        return rounds(self.rows, self.block[1]) * self.block[1]
 
     def _apart(self, size: int) -> int:
         """At multiples of a page, all parts would meet in the same lines of a cache."""
@@ -111,9 +122,10 @@ class Squares:
         vectors = self.squares[0] * rounds(self.squares[1], self.lanes) * self.at.images
         moving = vectors * (self.terms * CUT + self.rows * JOIN)
         moving += self.rows * self.terms * FILTER / self.lanes
-        again = max(self.filters - ROOM, 0) + 2 * max(sum(self.local) - ROOM, 0)
+        again = self.filters if self.filters > ROOM else 0
+        again += 2 * max(sum(self.local) - ROOM, 0) / FAR
         bands = rounds(self.squares[0], self.band) * self.tiles
-        return bands * (self.taps.time + again / FAR) + moving
+        return bands * (self.taps.time + again) + moving
 
     @property
     def local(self) -> list[int]:
@@ -132,29 +144,31 @@ class Squares:
     def entries(self, step: Step) -> list[Launch | Strip]:
         """The launches for all images."""
         (source, w), target, (filters, *local) = step.reads, step.writes[0], step.scratch
-        made: list[Launch | Strip] = [self._filters(w, filters)]
+        made: list[Launch | Strip] = [*self.packed(w, filters)]
         if self.tiles == 1:
-            made += self._launches((source, w, target), filters, local)
+            made += self.launches((source, w, target), filters, local)
         else:
             room, local = local_buffers(self.local)
             n, tiles = self.images, self.tiles
             x, y = (Moving(b, tile=b.nbytes // self.at.images * n) for b in (source, target))
             rest = replace(self, images=self.at.images - (tiles - 1) * n)
-            body, tail = (tuple(t._launches((x, w, y), filters, local)) for t in (self, rest))
+            body, tail = (tuple(t.launches((x, w, y), filters, local)) for t in (self, rest))
             made.append(Strip((), body, tail, tiles, min(tiles, MOST_CHUNKS), room))
         return made
 
-    def _filters(self, w: Pointer, parts: Pointer) -> Launch:
-        high, by_rows = self.block[1], self.w[1] > self.w[2]
-        together = self.lanes // high
-        sizes = rounds(self.rows, high), rounds(self.terms, together)
-        count, other = sizes if by_rows else sizes[::-1]
-        dims = other, self.rows - high, self.terms, *self.w, self.part_of_w
-        kernel = text.filters(self.at.dtype.code, high, together, by_rows)
-        work = PARTS * self.rows * self.terms
-        return Launch(kernel, (w, parts), dims, count, work, once=True)
+    def packed(self, w: Pointer, parts: Pointer) -> Iterator[Launch]:
+        """The filters' parts, piece by piece of the terms."""
+        high, size, steps = self.block[1], self.at.dtype.size, self.w[1:]
+        together, blocks = self.lanes // high, rounds(self.rows, high)
+        beside = together if steps[0] < steps[1] else 1
+        kernel = text.filters(self.at.dtype.code, high, together, beside)
+        for first, terms in self.pieces():
+            start = self.w[0] + first * steps[1]
+            dims = blocks, self.rows - high, terms, start, *steps, self.part_of_w
+            to, work = ahead(parts, first * self.filled * size), PARTS * self.rows * terms
+            yield Launch(kernel, (w, to), dims, rounds(blocks, beside), work, once=True)
 
-    def _launches(
+    def launches(
         self, pointers: Pointers, filters: Pointer, local: Sequence[Pointer]
     ) -> list[Launch]:
         """A tile, band by band."""
@@ -170,7 +184,7 @@ class Squares:
             )  # fmt: skip
             cut, join = text.cut(code, self.lanes), text.join(code, self.lanes)
             made.append(Launch(cut, (source, parts), dims, self.terms, self.terms * work))
-            made += self._products(parts, filters, sums)
+            made += self.products(parts, filters, sums)
             dims = self.rows, *self.target, band, columns, top, self.line, self.part(self.rows)
             made.append(Launch(join, (sums, target), dims, planes, self.rows * work))
         dims = self.rows, self.terms, *self.source, *self.target, *self.start, *self.w
