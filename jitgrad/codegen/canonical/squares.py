@@ -40,19 +40,17 @@ JOIN = """def kernel(ptrs, dims, lo, hi):
 """
 
 FILTERS = """def kernel(ptrs, dims, lo, hi):
-    # parts[k, i, term, row] = element k of G f Gᵀ, for the filter f of ({high} i + row, term), but
-    # the last {high} rows at the end; its elements are `along` apart. The range is blocks i, of
-    # which {beside} lie side by side in w.
+    # parts[k, i, term, row] = element k of G f Gᵀ, for the filter f of ({high} i + row, term): its
+    # elements are `along` apart. The range is blocks i, of which {beside} lie side by side in w.
     w = {T}_ptr(ptrs, 0)
     parts = {T}_ptr(ptrs, 1)
-    blocks, last, terms, first, row_step = dims[0], dims[1], dims[2], dims[3], dims[4]
-    term_step, along, step = dims[5], dims[6], dims[7]
+    blocks, terms, first, row_step = dims[0], dims[1], dims[2], dims[3]
+    term_step, along, step = dims[4], dims[5], dims[6]
     for some in range(lo, hi):
         for n in range(0, terms, {together}):
             term = minimum_i64(n, terms - {together})
             for i in range(some * {beside}, minimum_i64((some + 1) * {beside}, blocks)):
-                row = minimum_i64({high} * i, last)
-                here = first + row * row_step + term * term_step
+                here = first + {high} * i * row_step + term * term_step
                 to = {high} * (i * terms + term)
                 lattice_filter_{T}({high}, w, here, row_step, term_step, along, parts, to, step)
 """
@@ -112,9 +110,8 @@ def filters(dtype: str, high: int, together: int, beside: int) -> str:
     """Filters as parts, with the rows of a block side by side.
 
     ptrs   w, parts[16, blocks, terms, `high`]
-    dims   blocks; the row at which the last begins; terms, `together` at least; where w begins,
-           steps in it from row to row, term to term, and element to element; from one part to the
-           next
+    dims   blocks; terms, `together` at least; where w begins, steps in it from row to row, term to
+           term, and element to element; from one part to the next
     range  blocks, `beside` at a time
     """
     more = {"high": str(high), "together": str(together), "beside": str(beside)}

@@ -8,7 +8,6 @@ many channels to gain: cutting and joining take the same time for any.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from jitgrad.codegen import registers
 from jitgrad.codegen.canonical import squares as text
 from jitgrad.codegen.conv.geometry import Geometry, local_buffers
 from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, ahead
-from jitgrad.codegen.sums import Block, Operand, Taps, blocks, rounds
+from jitgrad.codegen.sums import Block, Operand, Taps, blocks, pieces, rounds, time
 from jitgrad.passes.plan import Step
 from jitgrad.passes.tiles import MOST_CHUNKS
 
@@ -24,7 +23,6 @@ PARTS = 16  # of a square of 4 × 4
 CUT, JOIN, FILTER = 160, 110, 800  # half cycles for a vector of squares, or of filters
 ROOM, FAR = 3 << 19, 4  # bytes of the L2 cache for a tile; of a tile beyond it in half a cycle
 MOST = 1 << 24  # bytes of a tile
-NEAR = 36 << 10  # bytes of the L1 cache for a block of parts
 
 Pair = tuple[int, int]
 Pointers = tuple[Pointer, Pointer, Pointer]  # what is read, w, what is made
@@ -83,38 +81,24 @@ class Squares:
             ((0, 0),), turned=True, near=True, to=(self.part(rows), line),
         )  # fmt: skip
 
-    def pieces(self) -> Iterator[Pair]:
-        """The first terms, and how many, that keep a block's places in the L1 cache."""
-        most = max(NEAR // (self.block[0] * registers.VECTOR), 1)
-        most = rounds(self.terms, rounds(self.terms, most))
-        for first in range(0, self.terms, most):
-            yield first, min(most, self.terms - first)
-
     def products(self, parts: Pointer, filters: Pointer, sums: Pointer) -> Iterator[Launch]:
         """The products of a tile, piece by piece of the terms."""
         size = self.at.dtype.size
-        for first, terms in self.pieces():
+        for first, terms in pieces(self.terms, self.block):
             w = Operand(self.part_of_w, terms, self.block[1])
             taps = replace(self.taps, channels=terms, w=w, adds=first > 0)
             here = ahead(parts, first * self.line * size)
-            yield taps.launch(1, here, ahead(filters, first * self.filled * size), sums)
+            yield taps.launch(1, here, ahead(filters, first * self.rows * size), sums)
 
     def part(self, planes: int) -> int:
-        """Elements of a part of so many planes."""
-        return self._apart(planes * self.line)
+        """Elements of a part of so many planes. At multiples of a page, all parts would meet in
+        the same lines of a cache.
+        """
+        return planes * self.line + self.lanes
 
     @property
     def part_of_w(self) -> int:
-        return self._apart(self.terms * self.filled)
-
-    @property
-    def filled(self) -> int:
-        """Rows in whole blocks."""
-        return rounds(self.rows, self.block[1]) * self.block[1]
-
-    def _apart(self, size: int) -> int:
-        """At multiples of a page, all parts would meet in the same lines of a cache."""
-        return size + self.lanes
+        return self.terms * self.rows + self.lanes
 
     @property
     def time(self) -> float:
@@ -159,13 +143,13 @@ class Squares:
     def packed(self, w: Pointer, parts: Pointer) -> Iterator[Launch]:
         """The filters' parts, piece by piece of the terms."""
         high, size, steps = self.block[1], self.at.dtype.size, self.w[1:]
-        together, blocks = self.lanes // high, rounds(self.rows, high)
+        together, blocks = self.lanes // high, self.rows // high
         beside = together if steps[0] < steps[1] else 1
         kernel = text.filters(self.at.dtype.code, high, together, beside)
-        for first, terms in self.pieces():
+        for first, terms in pieces(self.terms, self.block):
             start = self.w[0] + first * steps[1]
-            dims = blocks, self.rows - high, terms, start, *steps, self.part_of_w
-            to, work = ahead(parts, first * self.filled * size), PARTS * self.rows * terms
+            dims = blocks, terms, start, *steps, self.part_of_w
+            to, work = ahead(parts, first * self.rows * size), PARTS * self.rows * terms
             yield Launch(kernel, (w, to), dims, rounds(blocks, beside), work, once=True)
 
     def launches(
@@ -193,20 +177,22 @@ class Squares:
 
 
 def squares(g: Geometry, forward: bool) -> Squares | None:
-    """None for what is not of 3 × 3 elements at stride 1, groups, integers, and few rows."""
+    """None for what is not of 3 × 3 elements at stride 1, for groups, integers, few terms, and rows
+    that are no whole blocks.
+    """
     rows, terms = (g.filters, g.channels) if forward else (g.channels, g.filters)
     plain = all((a.kernel, a.stride, a.dilation) == (3, 1, 1) for a in g.axes)
-    if not plain or g.groups > 1 or not g.dtype.is_float or min(rows, terms) < 8:
+    if not plain or g.groups > 1 or not g.dtype.is_float or not _heights(rows) or terms < 8:
         return None
-    sizes, outs = ((g.rows.size, g.columns.size), (g.rows.out, g.columns.out))
-    filter = 9 * g.channels
+    size, out = (g.rows.size, g.columns.size), (g.rows.out, g.columns.out)
+    before, filter = (g.rows.before, g.columns.before), 9 * g.channels
     if forward:
-        start, w = (-g.rows.before, -g.columns.before), (0, filter, 9, 1)
-        whole = Squares(g, terms, rows, sizes, outs, start, w)
-    else:
-        start, w = (g.rows.before - 2, g.columns.before - 2), (8, 9, filter, -1)
-        whole = Squares(g, terms, rows, outs, sizes, start, w)
-    return min(_tiled(whole), key=lambda way: way.time, default=None)
+        start = -before[0], -before[1]
+        way = Squares(g, terms, rows, size, out, start, (0, filter, 9, 1))
+    else:  # the elements of a filter the other way round
+        start = before[0] - 2, before[1] - 2
+        way = Squares(g, terms, rows, out, size, start, (8, 9, filter, -1))
+    return min(_tiled(way), key=lambda way: way.time, default=None)
 
 
 def _tiled(way: Squares) -> Iterator[Squares]:
@@ -215,8 +201,23 @@ def _tiled(way: Squares) -> Iterator[Squares]:
     halves = [1 << k for k in range(6)]
     cuts = [(rounds(way.at.images, n), high) for n in halves if n <= way.at.images]
     cuts += [(1, rounds(high, n)) for n in halves[1:] if n <= high]
-    fitting = [b for b in blocks(way.rows) if b[1] in (4, 8)]
-    for (images, band), block in itertools.product(cuts, fitting):
+    for images, band in cuts:
+        block = _block(way, images * band * way.squares[1])
         tile = replace(way, images=images, band=band, block=block)
         if sum(tile.local) <= MOST:
             yield tile
+
+
+def _block(way: Squares, places: int) -> Block:
+    """The block with the least time for so many places."""
+
+    def all_sums(block: Block) -> int:
+        across = rounds(places, block[0] * way.lanes)
+        return across * (way.rows // block[1]) * time(*block)
+
+    return min((b for b in blocks(way.rows) if b[1] in _heights(way.rows)), key=all_sums)
+
+
+def _heights(rows: int) -> list[int]:
+    """Rows of a block: parts of a vector, and of all rows."""
+    return [high for high in (4, 8) if rows % high == 0]
