@@ -11,7 +11,7 @@ from jitgrad import amp
 from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.metrics import Loss, Metric, get_metric_fn
-from jitgrad.nn.train_cells import TrainOneStepCell, WithEvalCell, WithLossCell
+from jitgrad.nn.wrap import TrainOneStepCell, WithEvalCell, WithLossCell
 from jitgrad.tensor import Tensor
 from jitgrad.train import callbacks as cb
 from jitgrad.train import state

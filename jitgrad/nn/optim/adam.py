@@ -92,6 +92,14 @@ class LazyAdam(Adam):
     """
 
 
+class AdamOffload(Adam):
+    """Adam. There is no other device to move the step to.
+
+    >>> nn.AdamOffload(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
+    """
+
+
 class AdamWeightDecay(_Moments):
     """Adam without bias correction; the decay is added to the step, not to the gradient.
 
