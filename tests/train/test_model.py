@@ -105,6 +105,18 @@ def test_a_pause_changes_no_bit(mode: str, tmp_path: Path, ending: str) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_second_call_begins_at_the_first_epoch() -> None:
+    m, seen = model(), []
+    watch = train.LambdaCallback(
+        on_train_step_end=lambda c: seen.append(
+            (c.original_args().cur_epoch_num, c.original_args().cur_step_num)
+        )
+    )
+    for _ in range(2):
+        m.train(1, batches(), watch)
+    assert seen == [(1, 1), (1, 2), (1, 3)] * 2
+
+
 def test_restoring_something_else(tmp_path: Path) -> None:
     m = model()
     m.save(tmp_path / "state")
@@ -154,11 +166,11 @@ def test_rates() -> None:
         on_train_step_end=lambda c: rates.append(float(optimizer.learning_rate.asnumpy()))
     )
     halve = train.LearningRateScheduler(lambda rate, step: rate / 2 if step % 3 == 0 else rate)
-    m.train(2, batches(), [halve, watch])
-    assert rates == [0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+    m.train(2, batches(), [watch, halve])
+    assert rates == [0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
     lower = train.ReduceLROnPlateau("loss", 0.5, patience=2, min_delta=1e9, min_lr=0.05)
     m.train(7, batches(), lower)
-    assert float(optimizer.learning_rate.asnumpy()) == np.float32(0.05)  # after epochs 5 and 7
+    assert float(optimizer.learning_rate.asnumpy()) == np.float32(0.05)  # after epochs 3 and 5
     scheduled = model(rate=[0.1, 0.2])
     with pytest.raises(TypeError, match="schedule of its own"):
         scheduled.train(1, batches(), halve)
