@@ -9,6 +9,7 @@ from jitgrad.passes.batches import batches
 from jitgrad.passes.columns import columns
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
+from jitgrad.passes.inside import through
 from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.lift import lift
@@ -16,7 +17,7 @@ from jitgrad.passes.margins import margins
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
 from jitgrad.passes.parts import parts
-from jitgrad.passes.pipeline import dump, optimize, through
+from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.sooner import sooner
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips

@@ -31,8 +31,8 @@ PLAIN = {"ctx", "op", "ops", "id", "attr", "arg", "kind", "conversion", "is_asyn
 def children(node: ast.AST) -> list[ast.AST]:
     """The nodes right below a node, operators and contexts left out."""
     found: list[ast.AST] = []
-    for field in _parts(type(node)):
-        value = getattr(node, field, None)
+    for part in _parts(type(node)):
+        value = getattr(node, part, None)
         if isinstance(value, list):
             found += [x for x in value if isinstance(x, ast.AST)]
         elif isinstance(value, ast.AST):
