@@ -139,11 +139,9 @@ def _cut(dtype: str, matrix: Matrix) -> Emit:
             line = to.at(x, builder.add(x_at, builder.mul(y, wide)))
             found: list[Any] = []
             for first in range(0, len(matrix[0]), 2):
-                pair = []
-                for half in (0, to.lanes):
-                    at = builder.add(column, to.word(first + half))
-                    pair.append(to.load_masked(to.at(line, at), to.mask(at, limit)))
-                found += [to.picked(*pair, range(k, 2 * to.lanes, 2)) for k in (0, 1)]
+                near, far = (builder.add(column, to.word(first + half)) for half in (0, to.lanes))
+                a, b = (to.load_masked(to.at(line, at), to.mask(at, limit)) for at in (near, far))
+                found += [to.picked(a, b, range(k, 2 * to.lanes, 2)) for k in (0, 1)]
             square.append(found)
         to.store_all(to.sandwich(matrix, square), to.at(out, out_at), out_step)
 
