@@ -174,10 +174,10 @@ def inherit(
     def derive(base: Tensor) -> Tensor:
         return chosen(pred, one.derive(base), other.derive(base))
 
-    def write_back(base: Tensor, view: Tensor) -> Tensor:
+    def back(view: Tensor, base: Tensor) -> Tensor:
         return chosen(pred, one.write_back(base, view), other.write_back(base, view))
 
-    connect(result, View(one.base, derive, write_back))
+    connect(result, View(one.base, derive, back))
 
 
 def _known_view(trace: Any, thing: Any, held: Sequence[Any] = ()) -> View | None:

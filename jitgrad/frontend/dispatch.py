@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jitgrad.errors import DTypeError, fail
-from jitgrad.frontend import remote, tape
-from jitgrad.frontend.pull import CALLS, Call, call_of
+from jitgrad.frontend.steps import CALLS, KEPT, call_of
 from jitgrad.ir.node import Node, builder, full, project
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.primitives.elementwise import stop_gradient
-from jitgrad.quiet import QUIET, Quiet, quiet
+from jitgrad.quiet import Quiet
 from jitgrad.runtime.cuda.array import IN_USE, beside
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
@@ -35,51 +34,14 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     """
     if state.trace is not None:
         return _traced(op, inputs, attrs)
-    call = None if attrs else CALLS.get((op, *map(type_of, inputs)))
-    return perform(call or call_of(op, tuple(map(type_of, inputs)), attrs), inputs)
+    types = tuple(map(type_of, inputs))
+    call = None if attrs else CALLS.get((op, *types))
+    return (call or call_of(op, types, attrs)).step(*inputs)
 
 
-def perform(call: Call, inputs: Sequence[Tensor]) -> Any:
-    """What `apply` does outside of a trace, for a call that was looked up."""
-    arrays, followed = [], False
-    for x in inputs:
-        array = x._data
-        if array is None:
-            x._array(f"given to {call.name}")  # raises
-        arrays.append(array)
-        if x._grad_fn is not None:
-            followed = True
-    if IN_USE:
-        return _performed_there(call, inputs)
-    token = quiet.set(QUIET)
-    try:
-        value = call.run(*arrays)
-    finally:
-        quiet.reset(token)
-    if call.several:
-        outputs = tuple([Tensor._wrap(v, t) for v, t in zip(value, call.results, strict=True)])
-        if followed and (mode := state.grad):
-            tape.record(call, inputs, outputs, mode)
-        return outputs
-    output = Tensor._wrap(value, call.type)
-    if followed and (mode := state.grad):
-        tape.record(call, inputs, (output,), mode)
-    return output
-
-
-def _performed_there(call: Call, inputs: Sequence[Tensor]) -> Any:
-    """`perform` where there is a device: on it, if operands are there."""
-    if remote.is_there(inputs):
-        outputs = remote.apply(call.op, inputs, call.attrs)
-    else:
-        with Quiet():
-            value = call.run(*[x._data for x in inputs])
-        values = value if call.several else (value,)
-        outputs = tuple([Tensor._wrap(v, t) for v, t in zip(values, call.results, strict=True)])
-        remote.pass_on(inputs, outputs)
-    if state.grad:
-        tape.record(call, inputs, outputs, state.grad)
-    return outputs if call.several else outputs[0]
+def steps_of(op: Op, count: int) -> Callable[[TensorType], Callable[..., Any]]:
+    """What `apply` does outside of a trace to so many Tensors of one type, by that type."""
+    return functools.lru_cache(maxsize=KEPT)(lambda type: call_of(op, (type,) * count, {}).step)
 
 
 def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
@@ -183,4 +145,4 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
     return target
 
 
-__all__ = ["apply", "assign", "constant", "fill", "of_array", "splat"]
+__all__ = ["apply", "assign", "constant", "fill", "of_array", "splat", "steps_of"]
