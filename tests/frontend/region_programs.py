@@ -283,6 +283,17 @@ def placed_in_a_branch(x, v):
     return (r * v).sum()
 
 
+def joined_in_a_branch(x, v):
+    """A part of the join is small enough for variables."""
+    grid, row = v[:, None] * v, v[None] * x
+
+    def moved(u, r):
+        return [ops.cat((u[1:], r * 0.5), 0)]
+
+    (r,) = regions.cond(x > 0.5, moved, lambda u, r: [u * r], [grid, row])
+    return (r * v).sum()
+
+
 def integers(x, v):
     """Integers and bools are carried beside floats."""
 
@@ -302,7 +313,7 @@ TWO = (
     branch_in_loop, loop_in_branch, swapped, small_arrays, in_place, in_place_grid,
     old_value_read_later, accumulated, checkpointed, checkpointed_back, checkpointed_count,
     integers, revolved_back, revolved_count, begins_with_what_it_reads, read_after_a_branch,
-    asked_for_products, placed_in_a_branch,
+    asked_for_products, placed_in_a_branch, joined_in_a_branch,
 )  # fmt: skip
 # Of these also second derivatives and batches are compiled.
 COMPILED_TWICE = (

@@ -183,7 +183,7 @@ class Body:
             return write_loop(self, node)
         if "orelse" in node.attrs:
             return self.branch(node)
-        if is_small(node):
+        if is_small(node) and node not in self.homes:
             inside = node.attrs["body"]
             given = {x: self.values[i] for x, i in zip(inside.inputs, node.inputs, strict=True)}
             return Body(self.w, inside, given, self.entering(node, inside)).write()
