@@ -126,7 +126,7 @@ class Taped:
         self.halves = split(graph, updates, needed)
         self.overwritten = frozenset([place for _, place in updates]) & {*self.pull.uses}
         self.integers = any(
-            n and not x.dtype.is_float for n, x in zip(needed, graph.inputs, strict=True)
+            n and not x.dtype.is_inexact for n, x in zip(needed, graph.inputs, strict=True)
         )
         places = {k: i for i, k in enumerate(self.pull.uses)}
         self.places = [places[k] for k in self.halves.uses]

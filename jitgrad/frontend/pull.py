@@ -90,11 +90,11 @@ class Call:
         """
         count = len(self.operands)
         needed = tuple([bool(mask >> (count - 1 - k) & 1) for k in range(count)])
-        integers = any(n and not t.dtype.is_float for n, t in zip(needed, self.operands))
+        integers = any(n and not t.dtype.is_inexact for n, t in zip(needed, self.operands))
         follows = [
             index
             for index, type in enumerate(self.results)
-            if type.dtype.is_float or (integers and type.dtype.is_int)
+            if type.dtype.is_inexact or (integers and type.dtype.is_int)
         ]
         found = self.pulls[mask] = self.pull(needed), tuple(follows)
         return found
@@ -206,7 +206,7 @@ def taken(graph: Graph, needed: Sequence[bool]) -> Node | None:
 def _takes(node: Node) -> bool:
     """Whether a node takes the value of a float, or a region has one in its body that does."""
     if node.op is value_of:
-        return node.inputs[0].dtype.is_float
+        return node.inputs[0].dtype.is_inexact
     bodies = (body for body in node.attrs.values() if isinstance(body, Graph))
     return any(_takes(inside) for body in bodies for inside in body.nodes)
 

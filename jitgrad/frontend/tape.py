@@ -245,7 +245,7 @@ def attach(node: TapeNode, outputs: Sequence[Tensor], integers: bool = False) ->
     integers that are; bools never.
     """
     for index, out in enumerate(outputs):
-        if out.dtype.is_float or (integers and out.dtype.is_int):
+        if out.dtype.is_inexact or (integers and out.dtype.is_int):
             out._grad_fn, out._index = node, index
 
 

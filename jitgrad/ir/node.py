@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import locks
-from jitgrad.errors import IRError
+from jitgrad.errors import DTypeError, IRError, fail
 from jitgrad.ir.op import Attrs, Op, register
 from jitgrad.ir.types import DType, TapeType, TensorType, TupleType, Type
 from jitgrad.locate import Location
@@ -219,9 +219,22 @@ def constant(array: Any, dtype: DType | None = None) -> Node:
 
 def full(value: Any, type: TensorType) -> Node:
     """One number repeated over a type: a *splat*, which costs nothing in code."""
+    return builder.make(
+        constant_op, (), {"value": Constant(scalar(value, type.dtype)), "shape": type.shape}
+    )
+
+
+def scalar(value: Any, dtype: DType) -> np.ndarray:
+    """One number in a dtype; TypeError for a complex one where that is real."""
+    found = np.asarray(value)
+    if found.dtype.kind == "c" and not dtype.is_complex:
+        raise fail(
+            DTypeError,
+            f"the complex number {value} where {dtype} is needed",
+            instead="make the Tensor complex first, as in x.astype(jitgrad.complex64)",
+        )
     with np.errstate(over="ignore"):  # a double beyond float32 is inf there, as in NumPy
-        scalar = np.asarray(value).astype(type.dtype.numpy)
-    return builder.make(constant_op, (), {"value": Constant(scalar), "shape": type.shape})
+        return found.astype(dtype.numpy)
 
 
 def project(node: Node, index: int) -> Node:

@@ -25,7 +25,7 @@ class DType:
     code: str
     title: str
     numpy: np.dtype
-    kind: str  # b bool, u unsigned, i signed, f float, as in NumPy
+    kind: str  # b bool, u unsigned, i signed, f float, c complex, as in NumPy
     size: int  # bytes
 
     def __str__(self) -> str:
@@ -39,8 +39,27 @@ class DType:
         return self.kind == "f"
 
     @property
+    def is_complex(self) -> bool:
+        return self.kind == "c"
+
+    @property
+    def is_inexact(self) -> bool:
+        """Whether float or complex: what has a derivative."""
+        return self.kind in "fc"
+
+    @property
     def is_int(self) -> bool:
         return self.kind in "iu"
+
+    @property
+    def real(self) -> DType:
+        """The dtype of both parts of a complex number; any other dtype itself."""
+        return {complex64: float32, complex128: float64}.get(self, self)
+
+    @property
+    def complex(self) -> DType:
+        """The complex dtype that holds numbers of this one."""
+        return complex128 if self in (float64, complex128) else complex64
 
     def __reduce__(self) -> tuple:
         return dtype, (self.code,)
@@ -48,7 +67,7 @@ class DType:
 
 def _declare(name: str, code: str, numpy_name: str) -> DType:
     numpy = np.dtype(numpy_name)
-    title = {"u": "UInt", "i": "Int", "f": "Float"}.get(numpy.kind, "Bool")
+    title = {"u": "UInt", "i": "Int", "f": "Float", "c": "Complex"}.get(numpy.kind, "Bool")
     bits = "" if numpy.kind == "b" else str(numpy.itemsize * 8)
     return DType(name, code, title + bits, numpy, numpy.kind, numpy.itemsize)
 
@@ -65,21 +84,24 @@ uint16 = _declare("uint16", "u16", "uint16")
 uint32 = _declare("uint32", "u32", "uint32")
 uint64 = _declare("uint64", "u64", "uint64")
 bool_ = _declare("bool", "bool", "bool")
+complex64 = _declare("complex64", "c64", "complex64")
+complex128 = _declare("complex128", "c128", "complex128")
 
 DTYPES: tuple[DType, ...] = (
     *(float16, float32, float64),
     *(int8, int16, int32, int64),
     *(uint8, uint16, uint32, uint64),
     bool_,
-)
-BY_CODE: dict[str, DType] = {d.code: d for d in DTYPES}
-BY_NUMPY: dict[np.dtype, DType] = {d.numpy: d for d in DTYPES}
+)  # those of kernels; complex numbers are pairs there, see `jitgrad.passes.pairs`
+COMPLEX: tuple[DType, ...] = (complex64, complex128)
+BY_CODE: dict[str, DType] = {d.code: d for d in (*DTYPES, *COMPLEX)}
+BY_NUMPY: dict[np.dtype, DType] = {d.numpy: d for d in (*DTYPES, *COMPLEX)}
 
 
 def dtype(of: object) -> DType:
     """The DType for a DType, a NumPy dtype or its name, an IR code or a Python scalar type.
 
-    Raises TypeError for what has no counterpart here (complex, strings, objects).
+    Raises TypeError for what has no counterpart here (strings, objects).
     """
     if isinstance(of, DType):
         return of
@@ -91,7 +113,7 @@ def dtype(of: object) -> DType:
         return BY_NUMPY[np.dtype(of).newbyteorder("=")]  # type: ignore[call-overload]
     except (KeyError, TypeError):
         raise TypeError(
-            f"{of!r} is no dtype here; have {', '.join(d.name for d in DTYPES)}"
+            f"{of!r} is no dtype here; have {', '.join(d.name for d in BY_CODE.values())}"
         ) from None
 
 

@@ -67,7 +67,7 @@ def _wide(x: Tensor, dtype: DType | None) -> Tensor:
     """The operand of a sum or product: integers and bools count in int64."""
     if dtype is not None:
         return e.to_dtype("sum", x, dtype)
-    return x if x.dtype.is_float else cast(x, int64)
+    return x if x.dtype.is_inexact else cast(x, int64)
 
 
 @spellings
@@ -124,7 +124,7 @@ def _variance(name: str, input, axis, ddof, keepdims: bool) -> tuple[Tensor, Ten
     wide = cast(x, float32) if half else x
     centre = _mean(wide, axes, True)
     off = apply(scalar.sub, wide, back(centre, wide))
-    total = reduced(primitive.reduce_sum, apply(scalar.mul, off, off), axes, keepdims)
+    total = reduced(primitive.reduce_sum, e.length_squared(off), axes, keepdims)
     freedom = builtins.max(count_of(x, axes) - ddof, 0)
     out = apply(scalar.div, total, splat(freedom, total._type))
     if not keepdims:

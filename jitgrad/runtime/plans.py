@@ -17,6 +17,7 @@ import numpy as np
 from jitgrad import config, journal
 from jitgrad.ir.node import Graph
 from jitgrad.ir.text import print_graph
+from jitgrad.primitives.complex import has_complex
 from jitgrad.runtime import cache, loader
 from jitgrad.runtime.links import Symbol, Unlinked
 
@@ -38,6 +39,10 @@ def key_of(graph: Graph, updates: Sequence[tuple[int, int]]) -> str:
         return ""
     if config.get("verify") or config.get("dump") or config.get("debug") >= 2:
         return ""
+    if has_complex(graph):
+        from jitgrad.passes.pairs import pairs  # processes that find their plans need no passes
+
+        graph = pairs(graph)
     text = print_graph(graph, locations=False)
     return cache.name_of(
         b"plan", _version(), repr((config.code(), updates)).encode(), text.encode()

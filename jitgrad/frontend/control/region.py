@@ -45,8 +45,9 @@ def choice(
 def check_size(trace: Trace, node: Node) -> None:
     """TooLarge if a region is no single kernel, and there is another way to compile it."""
     from jitgrad.codegen.structured.kernel import fits
+    from jitgrad.passes.pairs import region_of_pairs
 
-    if not trace.trials and not fits(node):
+    if not trace.trials and not fits(region_of_pairs(node)):
         raise TooLarge("it is too large for one kernel")
 
 
