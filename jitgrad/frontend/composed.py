@@ -11,8 +11,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jitgrad.frontend.dispatch import perform
-from jitgrad.frontend.pull import Call, Composite, call_of
+from jitgrad.frontend.steps import Call, Composite, call_of
 from jitgrad.frontend.trace import Argument, trace
 from jitgrad.ir.node import topological
 from jitgrad.ir.types import DType
@@ -52,7 +51,7 @@ def composed(function: Callable[..., Any]) -> Callable[..., Any]:
             count = (found or 0) + 1
             found = _made(function, args, kwargs, tensors) if count >= OFTEN else count
             known[key] = found
-        return perform(found, tensors) if isinstance(found, Call) else function(*args, **kwargs)
+        return found.step(*tensors) if isinstance(found, Call) else function(*args, **kwargs)
 
     return call
 

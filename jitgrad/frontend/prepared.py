@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad.frontend.straight import straight
+from jitgrad.ir.node import Graph
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType
 
@@ -39,8 +41,9 @@ def prepared(
     return lambda *arrays: own(numpy(*arrays), dtype, arrays)
 
 
-def one_result(function: Callable[..., tuple], dtype: np.dtype) -> Callable[..., np.ndarray]:
-    """The only result of a function of arrays."""
+def of_graph(graph: Graph) -> Callable[..., np.ndarray]:
+    """A graph with one result as a function of arrays."""
+    function, dtype = straight(graph), graph.outputs[0].dtype.numpy
     return lambda *arrays: own(function(*arrays)[0], dtype, arrays)
 
 
