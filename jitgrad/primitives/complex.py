@@ -98,8 +98,8 @@ class complex_:
         return complex_(*spread)
 
     def samples(dtype: DType) -> Iterable[Sample]:
-        if dtype.is_float and dtype.size > 2:
-            x = _draw(dtype.complex)
+        if dtype.is_complex:
+            x = _draw(dtype)
             yield Sample((x.real.copy(), x.imag.copy()))
 
 
