@@ -13,7 +13,7 @@ from jitgrad.ir.types import bool_, float16, float32
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops.joining import stack
-from jitgrad.ops.promote import align, apply, cast, fill, floating, fresh, tensor
+from jitgrad.ops.promote import align, apply, cast, fill, fresh, inexact, tensor
 from jitgrad.ops.splitting import unbind
 from jitgrad.primitives import complex as primitive
 from jitgrad.primitives.declare import COMPLEX, FLOAT
@@ -78,7 +78,7 @@ def angle(input):
     >>> print(ops.angle(Tensor([1j])).asnumpy().round(4))
     [1.5708]
     """
-    x = floating("angle", input)
+    x = inexact("angle", input)
     if x.dtype.is_complex:
         return e.atan2(imag(x), real(x))
     return c.where(c.lt(x, 0), math.pi, c.where(c.isnan(x), x, 0.0))

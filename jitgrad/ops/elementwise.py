@@ -18,8 +18,8 @@ from jitgrad.ops.promote import (
     align,
     apply,
     cast,
-    floating,
     fresh,
+    inexact,
     is_number,
     named,
     one_of,
@@ -253,7 +253,7 @@ def reciprocal(input):
     >>> ops.reciprocal(Tensor([2.0, -4.0])).tolist()
     [0.5, -0.25]
     """
-    x = floating("reciprocal", input)
+    x = inexact("reciprocal", input)
     return apply(scalar.div, splat(1, x._type), x)
 
 
@@ -264,7 +264,7 @@ def _float(name: str, op: Op) -> Callable:
     """A function of one float or complex number; integers and bools compute in float32."""
 
     def function(input):
-        return apply(op, floating(name, input))
+        return apply(op, inexact(name, input))
 
     return named(function, name, op.doc + UNARY)
 

@@ -21,6 +21,7 @@ from jitgrad.ops.promote import (
     axis_of,
     cast,
     floating,
+    inexact,
     one_of,
     scalar,
     shape_of,
@@ -46,7 +47,7 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     >>> ops.norm(Tensor([3.0, 4.0])).item()
     5.0
     """
-    x = floating("norm", A)
+    x = inexact("norm", A)
     x = x if dtype is None else e.to_dtype("norm", x, dtype)
     if dim is None and ord is not None and x.ndim == 2:
         dim = (0, 1)
@@ -64,7 +65,7 @@ def vector_norm(x, ord=2, axis=None, keepdims=False, *, dtype=None):
     >>> ops.vector_norm(Tensor([3.0, -4.0]), 1).item()
     7.0
     """
-    x = floating("vector_norm", x)
+    x = inexact("vector_norm", x)
     x = x if dtype is None else e.to_dtype("vector_norm", x, dtype)
     size = e.abs(x)
     if ord == math.inf:
@@ -88,7 +89,7 @@ def matrix_norm(A, ord="fro", axis=(-2, -1), keepdims=False, *, dtype=None):
     >>> ops.matrix_norm(Tensor([[3.0, 0.0], [0.0, 4.0]])).item()
     5.0
     """
-    x = floating("matrix_norm", A)
+    x = inexact("matrix_norm", A)
     x = x if dtype is None else e.to_dtype("matrix_norm", x, dtype)
     rows, columns = (axis_of("matrix_norm", a, x.ndim) for a in axis)
     if ord == "fro":
@@ -113,7 +114,7 @@ def dist(input, other, p=2):
     >>> ops.dist(Tensor([0.0, 0.0]), Tensor([3.0, 4.0])).item()
     5.0
     """
-    return vector_norm(e.sub(floating("dist", input), other), p)
+    return vector_norm(e.sub(inexact("dist", input), other), p)
 
 
 def cdist(x1, x2, p=2.0):

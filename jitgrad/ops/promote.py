@@ -29,7 +29,7 @@ from jitgrad.ir.types import (
 )
 from jitgrad.primitives import elementwise as scalar
 from jitgrad.primitives import shape as structure
-from jitgrad.primitives.declare import ANY, Policy, accepts, policy_name, remedy
+from jitgrad.primitives.declare import ANY, FLOAT, Policy, accepts, policy_name, remedy
 from jitgrad.runtime.cuda.array import host
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
@@ -146,6 +146,14 @@ def like(name: str, value: Any, x: Tensor) -> Tensor:
 
 
 def floating(name: str, value: Any) -> Tensor:
+    """One operand as a Tensor of floats; integers and bools become float32."""
+    value = inexact(name, value)
+    if value.dtype.is_complex:
+        raise refused(name, (value,), FLOAT)
+    return value
+
+
+def inexact(name: str, value: Any) -> Tensor:
     """One operand as a Tensor of floats or complex numbers; integers and bools become float32."""
     value = tensor(name, value)
     return value if value.dtype.is_inexact else cast(value, float32)
@@ -430,7 +438,7 @@ def named(function: Callable, name: str, doc: str) -> Callable:
 
 __all__ = [
     "WEAK", "align", "apply", "assign", "axes_of", "axis_of", "broadcast_shape", "cast",
-    "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh",
+    "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh", "inexact",
     "is_number", "known", "like", "named", "one_of", "pair", "promote_types", "rank_of", "refused",
     "result_dtype", "scalar", "shape_of", "spellings", "splat", "spread", "static",
     "structure", "tensor", "weak",

@@ -23,6 +23,7 @@ from jitgrad.ops.promote import (
     expand,
     fill,
     floating,
+    inexact,
     named,
     scalar,
     spellings,
@@ -102,7 +103,7 @@ def mean(x, axis=None, keep_dims=False):
     >>> ops.mean(Tensor([[1.0, 2.0], [3.0, 4.0]]), 0).tolist()
     [2.0, 3.0]
     """
-    x = floating("mean", x)
+    x = inexact("mean", x)
     return _mean(x, axes_of("mean", axis, x.ndim), keep_dims)
 
 
@@ -118,7 +119,7 @@ def _mean(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
 
 def _variance(name: str, input, axis, ddof, keepdims: bool) -> tuple[Tensor, Tensor]:
     """Variance and mean in two passes: the squares are of what is left after the mean."""
-    x = floating(name, input)
+    x = inexact(name, input)
     axes = axes_of(name, axis, x.ndim)
     half = x.dtype is float16
     wide = cast(x, float32) if half else x

@@ -14,6 +14,7 @@ from jitgrad.ops.promote import (
     cast,
     floating,
     fresh,
+    inexact,
     is_number,
     scalar,
     splat,
@@ -58,7 +59,7 @@ def sinc(input):
     >>> ops.sinc(Tensor([0.0])).tolist()
     [1.0]
     """
-    x = e.mul(floating("sinc", input), math.pi)
+    x = e.mul(inexact("sinc", input), math.pi)
     at_zero = c.eq(x, 0)
     safe = c.where(at_zero, 1.0, x)
     # Where x is 0 the series 1 - x**2 / 6 stands in, which has the right derivatives there.
