@@ -27,29 +27,16 @@ class DType:
     numpy: np.dtype
     kind: str  # b bool, u unsigned, i signed, f float, c complex, as in NumPy
     size: int  # bytes
+    is_float: bool
+    is_int: bool
+    is_complex: bool
+    is_inexact: bool  # float or complex: what has a derivative
 
     def __str__(self) -> str:
         return self.title
 
     def __repr__(self) -> str:
         return f"jitgrad.{self.name}"
-
-    @property
-    def is_float(self) -> bool:
-        return self.kind == "f"
-
-    @property
-    def is_complex(self) -> bool:
-        return self.kind == "c"
-
-    @property
-    def is_inexact(self) -> bool:
-        """Whether float or complex: what has a derivative."""
-        return self.kind in "fc"
-
-    @property
-    def is_int(self) -> bool:
-        return self.kind in "iu"
 
     @property
     def real(self) -> DType:
@@ -67,9 +54,11 @@ class DType:
 
 def _declare(name: str, code: str, numpy_name: str) -> DType:
     numpy = np.dtype(numpy_name)
-    title = {"u": "UInt", "i": "Int", "f": "Float", "c": "Complex"}.get(numpy.kind, "Bool")
-    bits = "" if numpy.kind == "b" else str(numpy.itemsize * 8)
-    return DType(name, code, title + bits, numpy, numpy.kind, numpy.itemsize)
+    kind = numpy.kind
+    title = {"u": "UInt", "i": "Int", "f": "Float", "c": "Complex"}.get(kind, "Bool")
+    bits = "" if kind == "b" else str(numpy.itemsize * 8)
+    flags = kind == "f", kind in "iu", kind == "c", kind in "fc"
+    return DType(name, code, title + bits, numpy, kind, numpy.itemsize, *flags)
 
 
 float16 = _declare("float16", "f16", "float16")

@@ -28,6 +28,7 @@ from jitgrad.ops import (
     loss,
     margins,
     norms,
+    primitive,
     random,
     rearranging,
     reduce,
@@ -50,6 +51,7 @@ MODULES = (
     searching, creation, linalg, einstein, decompose, solving, scientific, complex_numbers,
     fourier, activation, norms, loss, margins, ctc, conv, image, volumes, conv3d, fractional,
     vision, detection, rearranging, slicing, random, sampling, state, control, loops, classes,
+    primitive,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.

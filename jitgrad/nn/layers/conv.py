@@ -53,7 +53,7 @@ class _Conv(Cell):
             )
             values = initializer(bias_init, (out_channels,), dtype_of(dtype))
             self.bias = Parameter(values, name="bias")
-        self._inits = (weight_init, bias_init if has_bias else None)
+        self._inits = (weight_init, bias_init)
 
     def _check(self) -> None:
         name = self.cls_name
