@@ -154,7 +154,7 @@ def test_compiled() -> None:
     """What is no function of one number, as one program: values and gradients are those of the
     eager mode. (For functions see tests/passes/test_pairs.py.)
     """
-    rows = TABLE[len(UNARY) :: 2]
+    rows = TABLE[len(UNARY) :: 3]
     ends = np.cumsum([0, *(len(row.inputs) for row in rows)])
     given = [Tensor(x) for row in rows for x in row.inputs]
 
