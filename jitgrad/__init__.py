@@ -44,6 +44,8 @@ from jitgrad.frontend.random import (
 from jitgrad.ir.types import (
     DType,
     bool_,
+    complex64,
+    complex128,
     float16,
     float32,
     float64,
@@ -120,6 +122,8 @@ __all__ = [
     "autograd",
     "bool_",
     "checkpoint",
+    "complex64",
+    "complex128",
     "context",
     "custom_jvp",
     "custom_vjp",

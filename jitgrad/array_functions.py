@@ -22,14 +22,14 @@ from jitgrad.tensor import Tensor
 # Functions of `ops` that mean what NumPy's of these names mean.
 OF_OPS = {
     "allclose": "allclose", "angle": "angle", "astype": "astype", "concat": "concat",
-    "einsum": "einsum", "imag": "imag", "isclose": "isclose", "matrix_transpose": "adjoint",
+    "einsum": "einsum", "imag": "imag", "isclose": "isclose",
     "nan_to_num": "nan_to_num", "nonzero": "nonzero", "permute_dims": "permute", "real": "real",
     "sinc": "sinc", "unstack": "unbind", "i0": "bessel_i0",
 }  # fmt: skip
 
 
 def _vdot(a: Any, b: Any) -> Any:
-    return ops.dot(ops.reshape(_tensor(a), (-1,)), ops.reshape(_tensor(b), (-1,)))
+    return ops.dot(ops.conj(ops.reshape(_tensor(a), (-1,))), ops.reshape(_tensor(b), (-1,)))
 
 
 def _round(a: Any, decimals: int = 0) -> Any:
@@ -58,6 +58,7 @@ OWN: dict[Any, Callable] = {
     np.ndim: lambda a: _tensor(a).ndim,
     np.size: lambda a, axis=None: _tensor(a).size if axis is None else _tensor(a).shape[axis],
     np.vdot: _vdot,
+    np.matrix_transpose: lambda x: ops.swapaxes(_tensor(x), -1, -2),
     **dict.fromkeys((np.round, np.around), _round),
     np.array: _array,
     **dict.fromkeys((np.asarray, np.asanyarray, np.ascontiguousarray), _asarray),
@@ -73,7 +74,9 @@ def array_function(
     if ours is not None and _takes(ours, args, given):
         return ours(*args, **given)
     if state.trace is not None:
-        module = "np.linalg." if function.__module__ == "numpy.linalg" else "np."
+        module = {"numpy.linalg": "np.linalg.", "numpy.fft": "np.fft."}.get(
+            function.__module__, "np."
+        )
         raise fail(
             TraceError,
             f"{module}{function.__name__} is called on a traced Tensor",
@@ -91,6 +94,8 @@ def _counterpart(function: Callable) -> Callable | None:
     name, module = function.__name__, function.__module__
     if module == "numpy.linalg":
         return getattr(ours.linalg, name, None)
+    if module == "numpy.fft":
+        return getattr(ours.fft, name, None)
     if module != "numpy":
         return None
     found = getattr(ours, name, None)

@@ -33,7 +33,7 @@ def to_array(data: Any, wanted: DType | None) -> np.ndarray:
             why="its mask would be lost",
             instead="array.filled(0), or array.data for what is under the mask",
         )
-    if isinstance(data, (np.ndarray, np.generic, bool, int, float)):
+    if isinstance(data, (np.ndarray, np.generic, bool, int, float, complex)):
         array = np.asarray(data)
     elif isinstance(data, (list, tuple, range)):
         array = _of_sequence(data)
@@ -50,6 +50,13 @@ def to_array(data: Any, wanted: DType | None) -> np.ndarray:
         dtype = wanted or (float32 if python_floats else dtype_of(array.dtype))
     except TypeError as error:
         raise fail(DTypeError, f"Tensor got data of dtype {array.dtype}", why=str(error)) from None
+    if array.dtype.kind == "c" and not dtype.is_complex:
+        raise fail(
+            DTypeError,
+            f"Tensor got complex numbers and dtype {dtype}",
+            why="the imaginary parts would be lost",
+            instead="Tensor(numpy.real(data))",
+        )
     with np.errstate(all="ignore"):
         return np.array(array, dtype.numpy, order="C", copy=True)
 
@@ -102,7 +109,12 @@ def initialized(shape: Any, dtype: DType, init: Any) -> np.ndarray:
 
 def scalar_text(array: np.ndarray) -> str:
     """A 0-d array as MindSpore shows it: floats with 6 significant digits."""
-    value = array.item()
+    return _short(array.item())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, complex):
+        return f"{value.real:.6g}{value.imag:+.6g}j"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -132,6 +144,8 @@ def _shown(array: np.ndarray) -> Callable[[Any], str]:
     if array.dtype.kind == "f":
         columns = "11.4e" if array.dtype == np.float16 else "15.8e"
         return lambda value: format(value, columns)
+    if array.dtype.kind == "c":
+        return _short
     extremes = (False,) if array.dtype == np.bool_ else (array.min(), array.max())
     width = max(len(str(value)) for value in extremes)
     return lambda value: str(value).rjust(width)

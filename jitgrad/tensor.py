@@ -66,7 +66,7 @@ class Parameter(Tensor):
     def requires_grad(self, value: bool) -> None:
         bump()
         self._trained = bool(value)
-        tracked = self._trained and self.dtype.is_float
+        tracked = self._trained and self.dtype.is_inexact
         self._grad_fn = Leaf(weakref.ref(self), parameter=True) if tracked else None
 
     def set_data(self, data: Any, slice_shape: bool = False) -> Self:
@@ -83,7 +83,7 @@ class Parameter(Tensor):
                 instead="set_data(data, slice_shape=True) where the shape is meant to change",
             )
         if new.dtype is not self.dtype:
-            if new.dtype.is_float and not self.dtype.is_float:
+            if new.dtype.is_inexact and not self.dtype.is_inexact:
                 raise fail(
                     DTypeError, f"Parameter {self.name} of dtype {self.dtype} got {new.dtype} data"
                 )

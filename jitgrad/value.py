@@ -44,8 +44,8 @@ class Tensor:
     """An array of one dtype on which derivatives can be taken.
 
     Tensor(input_data, dtype=None, *, requires_grad=False) copies a number, a nested list, a NumPy
-    array or another Tensor. Python numbers become Int64, Float32 and Bool, NumPy's keep their
-    dtype. TypeError for strings, objects and complex numbers.
+    array or another Tensor. Python numbers become Int64, Float32, Bool and Complex128, NumPy's keep
+    their dtype. TypeError for strings and objects.
 
     >>> Tensor([1.0, 2.0])
     Tensor(shape=[2], dtype=Float32, value= [ 1.00000000e+00,  2.00000000e+00])
@@ -191,10 +191,11 @@ class Tensor:
                 )
             self._grad_fn = None
         elif self._grad_fn is None:
-            if not self.dtype.is_float:
+            if not self.dtype.is_inexact:
                 raise fail(
                     TapeError,
-                    f"only Tensors of floating point dtype can require gradients, not {self._type}",
+                    "only Tensors of floating point and complex dtype can require gradients, not"
+                    f" {self._type}",
                 )
             self._grad_fn, self._index = Leaf(weakref.ref(self)), 0
 
@@ -325,7 +326,7 @@ class Tensor:
         return self.__int__()
 
     def __complex__(self) -> complex:
-        return complex(self.__float__())
+        return complex(self._only(self._untracked("turned into a complex"), "complex()").item())
 
     def __len__(self) -> int:
         if not self.shape:

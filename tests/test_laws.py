@@ -118,6 +118,8 @@ TABLES: dict[str, str | dict[str, str]] = {
     },
     "passes/picks.py": REWRITES,
     "passes/gather.py": {"_Gather": "makes the kernels that it is about"},
+    "passes/pairs.py": "op -> what it does to complex numbers, written in ops of real ones",
+    "passes/pair_functions.py": "functions of complex numbers, written in ops of real ones",
     "passes/parts.py": {"SLICES": "views of a part, along axes that stay"},
     "passes/ranges.py": {
         "RULES": "op -> the range of its result, from those of its operands",

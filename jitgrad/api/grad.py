@@ -343,10 +343,22 @@ def zeros_like(x: Tensor) -> Tensor:
 
 
 def ones_seed(y: Tensor, integers: bool) -> Tensor | None:
-    """A cotangent of ones; None where the output has no derivative."""
+    """A cotangent of ones; None where the output has no derivative. DTypeError for complex numbers,
+    of which no derivative is the gradient.
+    """
+    if y.dtype.is_complex:
+        raise fail(
+            DTypeError,
+            f"the gradient of a complex output, of type {y._type}",
+            why="only a real number has a gradient",
+            instead="the gradient of ops.abs(y), ops.real(y), …, or vjp with a cotangent",
+        )
     if y.dtype.is_float or (integers and y.dtype.is_int):
         return dispatch.fill(1, y._type)
     return None
+
+
+PLAIN = (int, float, complex, np.ndarray)
 
 
 def given_seeds(
@@ -354,7 +366,7 @@ def given_seeds(
 ) -> list[Tensor]:
     """What the user gave, one for each output, or input; ShapeError if they do not fit."""
     given = [
-        Tensor(x, outputs[0].dtype) if isinstance(x, (int, float, np.ndarray)) and outputs else x
+        Tensor(x, outputs[0].dtype) if isinstance(x, PLAIN) and outputs else x
         for x in tree.flatten(sens)[0]
     ]
     for x in given:

@@ -79,8 +79,8 @@ def point(
 
 def differentiable(value: Any) -> Tensor | None:
     """The value as a Tensor that can be differentiated, or None."""
-    if isinstance(value, (np.ndarray, np.generic, float)):
-        if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "fiu":
+    if isinstance(value, (np.ndarray, np.generic, float, complex)):
+        if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "fiuc":
             return None
         value = Tensor(value)
     if isinstance(value, Tensor) and value.dtype.kind != "b":

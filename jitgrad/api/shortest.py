@@ -156,7 +156,7 @@ class Writer:
             if count + i in entry.written:
                 shared = f"{self.name('is_shared', is_shared)}({c})"
                 yield f"({c}._view is {c}._views is None or not {shared})"
-            if count + i in entry.written or not tensor.dtype.is_float:
+            if count + i in entry.written or not tensor.dtype.is_inexact:
                 continue
             if not isinstance(tensor, Parameter):
                 yield f"{c}._grad_fn is None"

@@ -14,6 +14,7 @@ from jitgrad.ir.node import Graph, Node, builder, full, project_op, topological
 from jitgrad.ir.op import title
 from jitgrad.ir.types import TapeType, TupleType
 from jitgrad.locate import Location
+from jitgrad.primitives.complex import conjugated, is_complex
 from jitgrad.primitives.declare import not_differentiable, zeros
 from jitgrad.primitives.flow import plus
 
@@ -57,7 +58,11 @@ def _located(node: Node, locs: dict[Node, Location] | None) -> AbstractContextMa
 
 
 def pull(node: Node, cotangent: Any) -> Sequence[Any]:
-    """The cotangents of a node's inputs. Cotangents of a tuple are a dict by position."""
+    """The cotangents of a node's inputs. Cotangents of a tuple are a dict by position.
+
+    A gradient g of complex numbers is that of PyTorch: a step t changes the output by the real part
+    of conj(g) * t. Rules of ops say how g * t goes on, which holds for real numbers as well.
+    """
     if node.op is project_op:
         return ({node.attrs["index"]: cotangent},)
     if node.op.vjp is None:
@@ -65,6 +70,9 @@ def pull(node: Node, cotangent: Any) -> Sequence[Any]:
     if isinstance(node.type, TupleType):
         parts = [cotangent.get(i, zeros(t)) for i, t in enumerate(node.type.items)]
         return node.op.vjp(node, tuple(parts))
+    if node.op.kind != "region" and (is_complex(node) or any(map(is_complex, node.inputs))):
+        found = node.op.vjp(node, conjugated(cotangent))
+        return tuple([None if x is None else conjugated(x) for x in found])
     return node.op.vjp(node, cotangent)
 
 

@@ -219,7 +219,7 @@ def _on_tape(cls: type[Function], args: tuple) -> Any:
     node.saved = tuple([tape.saved(*origin) for origin in kept])
     ctx._node = weakref.ref(node)
     for index, (old, new) in enumerate(made):
-        if new.dtype.is_float and id(old) not in ctx._constant:
+        if new.dtype.is_inexact and id(old) not in ctx._constant:
             new._grad_fn, new._index = node, index
     return tuple(results) if isinstance(out, (tuple, list)) else results[0]
 
@@ -240,7 +240,7 @@ def _by_rule(cls: type[Function], args: tuple) -> Any:
     made: list[tuple[Context, Any]] = []
 
     def forward(*args: Any) -> Any:
-        ctx = Context(tuple([isinstance(a, Tensor) and a.dtype.is_float for a in args]))
+        ctx = Context(tuple([isinstance(a, Tensor) and a.dtype.is_inexact for a in args]))
         out = cls._run(ctx, args)
         if ctx._dirty:
             raise fail(

@@ -10,6 +10,8 @@ import numpy as np
 from jitgrad.ir.types import (
     DType,
     bool_,
+    complex64,
+    complex128,
     float16,
     float32,
     float64,
@@ -35,7 +37,8 @@ bool = bool_
 int_type = (int8, int16, int32, int64)
 uint_type = (uint8, uint16, uint32, uint64)
 float_type = (float16, float32, float64)
-number_type = (*int_type, *uint_type, *float_type)
+complex_type = (complex64, complex128)
+number_type = (*int_type, *uint_type, *float_type, *complex_type)
 
 
 def dtype_to_nptype(type_: DType) -> Any:
@@ -53,8 +56,8 @@ def pytype_to_dtype(obj: Any) -> DType:
 
 
 def dtype_to_pytype(type_: DType) -> type:
-    """bool, int or float."""
-    return {"b": builtins.bool, "i": int, "u": int}.get(dtype_of(type_).kind, float)
+    """bool, int, float or complex."""
+    return {"b": builtins.bool, "i": int, "u": int, "c": complex}.get(dtype_of(type_).kind, float)
 
 
 def get_py_obj_dtype(obj: Any) -> DType:
@@ -72,9 +75,10 @@ def type_size_in_bytes(type_: DType) -> int:
 
 
 __all__ = [
-    "DType", "bool", "bool_", "byte", "double", "dtype_to_nptype", "dtype_to_pytype", "float16",
-    "float32", "float64", "float_", "float_type", "get_py_obj_dtype", "half", "int8", "int16",
-    "int32", "int64", "int_", "int_type", "intc", "intp", "long", "number_type",
-    "pytype_to_dtype", "short", "single", "tensor_type", "type_size_in_bytes", "ubyte", "uint",
-    "uint8", "uint16", "uint32", "uint64", "uint_type", "uintc", "uintp", "ushort",
+    "DType", "bool", "bool_", "byte", "complex64", "complex128", "complex_type", "double",
+    "dtype_to_nptype", "dtype_to_pytype", "float16", "float32", "float64", "float_", "float_type",
+    "get_py_obj_dtype", "half", "int8", "int16", "int32", "int64", "int_", "int_type", "intc",
+    "intp", "long", "number_type", "pytype_to_dtype", "short", "single", "tensor_type",
+    "type_size_in_bytes", "ubyte", "uint", "uint8", "uint16", "uint32", "uint64", "uint_type",
+    "uintc", "uintp", "ushort",
 ]  # fmt: skip

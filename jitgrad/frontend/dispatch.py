@@ -11,7 +11,7 @@ import numpy as np
 
 from jitgrad.errors import DTypeError, fail
 from jitgrad.frontend.steps import CALLS, KEPT, call_of
-from jitgrad.ir.node import Node, builder, full, project
+from jitgrad.ir.node import Node, builder, full, project, scalar
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
@@ -66,7 +66,7 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
 
 def stopped(node: Node) -> Node:
     """The value of a node; inside of `no_grad` it has no derivative."""
-    if state.grad != OFF or not isinstance(node.type, TensorType) or not node.dtype.is_float:
+    if state.grad != OFF or not isinstance(node.type, TensorType) or not node.dtype.is_inexact:
         return node
     return builder.make(stop_gradient, (node,), {})
 
@@ -85,9 +85,7 @@ def splat(number: Any, type: TensorType) -> Tensor:
 
 
 def _repeat(number: Any, type: TensorType) -> np.ndarray:
-    with Quiet():  # a double beyond float32 is inf there, as in NumPy
-        value = np.asarray(number).astype(type.dtype.numpy)
-    return np.broadcast_to(value, type.shape)
+    return np.broadcast_to(scalar(number, type.dtype), type.shape)
 
 
 _repeated = functools.lru_cache(maxsize=1024)(_repeat)
@@ -98,11 +96,7 @@ def fill(number: Any, type: TensorType) -> Tensor:
     if state.trace is not None:
         return splat(number, type)
     array = np.empty(type.shape, type.dtype.numpy)
-    if number == 0 or number == 1:
-        array.fill(number)
-    else:
-        with Quiet():
-            array.fill(number)
+    array.fill(number if number == 0 or number == 1 else scalar(number, type.dtype))
     return _anywhere(Tensor._wrap(array, type))
 
 

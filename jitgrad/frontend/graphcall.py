@@ -134,7 +134,7 @@ class Taped:
         self.halves = split(graph, updates, needed)
         self.overwritten = frozenset([place for _, place in updates]) & {*self.pull.uses}
         integers = any(
-            n and not x.dtype.is_float for n, x in zip(needed, graph.inputs, strict=True)
+            n and not x.dtype.is_inexact for n, x in zip(needed, graph.inputs, strict=True)
         )
         self.follows = tape.followed(self.types, integers)
         places = {k: i for i, k in enumerate(self.pull.uses)}

@@ -46,6 +46,12 @@ def seeds_of(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
                     f" not for one of shape {list(y.shape)}",
                     instead="pass the cotangent: backward(gradient=…), grad(…, grad_outputs=…)",
                 )
+            if y.dtype.is_complex:
+                raise fail(
+                    TapeError,
+                    f"grad can be implicitly created only for real outputs, not for {y._type}",
+                    instead="pass the cotangent, or take ops.abs(y), ops.real(y), …",
+                )
             g = fill(1, y._type)
         if isinstance(g, (np.ndarray, np.generic)):
             g = Tensor(g, y.dtype)

@@ -126,7 +126,7 @@ def taken(graph: Graph, needed: Sequence[bool]) -> Node | None:
 def _takes(node: Node) -> bool:
     """Whether a node takes the value of a float, or a region has one in its body that does."""
     if node.op is value_of:
-        return node.inputs[0].dtype.is_float
+        return node.inputs[0].dtype.is_inexact
     bodies = (body for body in node.attrs.values() if isinstance(body, Graph))
     return any(_takes(inside) for body in bodies for inside in body.nodes)
 

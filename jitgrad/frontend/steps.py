@@ -66,7 +66,7 @@ class Call:
         if not any(needed) or (pull is not None and not pull.targets):
             found = _nothing  # constant in every operand that is followed
         else:
-            integers = any(n and not t.dtype.is_float for n, t in zip(needed, self.operands))
+            integers = any(n and not t.dtype.is_inexact for n, t in zip(needed, self.operands))
             follows = followed(self.results, integers)
             uses = (pull.uses_inputs, pull.uses_results) if pull is not None else ((), ())
             made = _node(*uses, follows, self.several)

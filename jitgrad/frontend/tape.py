@@ -212,7 +212,7 @@ def is_tracked(tensor: Tensor) -> bool:
 def followed(results: Sequence[TensorType], integers: bool) -> tuple[int, ...]:
     """Which results are followed: floats, and integers if they come from `integers` that are."""
     return tuple(
-        [k for k, t in enumerate(results) if t.dtype.is_float or (integers and t.dtype.is_int)]
+        [k for k, t in enumerate(results) if t.dtype.is_inexact or (integers and t.dtype.is_int)]
     )
 
 

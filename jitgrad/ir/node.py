@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import locks
-from jitgrad.errors import IRError
+from jitgrad.errors import DTypeError, IRError, fail
 from jitgrad.ir.op import Attrs, Op, register
 from jitgrad.ir.types import DType, TapeType, TensorType, TupleType, Type
 from jitgrad.locate import Location
@@ -226,21 +226,29 @@ def constant(array: Any, dtype: DType | None = None) -> Node:
 def full(value: Any, type: TensorType) -> Node:
     """One number repeated over a type: a *splat*, which costs nothing in code."""
     if isinstance(value, (int, float)):
-        scalar = _number(value, math.copysign(1.0, value) if value == 0 else 0.0, type.dtype)
+        found = _number(value, math.copysign(1.0, value) if value == 0 else 0.0, type.dtype)
     else:
-        scalar = _scalar(value, type.dtype)
-    return builder.make(constant_op, (), {"value": scalar, "shape": type.shape})
-
-
-def _scalar(value: Any, dtype: DType) -> Constant:
-    with Quiet():  # a double beyond float32 is inf there, as in NumPy
-        return Constant(np.asarray(value).astype(dtype.numpy))
+        found = Constant(scalar(value, type.dtype))
+    return builder.make(constant_op, (), {"value": found, "shape": type.shape})
 
 
 @functools.lru_cache(maxsize=1024, typed=True)  # 1 is not 1.0
 def _number(value: int | float, sign: float, dtype: DType) -> Constant:
     """A Python number; the `sign` of a zero tells 0.0 from -0.0, which are equal."""
-    return _scalar(value, dtype)
+    return Constant(scalar(value, dtype))
+
+
+def scalar(value: Any, dtype: DType) -> np.ndarray:
+    """One number in a dtype; TypeError for a complex one where that is real."""
+    found = np.asarray(value)
+    if found.dtype.kind == "c" and not dtype.is_complex:
+        raise fail(
+            DTypeError,
+            f"the complex number {value} where {dtype} is needed",
+            instead="make the Tensor complex first, as in x.astype(jitgrad.complex64)",
+        )
+    with Quiet():  # a double beyond float32 is inf there, as in NumPy
+        return found.astype(dtype.numpy)
 
 
 def project(node: Node, index: int) -> Node:

@@ -274,7 +274,7 @@ class _Parser:
         if self.source[self.stop : self.stop + 1] != "[":
             return BY_CODE[self.advance()]
         type = self.tensor()
-        if self.kind in ("number", "string") or self.text in ("[", "True", "False"):
+        if self.kind in ("number", "string") or self.text in ("[", "(", "True", "False"):
             constant = self.constant(self.literal(), type, at)
             if constant.array.shape != type.shape:
                 raise self.error(f"one literal does not fill {type}", at)
@@ -282,9 +282,11 @@ class _Parser:
         return type
 
     def literal(self) -> Any:
-        """Text of a scalar, a list of literals, or bytes."""
+        """Text of a scalar, a tuple of the parts of a complex one, a list of literals, or bytes."""
         if self.skip("["):
             return self.series("]", self.literal)
+        if self.skip("("):
+            return tuple(self.series(")", self.literal))
         if self.kind == "string":
             return base64.b64decode(self.advance())
         if self.kind != "number" and self.text not in ("True", "False"):
@@ -298,7 +300,7 @@ class _Parser:
         try:
             if isinstance(literal, bytes):
                 return Constant(np.frombuffer(literal, dtype).reshape(type.shape))
-            if isinstance(literal, str):
+            if isinstance(literal, (str, tuple)):
                 return Constant(_scalar(literal, dtype))
             array = _nested(literal, dtype)
             return Constant(array.reshape(type.shape) if type.size == 0 else array)
@@ -312,12 +314,15 @@ def type_name(error: Exception) -> str:
 
 
 def _nested(literal: Any, dtype: np.dtype) -> np.ndarray:
-    if isinstance(literal, str):
+    if isinstance(literal, (str, tuple)):
         return _scalar(literal, dtype)
     return np.array([_nested(part, dtype) for part in literal], dtype)
 
 
-def _scalar(text: str, dtype: np.dtype) -> np.ndarray:
+def _scalar(text: str | tuple[str, ...], dtype: np.dtype) -> np.ndarray:
+    if isinstance(text, tuple):
+        part = np.dtype(f"f{dtype.itemsize // 2}")
+        return np.array([_scalar(x, part) for x in text], part).view(dtype).reshape(())
     if dtype.kind == "b":
         if text not in ("True", "False"):
             raise ValueError(f"{text} is neither True nor False")

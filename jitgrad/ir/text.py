@@ -211,6 +211,8 @@ def _literal(array: np.ndarray) -> str:
 def _scalar(x: Any) -> str:
     if x.dtype.kind == "b":
         return str(bool(x))
+    if x.dtype.kind == "c":
+        return f"({_scalar(x.real)}, {_scalar(x.imag)})"
     if x.dtype.kind != "f":
         return str(int(x))
     if np.isnan(x):

@@ -25,16 +25,28 @@ class DType:
     code: str
     title: str
     numpy: np.dtype
-    kind: str  # b bool, u unsigned, i signed, f float, as in NumPy
+    kind: str  # b bool, u unsigned, i signed, f float, c complex, as in NumPy
     size: int  # bytes
     is_float: bool
     is_int: bool
+    is_complex: bool
+    is_inexact: bool  # float or complex: what has a derivative
 
     def __str__(self) -> str:
         return self.title
 
     def __repr__(self) -> str:
         return f"jitgrad.{self.name}"
+
+    @property
+    def real(self) -> DType:
+        """The dtype of both parts of a complex number; any other dtype itself."""
+        return {complex64: float32, complex128: float64}.get(self, self)
+
+    @property
+    def complex(self) -> DType:
+        """The complex dtype that holds numbers of this one."""
+        return complex128 if self in (float64, complex128) else complex64
 
     def __reduce__(self) -> tuple:
         return dtype, (self.code,)
@@ -43,9 +55,9 @@ class DType:
 def _declare(name: str, code: str, numpy_name: str) -> DType:
     numpy = np.dtype(numpy_name)
     kind = numpy.kind
-    title = {"u": "UInt", "i": "Int", "f": "Float"}.get(kind, "Bool")
+    title = {"u": "UInt", "i": "Int", "f": "Float", "c": "Complex"}.get(kind, "Bool")
     bits = "" if kind == "b" else str(numpy.itemsize * 8)
-    flags = kind == "f", kind in "iu"
+    flags = kind == "f", kind in "iu", kind == "c", kind in "fc"
     return DType(name, code, title + bits, numpy, kind, numpy.itemsize, *flags)
 
 
@@ -61,21 +73,24 @@ uint16 = _declare("uint16", "u16", "uint16")
 uint32 = _declare("uint32", "u32", "uint32")
 uint64 = _declare("uint64", "u64", "uint64")
 bool_ = _declare("bool", "bool", "bool")
+complex64 = _declare("complex64", "c64", "complex64")
+complex128 = _declare("complex128", "c128", "complex128")
 
 DTYPES: tuple[DType, ...] = (
     *(float16, float32, float64),
     *(int8, int16, int32, int64),
     *(uint8, uint16, uint32, uint64),
     bool_,
-)
-BY_CODE: dict[str, DType] = {d.code: d for d in DTYPES}
-BY_NUMPY: dict[np.dtype, DType] = {d.numpy: d for d in DTYPES}
+)  # those of kernels; complex numbers are pairs there, see `jitgrad.passes.pairs`
+COMPLEX: tuple[DType, ...] = (complex64, complex128)
+BY_CODE: dict[str, DType] = {d.code: d for d in (*DTYPES, *COMPLEX)}
+BY_NUMPY: dict[np.dtype, DType] = {d.numpy: d for d in (*DTYPES, *COMPLEX)}
 
 
 def dtype(of: object) -> DType:
     """The DType for a DType, a NumPy dtype or its name, an IR code or a Python scalar type.
 
-    Raises TypeError for what has no counterpart here (complex, strings, objects).
+    Raises TypeError for what has no counterpart here (strings, objects).
     """
     if isinstance(of, DType):
         return of
@@ -87,7 +102,7 @@ def dtype(of: object) -> DType:
         return BY_NUMPY[np.dtype(of).newbyteorder("=")]  # type: ignore[call-overload]
     except (KeyError, TypeError):
         raise TypeError(
-            f"{of!r} is no dtype here; have {', '.join(d.name for d in DTYPES)}"
+            f"{of!r} is no dtype here; have {', '.join(d.name for d in BY_CODE.values())}"
         ) from None
 
 

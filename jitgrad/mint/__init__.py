@@ -22,7 +22,7 @@ SAME = (
     " index_select inverse isclose isfinite isinf isnan isneginf kthvalue le lerp less less_equal"
     " linspace log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or"
     " logical_xor logsumexp lt masked_select matmul maximum minimum mm mul mv nan_to_num nansum"
-    " narrow ne neg negative nonzero not_equal ones ones_like outer pow prod ravel real"
+    " narrow ne neg negative nonzero not_equal ones ones_like outer polar pow prod ravel real"
     " reciprocal remainder reshape roll round rsqrt searchsorted sigmoid sign"
     " sin sinc sinh softmax split sqrt square squeeze stack swapaxes t take tan tanh tile topk"
     " trace tril triu trunc unbind unique_consecutive unsqueeze where xlogy zeros zeros_like"

@@ -11,6 +11,7 @@ from jitgrad import ops
 from jitgrad.common import dtype as _dtypes
 from jitgrad.errors import no_name as _no_name
 from jitgrad.ir.types import dtype as _dtype
+from jitgrad.numpy import fft as fft
 from jitgrad.numpy import functions as _functions
 from jitgrad.numpy import linalg as linalg
 from jitgrad.numpy import numerical as _numerical
@@ -19,24 +20,25 @@ from jitgrad.tensor import Tensor
 
 # Functions that are the same there.
 SAME = (
-    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh argwhere"
-    " bitwise_and bitwise_not bitwise_or bitwise_xor ceil column_stack"
-    " copysign cos cosh deg2rad diagflat divide dot dsplit dstack equal exp exp2 expand_dims expm1"
-    " fliplr flipud float_power floor floor_divide fmod greater greater_equal heaviside hsplit"
-    " hstack hypot inner invert isfinite isinf isnan isneginf isposinf kron less less_equal log"
-    " log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor matmul"
-    " maximum minimum moveaxis multiply negative not_equal ones_like outer positive"
-    " rad2deg ravel reciprocal remainder repeat_elements rint sign signbit sin sinh sqrt square"
-    " stack subtract swapaxes tan tanh tensordot trunc true_divide vander vsplit vstack zeros_like"
+    "abs absolute add angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh argwhere"
+    " bitwise_and bitwise_not bitwise_or bitwise_xor ceil column_stack conj copysign cos cosh"
+    " deg2rad diagflat divide dot dsplit dstack equal exp exp2 expand_dims expm1 fliplr flipud"
+    " float_power floor floor_divide fmod greater greater_equal heaviside hsplit hstack hypot imag"
+    " inner invert isfinite isinf isnan isneginf isposinf kron less less_equal log log10 log1p"
+    " log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor matmul maximum"
+    " minimum moveaxis multiply negative not_equal ones_like outer positive rad2deg ravel real"
+    " reciprocal remainder repeat_elements rint sign signbit sin sinh sqrt square stack subtract"
+    " swapaxes tan tanh tensordot true_divide trunc vander vsplit vstack zeros_like"
 )
 # Other names.
 ALSO = {
     "around": "round", "power": "pow", "mod": "remainder", "fabs": "abs", "degrees": "rad2deg",
     "radians": "deg2rad", "concatenate": "concat", "broadcast_arrays": "broadcast_tensors",
-    "fix": "trunc", "roll": "roll", "rot90": "rot90", "square": "square",
+    "fix": "trunc", "conjugate": "conj", "roll": "roll", "rot90": "rot90", "square": "square",
 }  # fmt: skip
 DTYPES = (
-    "bool_ float16 float32 float64 float_ int8 int16 int32 int64 int_ uint8 uint16 uint32 uint64"
+    "bool_ complex64 complex128 float16 float32 float64 float_ int8 int16 int32 int64 int_ uint8"
+    " uint16 uint32 uint64"
 )
 _FOUND: dict[str, Any] = {
     **{name: getattr(_dtypes, name) for name in DTYPES.split()},
@@ -350,8 +352,8 @@ def array_equal(a1, a2, equal_nan=False):
 
 
 def vdot(a, b):
-    """The sum of the products of all elements, in order."""
-    return ops.sum(ops.mul(ops.ravel(asarray(a)), ops.ravel(asarray(b))))
+    """The sum of the products of all elements, in order; of complex numbers, a conjugated."""
+    return ops.sum(ops.mul(ops.conj(ops.ravel(asarray(a))), ops.ravel(asarray(b))))
 
 
 def diag(v, k=0):
@@ -412,7 +414,7 @@ for _more in (_functions, _numerical):
 globals().update({name: found for name, found in _FOUND.items() if name not in globals()})
 __all__ = sorted(
     {*_FOUND, *(n for n, f in globals().items() if callable(f) and not n.startswith("_"))} - {"Any"}
-    | {"linalg"}
+    | {"fft", "linalg"}
 )
 
 

@@ -14,6 +14,7 @@ from jitgrad.ops import (
     creation,
     ctc,
     decompose,
+    fourier,
     gathering,
     image,
     joining,
@@ -37,6 +38,7 @@ from jitgrad.ops import (
     volumes,
 )
 from jitgrad.ops import compare as c
+from jitgrad.ops import complex_numbers as cx
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.conv3d import conv3d
@@ -115,7 +117,8 @@ MORE_PLAIN: dict[str, Callable] = {
     "Betainc": scientific.betainc, "Bincount": lambda array, size, weights: gathering.bincount(
         array, weights if tensor("Bincount", weights).size else None, int(size)
     ),
-    "CheckValid": vision.check_valid, "ConjugateTranspose": shaping.transpose,
+    "CheckValid": vision.check_valid,
+    "ConjugateTranspose": lambda x, perm: cx.conj(shaping.transpose(x, perm)),
     "Dawsn": scientific.dawsn, "EmbeddingLookup": _embedding_lookup,
     "Eps": slicing.eps, "EqualCount": lambda x, y: shaping.reshape(
         state.cast(r.count_nonzero(c.eq(x, y)), int32), (1,)
@@ -300,6 +303,7 @@ MORE_OPTIONS: dict[str, Callable] = {
     align_corners=False: lambda x, grid: vision.grid_sample(
         x, grid, interpolation_mode, padding_mode, align_corners
     ),
+    "FFTWithSize": fourier.with_size,
     "GridSampler3D": lambda interpolation_mode="bilinear", padding_mode="zeros",
     align_corners=False: lambda x, grid: vision.grid_sample(
         x, grid, interpolation_mode, padding_mode, align_corners
@@ -373,6 +377,12 @@ MORE_OPTIONS: dict[str, Callable] = {
     "SpaceToDepth": lambda block_size: lambda x: rearranging.space_to_depth(x, block_size),
     "SplitV": lambda size_splits, split_dim, num_split=0: lambda x: splitting.split(
         x, list(size_splits), split_dim
+    ),
+    "STFT": lambda n_fft, hop_length, win_length, normalized, onesided, return_complex: (
+        lambda x, window: fourier.stft(
+            x, n_fft, hop_length, win_length, window, False, "REFLECT", normalized, onesided,
+            return_complex,
+        )
     ),
     "StandardLaplace": lambda seed=0, seed2=0: lambda shape: random.standard_laplace(
         shape, seed or None

@@ -32,6 +32,7 @@ from jitgrad.ops import (
     state,
 )
 from jitgrad.ops import compare as c
+from jitgrad.ops import complex_numbers as cx
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.promote import axis_of, static, tensor
@@ -48,11 +49,12 @@ def _real_div(x, y):
 PLAIN: dict[str, Callable] = {
     "ACos": e.acos, "Abs": e.abs, "AccumulateNV2": special.addn, "Acosh": e.acosh, "Add": e.add,
     "AddN": special.addn, "Addcdiv": special.addcdiv, "Addcmul": special.addcmul,
-    "Angle": special.angle, "Asin": e.asin, "Asinh": e.asinh, "Assign": state.assign,
+    "Angle": cx.angle, "Asin": e.asin, "Asinh": e.asinh, "Assign": state.assign,
     "AssignAdd": state.assign_add, "AssignSub": state.assign_sub, "Atan": e.atan, "Atan2": e.atan2,
     "Atanh": e.atanh, "BitwiseAnd": c.bitwise_and, "BitwiseOr": c.bitwise_or,
     "BitwiseXor": c.bitwise_xor, "Cast": state.cast, "Ceil": e.ceil,
-    "Cholesky": decompose.cholesky, "Conj": special.conj, "Cos": e.cos, "Cosh": e.cosh,
+    "Cholesky": decompose.cholesky, "Complex": cx.complex_, "ComplexAbs": e.abs,
+    "Conj": cx.conj, "Cos": e.cos, "Cosh": e.cosh,
     "DType": state.dtype, "Dense": conv.dense, "Depend": state.depend, "Diag": linalg.diag,
     "DiagPart": linalg.diag_part, "Digamma": e.digamma, "Div": e.div,
     "DivNoNan": special.div_no_nan,
@@ -64,7 +66,7 @@ PLAIN: dict[str, Callable] = {
     "GatherNd": gathering.gather_nd, "Greater": c.gt, "GreaterEqual": c.ge,
     "HSigmoid": activation.hardsigmoid, "HSwish": activation.hardswish,
     "Heaviside": special.heaviside, "Hypot": special.hypot, "Identity": state.identity,
-    "Imag": special.imag, "Inv": e.reciprocal, "Invert": c.bitwise_not, "IsFinite": c.isfinite,
+    "Imag": cx.imag, "Inv": e.reciprocal, "Invert": c.bitwise_not, "IsFinite": c.isfinite,
     "IsInf": c.isinf, "IsNan": c.isnan, "LeftShift": c.bitwise_left_shift, "Lerp": special.lerp,
     "Less": c.lt, "LessEqual": c.le, "Lgamma": e.lgamma, "LinSpace": creation.linspace,
     "Log": e.log, "Log1p": e.log1p, "LogMatrixDeterminant": solving.slogdet,
@@ -76,7 +78,8 @@ PLAIN: dict[str, Callable] = {
     "MulNoNan": special.mul_no_nan, "Neg": e.neg, "NonZero": searching.nonzero, "NotEqual": c.ne,
     "Ones": creation.ones, "OnesLike": creation.ones_like, "PReLU": activation.prelu,
     "PopulationCount": special.population_count, "Pow": e.pow, "Print": state.print_,
-    "Rank": state.rank, "ReLU": activation.relu, "ReLU6": activation.relu6, "Real": special.real,
+    "Polar": cx.polar, "Rank": state.rank, "ReLU": activation.relu, "ReLU6": activation.relu6,
+    "Real": cx.real,
     "RealDiv": _real_div, "Reciprocal": e.reciprocal, "Reshape": shaping.reshape,
     "RightShift": c.bitwise_right_shift, "Rint": e.rint, "Round": e.round, "Rsqrt": e.rsqrt,
     "ScalarToTensor": state.scalar_to_tensor, "Scan": loops.scan,

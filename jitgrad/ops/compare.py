@@ -88,7 +88,7 @@ def not_equal(input, other):
 def _class_of(name: str, op: Op, of_integers: bool) -> Callable:
     def function(input):
         x = tensor(name, input)
-        if x.dtype.is_float:
+        if x.dtype.is_inexact:
             return apply(op, x)
         return fill(of_integers, x._type.with_dtype(bool_))
 
@@ -126,7 +126,8 @@ def _logic(name: str, op: Op, doc: str) -> Callable:
 
 def truth(name: str, value: Any) -> Tensor:
     """An operand as a bool Tensor: true where not 0."""
-    return cast(tensor(name, value), bool_)
+    x = tensor(name, value)
+    return ne(x, 0) if x.dtype.is_complex else cast(x, bool_)
 
 
 logical_and = _logic("logical_and", scalar.logical_and, "Both, elementwise.")

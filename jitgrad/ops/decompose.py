@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jitgrad.errors import ArgumentError, ShapeError, TapeError, fail
+from jitgrad.errors import ShapeError, TapeError, fail
 from jitgrad.ir.types import int32
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
@@ -352,7 +352,7 @@ def svdvals(A):
 # --- eigenvalues of any matrix: values only -----------------------------------------------------
 
 
-def _eigen(name: str, input) -> tuple[np.ndarray, np.ndarray, Tensor]:
+def _eigen(name: str, input) -> tuple[np.ndarray, np.ndarray]:
     x = square_matrices(name, input)
     if x.requires_grad:
         raise fail(
@@ -363,17 +363,12 @@ def _eigen(name: str, input) -> tuple[np.ndarray, np.ndarray, Tensor]:
         )
     array = x._array(f"given to {name}")
     values, vectors = np.linalg.eig(array)
-    if np.iscomplexobj(values):
-        raise fail(
-            ArgumentError,
-            f"{name} of {x._type} has complex eigenvalues",
-            why="there are no complex dtypes here yet",
-        )
-    return values, vectors, x
+    wanted = x.dtype.complex if np.iscomplexobj(values) else x.dtype
+    return values.astype(wanted.numpy), vectors.astype(wanted.numpy)
 
 
 def eig(A):
-    """Eigenvalues, in no order, and eigenvectors as columns, where all are real.
+    """Eigenvalues, in no order, and eigenvectors as columns: complex unless all are real.
 
     Not differentiable, and not in a trace.
 
@@ -381,18 +376,17 @@ def eig(A):
     >>> values.tolist()
     [2.0, 1.0]
     """
-    values, vectors, x = _eigen("eig", A)
-    return tuple(constant(part.astype(x.dtype.numpy)) for part in (values, vectors))
+    return tuple(map(constant, _eigen("eig", A)))
 
 
 def eigvals(A):
-    """Eigenvalues, in no order, where all are real. Not differentiable, and not in a trace.
+    """Eigenvalues, in no order: complex unless all are real. Not differentiable, and not in a
+    trace.
 
     >>> ops.eigvals(Tensor([[2.0, 0.0], [0.0, 1.0]])).tolist()
     [2.0, 1.0]
     """
-    values, _, x = _eigen("eigvals", A)
-    return constant(values.astype(x.dtype.numpy))
+    return constant(_eigen("eigvals", A)[0])
 
 
 __all__ = [

@@ -18,8 +18,8 @@ from jitgrad.ops.promote import (
     align,
     apply,
     cast,
-    floating,
     fresh,
+    inexact,
     is_number,
     named,
     one_of,
@@ -30,7 +30,8 @@ from jitgrad.ops.promote import (
     steps_of,
     tensor,
 )
-from jitgrad.primitives.declare import NUMBER
+from jitgrad.primitives import complex as parts
+from jitgrad.primitives.declare import NUMBER, ORDERED, REAL
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
@@ -131,7 +132,7 @@ def div(input, other, *, rounding_mode=None):
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode == "trunc":
-        x, y = align("div", input, other, takes=NUMBER)
+        x, y = align("div", input, other, takes=REAL)
         if x.dtype.is_float:
             return apply(scalar.trunc, apply(scalar.div, x, y))
         return apply(scalar.floordiv, apply(scalar.sub, x, apply(scalar.fmod, x, y)), y)
@@ -153,7 +154,7 @@ def pow(input, exponent):
     [1.0, 8.0, 27.0]
     """
     if isinstance(input, Tensor) and is_number(exponent) and rank_of(exponent) == 1:
-        if not input.dtype.is_float and exponent < 0:
+        if not input.dtype.is_inexact and exponent < 0:
             raise fail(
                 ArgumentError,
                 f"pow got {input._type} and the exponent {exponent}",
@@ -162,7 +163,7 @@ def pow(input, exponent):
             )
         if input.dtype is not bool_ and 1 <= exponent <= 4:
             return _small_power(input, int(exponent))
-    of_floats = isinstance(input, Tensor) and input.dtype.is_float and is_number(exponent)
+    of_floats = isinstance(input, Tensor) and input.dtype.is_inexact and is_number(exponent)
     if of_floats and exponent in _ROOTS:
         return apply(_ROOTS[exponent], input)
     x, y = align("pow", input, exponent)
@@ -196,23 +197,28 @@ def neg(input):
 
 @fresh
 def abs(input):
-    """Magnitude; the derivative at 0 is 0.
+    """Magnitude, of complex numbers too; the derivative at 0 is 0.
 
     >>> ops.abs(Tensor([-1.5, 2.0])).tolist()
     [1.5, 2.0]
     """
     x = tensor("abs", input)
+    if x.dtype.is_complex:
+        return apply(parts.magnitude, x)
     return x if x.dtype.kind in "bu" else apply(scalar.abs_, x)
 
 
 @fresh
 def sign(input):
-    """-1, 0 or 1 with the dtype of the input; nan for nan.
+    """-1, 0 or 1 with the dtype of the input; nan for nan. Of complex numbers x / abs(x), and 0.
 
     >>> ops.sign(Tensor([-1.5, 0.0, 2.0])).tolist()
     [-1.0, 0.0, 1.0]
     """
     x = tensor("sign", input)
+    if x.dtype.is_complex:
+        at_zero = apply(scalar.equal, x, splat(0, x._type))
+        return apply(scalar.select, at_zero, x, apply(scalar.div, x, cast(abs(x), x.dtype)))
     return x if x.dtype is bool_ else apply(scalar.sign, x)
 
 
@@ -236,13 +242,21 @@ def square(input):
     return apply(scalar.mul, x, x)
 
 
+def length_squared(x: Tensor) -> Tensor:
+    """x * x of floats; of complex numbers the square of the magnitude."""
+    if x.dtype.is_complex:
+        re, im = apply(parts.real, x), apply(parts.imag, x)
+        return apply(scalar.add, apply(scalar.mul, re, re), apply(scalar.mul, im, im))
+    return apply(scalar.mul, x, x)
+
+
 def reciprocal(input):
     """1 / x.
 
     >>> ops.reciprocal(Tensor([2.0, -4.0])).tolist()
     [0.5, -0.25]
     """
-    x = floating("reciprocal", input)
+    x = inexact("reciprocal", input)
     return apply(scalar.div, splat(1, x._type), x)
 
 
@@ -250,12 +264,12 @@ def reciprocal(input):
 
 
 def _float(name: str, op: Op) -> Callable:
-    """A function of one float; integers and bools compute in float32."""
+    """A function of one float or complex number; integers and bools compute in float32."""
 
     steps = steps_of(op, 1)
 
     def function(input):
-        x = floating(name, input)
+        x = inexact(name, input)
         return steps(x._type)(x) if state.trace is None else apply(op, x)
 
     return named(function, name, op.doc + UNARY)
@@ -304,7 +318,7 @@ def _rounding(name: str, op: Op) -> Callable:
 
     @fresh
     def function(input):
-        x = tensor(name, input)
+        x = tensor(name, input, ORDERED)
         return apply(op, x) if x.dtype.is_float else x
 
     return named(function, name, op.doc + " Integers stay what they are." + UNARY)
@@ -325,7 +339,7 @@ def round(input, *, decimals=0):
     """
     if decimals == 0:
         return rint(input)
-    x = tensor("round", input)
+    x = tensor("round", input, ORDERED)
     if not x.dtype.is_float:
         if decimals > 0:
             return x
@@ -383,6 +397,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
+    "length_squared",
     "lgamma",
     "log",
     "log1p",

@@ -17,6 +17,7 @@ from jitgrad.frontend.composed import composed
 from jitgrad.ir.types import bool_
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
+from jitgrad.ops.complex_numbers import conj
 from jitgrad.ops.indexing import getitem, scattered, updated
 from jitgrad.ops.joining import concat
 from jitgrad.ops.promote import (
@@ -175,12 +176,13 @@ def inner(input, other):
 
 
 def vecdot(x, y, *, axis=-1):
-    """The sum of products along an axis, the others broadcast.
+    """The sum of products along an axis, the others broadcast; of complex numbers, x conjugated.
 
     >>> ops.vecdot(Tensor([[1, 2], [3, 4]]), Tensor([1, 1])).tolist()
     [3, 7]
     """
-    return r.sum(e.mul(*factors("vecdot", x, y)), axis)
+    a, b = factors("vecdot", x, y)
+    return r.sum(e.mul(conj(a), b), axis)
 
 
 def outer(input, vec2):

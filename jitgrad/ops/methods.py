@@ -16,6 +16,7 @@ from jitgrad.errors import DTypeError, ShapeError, fail
 from jitgrad.frontend import number
 from jitgrad.ops import (
     activation,
+    complex_numbers,
     creation,
     decompose,
     gathering,
@@ -165,9 +166,9 @@ SAME: dict[Any, str] = {
     linalg: "addbmm addmm addmv addr baddbmm bmm cross diag diagflat diagonal dot inner matmul"
     " mm mv outer",
     norms: "norm",
-    special: "addcdiv addcmul angle conj copysign deg2rad float_power fmax fmin frac heaviside"
-    " hypot imag isneginf isposinf isreal ldexp lerp logaddexp logaddexp2 mvlgamma nan_to_num"
-    " rad2deg real signbit sinc xdivy",
+    special: "addcdiv addcmul copysign deg2rad float_power fmax fmin frac heaviside"
+    " hypot isneginf isposinf ldexp lerp logaddexp logaddexp2 mvlgamma nan_to_num"
+    " rad2deg signbit sinc xdivy",
     loss: "xlogy",
     scientific: "bessel_i0 gcd igamma igammac lcm nextafter polygamma",
     activation: "hardshrink log_softmax logit relu softmax softshrink",
@@ -176,7 +177,8 @@ SAME: dict[Any, str] = {
     solving: "det inverse logdet lstsq matrix_exp matrix_power pinv slogdet",
     slicing: "adjoint diagonal_scatter fills renorm reverse_sequence select_scatter slice_scatter",
     random: "multinomial",
-    state: "is_complex is_floating_point numel type_as",
+    complex_numbers: "angle conj imag is_complex isreal real",
+    state: "is_floating_point numel type_as",
 }
 
 # Other names of methods.

@@ -21,6 +21,7 @@ from jitgrad.ops.promote import (
     axis_of,
     cast,
     floating,
+    inexact,
     one_of,
     scalar,
     shape_of,
@@ -46,7 +47,7 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     >>> ops.norm(Tensor([3.0, 4.0])).item()
     5.0
     """
-    x = floating("norm", A)
+    x = inexact("norm", A)
     x = x if dtype is None else e.to_dtype("norm", x, dtype)
     if dim is None and ord is not None and x.ndim == 2:
         dim = (0, 1)
@@ -64,19 +65,19 @@ def vector_norm(x, ord=2, axis=None, keepdims=False, *, dtype=None):
     >>> ops.vector_norm(Tensor([3.0, -4.0]), 1).item()
     7.0
     """
-    x = floating("vector_norm", x)
+    x = inexact("vector_norm", x)
     x = x if dtype is None else e.to_dtype("vector_norm", x, dtype)
-    size = apply(scalar.abs_, x)
+    size = e.abs(x)
     if ord == math.inf:
         return r.amax(size, axis, keepdims)
     if ord == -math.inf:
         return r.amin(size, axis, keepdims)
     if ord == 0:
-        return r.sum(cast(c.ne(x, 0), x.dtype), axis, keepdims)
+        return r.sum(cast(c.ne(size, 0), size.dtype), axis, keepdims)
     if ord == 1:
         return r.sum(size, axis, keepdims)
     if ord == 2:
-        return e.sqrt(r.sum(e.square(x), axis, keepdims))
+        return e.sqrt(r.sum(e.length_squared(x), axis, keepdims))
     return e.pow(r.sum(e.pow(size, ord), axis, keepdims), 1 / ord)
 
 
@@ -88,11 +89,11 @@ def matrix_norm(A, ord="fro", axis=(-2, -1), keepdims=False, *, dtype=None):
     >>> ops.matrix_norm(Tensor([[3.0, 0.0], [0.0, 4.0]])).item()
     5.0
     """
-    x = floating("matrix_norm", A)
+    x = inexact("matrix_norm", A)
     x = x if dtype is None else e.to_dtype("matrix_norm", x, dtype)
     rows, columns = (axis_of("matrix_norm", a, x.ndim) for a in axis)
     if ord == "fro":
-        return e.sqrt(r.sum(e.square(x), (rows, columns), keepdims))
+        return e.sqrt(r.sum(e.length_squared(x), (rows, columns), keepdims))
     one_of("matrix_norm", "ord", ord, ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf))
     if ord in ("nuc", 2, -2):
         others = [a for a in range(x.ndim) if a not in (rows, columns)]
@@ -101,7 +102,7 @@ def matrix_norm(A, ord="fro", axis=(-2, -1), keepdims=False, *, dtype=None):
         shape = [1 if a in (rows, columns) else n for a, n in enumerate(x.shape)]
         return reshaped("matrix_norm", out, tuple(shape)) if keepdims else out
     along, over = (rows, columns) if builtins.abs(ord) == 1 else (columns, rows)
-    sums = r.sum(apply(scalar.abs_, x), along, True)
+    sums = r.sum(e.abs(x), along, True)
     out = (r.amax if ord > 0 else r.amin)(sums, over, True)
     kept = tuple(n for a, n in enumerate(out.shape) if a not in (rows, columns))
     return out if keepdims else reshaped("matrix_norm", out, kept)
@@ -113,7 +114,7 @@ def dist(input, other, p=2):
     >>> ops.dist(Tensor([0.0, 0.0]), Tensor([3.0, 4.0])).item()
     5.0
     """
-    return vector_norm(e.sub(floating("dist", input), other), p)
+    return vector_norm(e.sub(inexact("dist", input), other), p)
 
 
 def cdist(x1, x2, p=2.0):

@@ -21,6 +21,7 @@ from jitgrad.ir.types import (
     DType,
     TensorType,
     bool_,
+    complex64,
     float32,
     int16,
     int32,
@@ -28,15 +29,15 @@ from jitgrad.ir.types import (
 )
 from jitgrad.primitives import elementwise as scalar
 from jitgrad.primitives import shape as structure
-from jitgrad.primitives.declare import ANY, Policy, accepts, policy_name
+from jitgrad.primitives.declare import ANY, FLOAT, Policy, accepts, policy_name, remedy
 from jitgrad.runtime.cuda.array import host
 from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
-NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
+NUMBERS = (bool, int, float, complex, np.bool_, np.number)
 PLAIN = (float, int)
-RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
-WEAK = (bool_, int64, float32)  # what a Python scalar of each rank is on its own
+RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+WEAK = (bool_, int64, float32, complex64)  # what a Python scalar of each rank is on its own
 WIDER = {8: int16, 16: int32, 32: int64}  # the signed dtype that holds an unsigned one
 
 
@@ -60,7 +61,8 @@ def promote_types(a: DType, b: DType) -> DType:
     if a is b:
         return a
     if RANK[a.kind] != RANK[b.kind]:
-        return a if RANK[a.kind] > RANK[b.kind] else b
+        low, high = sorted((a, b), key=lambda d: RANK[d.kind])
+        return low.complex if high is complex64 else high
     if a.kind == b.kind:
         return a if a.size > b.size else b
     signed, unsigned = (a, b) if a.kind == "i" else (b, a)
@@ -76,10 +78,12 @@ def promote_types(a: DType, b: DType) -> DType:
 
 
 def rank_of(number: Any) -> int:
-    """0 for a bool, 1 for an int, 2 for a float."""
+    """0 for a bool, 1 for an int, 2 for a float, 3 for a complex number."""
     if isinstance(number, (bool, np.bool_)):
         return 0
-    return 1 if isinstance(number, (int, np.integer)) else 2
+    if isinstance(number, (int, np.integer)):
+        return 1
+    return 3 if isinstance(number, (complex, np.complexfloating)) else 2
 
 
 def result_dtype(operands: Sequence[Any]) -> DType:
@@ -94,9 +98,9 @@ def result_dtype(operands: Sequence[Any]) -> DType:
             strong = dtype if strong is None else promote_types(strong, dtype)
         else:
             weak = max(weak, rank_of(operand))
-    if strong is None or (weak >= 0 and weak > RANK[strong.kind]):
+    if strong is None:
         return WEAK[weak]
-    return strong
+    return promote_types(strong, WEAK[weak]) if weak > RANK[strong.kind] else strong
 
 
 def convert(name: str, value: Any) -> Tensor | Any:
@@ -143,20 +147,28 @@ def like(name: str, value: Any, x: Tensor) -> Tensor:
 
 def floating(name: str, value: Any) -> Tensor:
     """One operand as a Tensor of floats; integers and bools become float32."""
+    value = inexact(name, value)
+    if value.dtype.is_complex:
+        raise refused(name, (value,), FLOAT)
+    return value
+
+
+def inexact(name: str, value: Any) -> Tensor:
+    """One operand as a Tensor of floats or complex numbers; integers and bools become float32."""
     if value.__class__ is not Tensor:
         value = tensor(name, value)
-    return value if value.dtype.is_float else cast(value, float32)
+    return value if value.dtype.is_inexact else cast(value, float32)
 
 
 def refused(name: str, operands: Sequence[Any], takes: Policy) -> Exception:
     """The error for operands of a dtype that an op does not take."""
     kind = policy_name(takes)
     example = "bool_" if takes == "b" else "float32" if "f" in str(takes) else "int32"
+    instead = f"cast it first, as in x.astype(jitgrad.{example})"
+    given = [x._type for x in operands if isinstance(x, Tensor) and x.dtype.is_complex]
+    instead = remedy(given[0]) if given else instead
     return fail(
-        DTypeError,
-        f"{name} got {describe(operands)}",
-        why=f"it takes {kind}",
-        instead=f"cast it first, as in x.astype(jitgrad.{example})",
+        DTypeError, f"{name} got {describe(operands)}", why=f"it takes {kind}", instead=instead
     )
 
 
@@ -187,12 +199,12 @@ def align(
         if quick is not None:
             common = quick[0]._type.dtype
             fits = takes is ANY or accepts(takes, common)
-            if fits and (integers_as is None or common.is_float):
+            if fits and (integers_as is None or common.is_inexact):
                 return quick
     operands = tuple([convert(name, x) for x in operands])
     if dtype is None:
         dtype = result_dtype(operands)
-        if integers_as is not None and not dtype.is_float:
+        if integers_as is not None and not dtype.is_inexact:
             dtype = integers_as
     if not accepts(takes, dtype):
         raise refused(name, operands, takes)
@@ -427,7 +439,7 @@ def named(function: Callable, name: str, doc: str) -> Callable:
 
 __all__ = [
     "WEAK", "align", "apply", "assign", "axes_of", "axis_of", "broadcast_shape", "cast",
-    "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh",
+    "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh", "inexact",
     "is_number", "known", "like", "named", "one_of", "pair", "promote_types", "rank_of", "refused",
     "result_dtype", "scalar", "shape_of", "spellings", "splat", "spread", "static",
     "steps_of", "structure", "tensor", "weak",

@@ -137,7 +137,7 @@ def randn(*size, dtype=None, seed=None):
 def _random_like(name: str, make: Callable, input, dtype, seed) -> Tensor:
     x = tensor(name, input)
     dtype = dtype_of(dtype) if dtype is not None else x.dtype
-    return draw(make, x.shape, dtype if dtype.is_float else float32, seed)
+    return draw(make, x.shape, dtype if dtype.is_inexact else float32, seed)
 
 
 def rand_like(input, seed=None, *, dtype=None):

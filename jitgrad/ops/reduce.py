@@ -23,6 +23,7 @@ from jitgrad.ops.promote import (
     expand,
     fill,
     floating,
+    inexact,
     named,
     scalar,
     spellings,
@@ -67,7 +68,7 @@ def _wide(x: Tensor, dtype: DType | None) -> Tensor:
     """The operand of a sum or product: integers and bools count in int64."""
     if dtype is not None:
         return e.to_dtype("sum", x, dtype)
-    return x if x.dtype.is_float else cast(x, int64)
+    return x if x.dtype.is_inexact else cast(x, int64)
 
 
 @composed
@@ -102,7 +103,7 @@ def mean(x, axis=None, keep_dims=False):
     >>> ops.mean(Tensor([[1.0, 2.0], [3.0, 4.0]]), 0).tolist()
     [2.0, 3.0]
     """
-    x = floating("mean", x)
+    x = inexact("mean", x)
     return _mean(x, axes_of("mean", axis, x.ndim), keep_dims)
 
 
@@ -118,13 +119,13 @@ def _mean(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
 
 def _variance(name: str, input, axis, ddof, keepdims: bool) -> tuple[Tensor, Tensor]:
     """Variance and mean in two passes: the squares are of what is left after the mean."""
-    x = floating(name, input)
+    x = inexact(name, input)
     axes = axes_of(name, axis, x.ndim)
     half = x.dtype is float16
     wide = cast(x, float32) if half else x
     centre = _mean(wide, axes, True)
     off = apply(scalar.sub, wide, back(centre, wide))
-    total = reduced(primitive.reduce_sum, apply(scalar.mul, off, off), axes, keepdims)
+    total = reduced(primitive.reduce_sum, e.length_squared(off), axes, keepdims)
     freedom = builtins.max(count_of(x, axes) - ddof, 0)
     out = apply(scalar.div, total, splat(freedom, total._type))
     if not keepdims:

@@ -10,6 +10,7 @@ from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
+from jitgrad.ops.complex_numbers import conj
 from jitgrad.ops.gathering import combine, indices_of
 from jitgrad.ops.indexing import along, getitem, updated
 from jitgrad.ops.linalg import diagonal_places
@@ -91,12 +92,12 @@ def strided_slice(input_x, begin, end, strides=None, begin_mask=0, end_mask=0, e
 
 
 def adjoint(x):
-    """The last two axes exchanged.
+    """The last two axes exchanged, complex numbers conjugated.
 
     >>> ops.adjoint(Tensor([[1, 2], [3, 4]])).tolist()
     [[1, 3], [2, 4]]
     """
-    return swapaxes(x, -1, -2)
+    return swapaxes(conj(x), -1, -2)
 
 
 def view_as(input, other):

@@ -25,7 +25,17 @@ from jitgrad.ops.decompose import (
 )
 from jitgrad.ops.linalg import product
 from jitgrad.ops.norms import matrix_norm
-from jitgrad.ops.promote import apply, constant, describe, expand, floating, fresh, splat, tensor
+from jitgrad.ops.promote import (
+    apply,
+    constant,
+    describe,
+    expand,
+    floating,
+    fresh,
+    inexact,
+    splat,
+    tensor,
+)
 from jitgrad.ops.shaping import reshaped, sliced
 from jitgrad.primitives import determinant
 from jitgrad.primitives import solve as primitive
@@ -297,7 +307,7 @@ def multi_dot(tensors):
     >>> ops.multi_dot([ops.ones((2, 3)), ops.ones((3, 1))]).tolist()
     [[3.0], [3.0]]
     """
-    parts = [floating("multi_dot", x) for x in tensors]
+    parts = [inexact("multi_dot", x) for x in tensors]
     if len(parts) < 2:
         raise fail(ArgumentError, "multi_dot takes at least two Tensors")
     sizes = [1 if parts[0].ndim == 1 else parts[0].shape[0], *[x.shape[0] for x in parts[1:]]]

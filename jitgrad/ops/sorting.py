@@ -23,6 +23,7 @@ from jitgrad.ops.promote import (
     fill,
     floating,
     fresh,
+    inexact,
     like,
     scalar,
     spellings,
@@ -362,7 +363,7 @@ def diff(x, n=1, axis=-1, prepend=None, append=None):
 @spellings
 def _trapezoids(name: str, y: Any, x: Any, dx: Any, dim: Any) -> tuple[Tensor, int]:
     """The area between each two neighbours along an axis, and the axis."""
-    y = floating(name, y)
+    y = inexact(name, y)
     axis = axis_of(name, dim, y.ndim)
     extent = y.shape[axis]
     pairs = e.add(sliced(y, axis, 1, extent), sliced(y, axis, 0, extent - 1))

@@ -12,9 +12,9 @@ from jitgrad.ops.promote import (
     align,
     apply,
     cast,
-    fill,
     floating,
     fresh,
+    inexact,
     is_number,
     scalar,
     splat,
@@ -59,7 +59,7 @@ def sinc(input):
     >>> ops.sinc(Tensor([0.0])).tolist()
     [1.0]
     """
-    x = e.mul(floating("sinc", input), math.pi)
+    x = e.mul(inexact("sinc", input), math.pi)
     at_zero = c.eq(x, 0)
     safe = c.where(at_zero, 1.0, x)
     # Where x is 0 the series 1 - x**2 / 6 stands in, which has the right derivatives there.
@@ -116,54 +116,6 @@ def isneginf(input):
     [True, False]
     """
     return c.eq(tensor("isneginf", input), -math.inf)
-
-
-def isreal(input):
-    """Whether without an imaginary part: always.
-
-    >>> ops.isreal(Tensor([1.0])).tolist()
-    [True]
-    """
-    return fill(True, tensor("isreal", input)._type.with_dtype(bool_))
-
-
-@fresh
-def real(input):
-    """The real part: the input itself.
-
-    >>> ops.real(Tensor([1.0])).tolist()
-    [1.0]
-    """
-    return tensor("real", input)
-
-
-def imag(input):
-    """The imaginary part: zeros.
-
-    >>> ops.imag(Tensor([1.0])).tolist()
-    [0.0]
-    """
-    return e.mul(tensor("imag", input), 0)
-
-
-@fresh
-def conj(input):
-    """The complex conjugate: the input itself.
-
-    >>> ops.conj(Tensor([1.0])).tolist()
-    [1.0]
-    """
-    return tensor("conj", input)
-
-
-def angle(input):
-    """The angle in the complex plane: 0, or pi where negative.
-
-    >>> print(ops.angle(Tensor([1.0, -1.0])).asnumpy().round(4))
-    [0.     3.1416]
-    """
-    x = floating("angle", input)
-    return c.where(c.lt(x, 0), math.pi, c.where(c.isnan(x), x, 0.0))
 
 
 def mvlgamma(input, p):
@@ -404,9 +356,9 @@ def population_count(input_x):
 
 
 __all__ = [
-    "addcdiv", "addcmul", "addn", "angle", "approximate_equal", "conj", "copysign", "deg2rad",
-    "div_no_nan", "float_power", "fmax", "fmin", "frac", "heaviside", "hypot", "imag", "isneginf",
-    "isposinf", "isreal", "ldexp", "lerp", "logaddexp", "logaddexp2", "mul_no_nan", "mvlgamma",
-    "nan_to_num", "population_count", "rad2deg", "real", "signbit", "sinc", "squared_difference",
+    "addcdiv", "addcmul", "addn", "approximate_equal", "copysign", "deg2rad",
+    "div_no_nan", "float_power", "fmax", "fmin", "frac", "heaviside", "hypot", "isneginf",
+    "isposinf", "ldexp", "lerp", "logaddexp", "logaddexp2", "mul_no_nan", "mvlgamma",
+    "nan_to_num", "population_count", "rad2deg", "signbit", "sinc", "squared_difference",
     "truncate_div", "xdivy",
 ]  # fmt: skip

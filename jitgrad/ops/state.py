@@ -209,16 +209,6 @@ def is_floating_point(input):
     return tensor("is_floating_point", input).dtype.is_float
 
 
-def is_complex(input):
-    """Whether the dtype is complex: there are none here.
-
-    >>> ops.is_complex(Tensor([1.0]))
-    False
-    """
-    tensor("is_complex", input)
-    return False
-
-
 def is_nonzero(input):
     """Whether the only element is not 0.
 
@@ -290,7 +280,7 @@ def print_(*input_x):
 
 __all__ = [
     "assign", "assign_add", "assign_sub", "cast", "deepcopy", "depend", "dtype", "dyn_shape",
-    "identity", "is_complex", "is_floating_point", "is_nonzero", "is_tensor", "numel", "print_",
+    "identity", "is_floating_point", "is_nonzero", "is_tensor", "numel", "print_",
     "rank", "scalar_to_tensor", "scatter_add", "scatter_div", "scatter_max", "scatter_min",
     "scatter_mul", "scatter_nd_add", "scatter_nd_div", "scatter_nd_max", "scatter_nd_min",
     "scatter_nd_mul", "scatter_nd_sub", "scatter_nd_update", "scatter_sub", "scatter_update",

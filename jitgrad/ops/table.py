@@ -8,6 +8,7 @@ from jitgrad.ops import (
     activation,
     classes,
     compare,
+    complex_numbers,
     control,
     conv,
     conv3d,
@@ -17,6 +18,7 @@ from jitgrad.ops import (
     detection,
     einstein,
     elementwise,
+    fourier,
     fractional,
     gathering,
     image,
@@ -46,22 +48,23 @@ from jitgrad.ops import (
 
 MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
-    searching, creation, linalg, einstein, decompose, solving, scientific, activation, norms,
-    loss, margins, ctc, conv, image, volumes, conv3d, fractional, vision, detection, rearranging,
-    slicing, random, sampling, state, control, loops, classes, primitive,
+    searching, creation, linalg, einstein, decompose, solving, scientific, complex_numbers,
+    fourier, activation, norms, loss, margins, ctc, conv, image, volumes, conv3d, fractional,
+    vision, detection, rearranging, slicing, random, sampling, state, control, loops, classes,
+    primitive,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.
 INTERNAL = {
     "Partial", "argument", "around", "as_tensor", "atleast", "average_pool", "batched",
-    "blended", "broadcasted", "ceil_more", "combine", "condition", "diagonal_places",
+    "blended", "broadcasted", "ceil_more", "combine", "complex_", "condition", "diagonal_places",
     "distinct", "draw", "draw_uniform", "factors", "fill_", "flipped", "fori_loop",
-    "indices_of", "joint_shape", "largest_of_bins", "limited", "log1pexp", "matrices",
-    "maximum_pool", "nd_key", "padded", "paddings", "pair", "permuted", "picked", "planes_of",
-    "planes_summed", "product", "promote_types", "range_", "reduce_loss", "reshaped", "resized",
-    "running_product", "running_sum", "same", "scan", "singular", "slice_", "sliced", "solved",
-    "square_matrices", "symmetric", "to_dtype", "transposed", "triple", "truth", "turned",
-    "unit", "while_loop", "written",
+    "indices_of", "joint_shape", "largest_of_bins", "length_squared", "limited", "log1pexp",
+    "matrices", "maximum_pool", "nd_key", "padded", "paddings", "pair", "permuted", "picked",
+    "planes_of", "planes_summed", "product", "promote_types", "range_", "reduce_loss",
+    "reshaped", "resized", "running_product", "running_sum", "same", "scan", "singular",
+    "slice_", "sliced", "solved", "square_matrices", "symmetric", "to_dtype",
+    "transposed", "triple", "truth", "turned", "unit", "while_loop", "written",
 }  # fmt: skip
 
 # Other names of functions.
@@ -93,6 +96,7 @@ RENAMED: dict[str, Any] = {
     "tensor_dot": linalg.tensordot,
     "tensordot": linalg.tensordot,
     "while_loop": loops.while_loop,
+    "complex": complex_numbers.complex_,
     "Partial": control.Partial,
     "partial": control.Partial(),
 }

@@ -35,7 +35,9 @@ from jitgrad.ops import (
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
+from jitgrad.ops.complex_numbers import conj
 from jitgrad.ops.promote import constant, copied, fresh, shape_of, spellings
+from jitgrad.ops.slicing import adjoint
 from jitgrad.ops.views import viewing
 from jitgrad.primitives import sort as order
 from jitgrad.tensor import Tensor
@@ -388,6 +390,11 @@ def _last_two(self):
     return shaping.swapaxes(self, -1, -2)
 
 
+def _conjugate_transposed(self):
+    """The axes in reverse order, complex numbers conjugated."""
+    return transpose(conj(self))
+
+
 def _device(self):
     """Where the elements are: "CPU" or "GPU"."""
     return placement.where(self)
@@ -400,7 +407,8 @@ def _strides(self):
 
 PROPERTIES: dict[str, Any] = {
     "device": _device, "strides": _strides,
-    "T": _transposed, "H": _transposed, "mT": _last_two, "mH": _last_two,
+    "T": _transposed, "H": _conjugate_transposed, "mT": _last_two,
+    "mH": adjoint,
 }  # fmt: skip
 
 __all__ = ["FOR_WRITING", "METHODS", "PROPERTIES"]

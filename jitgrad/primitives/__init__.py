@@ -2,6 +2,7 @@
 
 from jitgrad.primitives import (
     block,
+    complex,
     control,
     conv,
     determinant,
@@ -24,6 +25,7 @@ from jitgrad.primitives import (
 
 __all__ = [
     "block",
+    "complex",
     "control",
     "conv",
     "determinant",

@@ -21,7 +21,7 @@ from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.ir.node import Node, full
 from jitgrad.ir.op import Attrs, Sample
 from jitgrad.ir.types import DType, TensorType, Type
-from jitgrad.primitives.declare import NUMBER, add_all, structural, tensor_type
+from jitgrad.primitives.declare import REAL, add_all, structural, tensor_type
 from jitgrad.primitives.shape import lead, reshape, transpose
 
 Pair = tuple[int, int]
@@ -70,7 +70,7 @@ def spans(name: str, image: Pair, kernel: Pair, attrs: Attrs) -> Pair:
 
 
 def _operands(name: str, types: tuple[Type, ...], labels: str) -> tuple[TensorType, TensorType]:
-    a, b = (tensor_type(name, t, NUMBER) for t in types)
+    a, b = (tensor_type(name, t, REAL) for t in types)
     if a.ndim != 4 or b.ndim != 4 or a.dtype is not b.dtype:
         raise fail(
             ShapeError if a.dtype is b.dtype else DTypeError,
@@ -292,7 +292,7 @@ class conv2d:
         return _out_of_channels(conv2d(_into_channels(x), _fold(w), **_widened(node, size)), size)
 
     def samples(dtype: DType) -> Iterable[Sample]:
-        if dtype.kind in NUMBER:
+        if dtype.kind in REAL:
             for x, w, _, attrs, _ in _samples(dtype):
                 yield Sample((x, w), attrs)
 
@@ -340,7 +340,7 @@ class conv2d_input:
         return _out_of_channels(conv2d_input(g, _fold(w), **_widened(node, size)), size)
 
     def samples(dtype: DType) -> Iterable[Sample]:
-        if dtype.kind in NUMBER:
+        if dtype.kind in REAL:
             for x, w, g, attrs, _ in _samples(dtype):
                 yield Sample((g, w), {**attrs, "size": x.shape[2:]})
 
@@ -386,7 +386,7 @@ class conv2d_weight:
         return _unfold(conv2d_weight(x, g, **_widened(node, size)), size)
 
     def samples(dtype: DType) -> Iterable[Sample]:
-        if dtype.kind in NUMBER:
+        if dtype.kind in REAL:
             for x, _, g, attrs, kernel in _samples(dtype):
                 yield Sample((x, g), {**attrs, "kernel": kernel})
 

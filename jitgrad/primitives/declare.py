@@ -22,15 +22,20 @@ from jitgrad.ir.op import OPS, Attrs, Op, Sample, register
 from jitgrad.ir.types import DType, TensorType, TupleType, Type, bool_
 from jitgrad.primitives.reference import NAMESPACE, applied
 
-FLOAT, NUMBER, INTEGER, BOOL, ANY = "f", "iuf", "iu", "b", "biuf"
-BITS = "biu"
+FLOAT, REAL, INTEGER, BOOL, BITS = "f", "iuf", "iu", "b", "biu"
+INEXACT, NUMBER, COMPLEX = "fc", "iufc", "c"
+ORDERED, ANY = "biuf", "biufc"
 Policy = str | DType
 POLICY_NAMES = {
     FLOAT: "a float dtype",
-    NUMBER: "a number dtype",
+    REAL: "a real number dtype",
     INTEGER: "an integer dtype",
     BOOL: "bool",
     BITS: "an integer dtype or bool",
+    INEXACT: "a float or complex dtype",
+    NUMBER: "a number dtype",
+    COMPLEX: "a complex dtype",
+    ORDERED: "any dtype but a complex one",
     ANY: "any dtype",
 }
 
@@ -43,6 +48,13 @@ def accepts(policy: Policy, dtype: DType) -> bool:
 def policy_name(policy: Policy) -> str:
     """A policy in words, for errors."""
     return policy.name if isinstance(policy, DType) else POLICY_NAMES[policy]
+
+
+def remedy(type: Type) -> str:
+    """What to do with an operand of a dtype that an op does not take."""
+    if isinstance(type, TensorType) and type.dtype.is_complex:
+        return "take its parts with ops.real(x) and ops.imag(x), or ops.abs(x)"
+    return "cast it first, as in x.astype(jitgrad.float32)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +185,7 @@ def _elementwise_type(
                     DTypeError,
                     f"{name} got {_list(types)}",
                     why=f"operand {position + 1} must have {policy_name(policy)}",
-                    instead="cast it first, as in x.astype(jitgrad.float32)",
+                    instead=remedy(type),
                 )
             if type.shape != first.shape:
                 raise fail(
@@ -306,5 +318,10 @@ def not_differentiable(name: str) -> Exception:
 def tensor_type(name: str, type: Type, policy: Policy = ANY) -> TensorType:
     """The type itself, checked to be a tensor of a dtype in `policy`."""
     if not isinstance(type, TensorType) or not accepts(policy, type.dtype):
-        raise fail(DTypeError, f"{name} got {type}", why=f"it takes {policy_name(policy)}")
+        raise fail(
+            DTypeError,
+            f"{name} got {type}",
+            why=f"it takes {policy_name(policy)}",
+            instead=remedy(type),
+        )
     return type

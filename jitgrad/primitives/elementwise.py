@@ -6,7 +6,7 @@ import math
 
 from jitgrad.ir.node import Node, full
 from jitgrad.ir.op import Op
-from jitgrad.primitives.declare import FLOAT, NUMBER, elementwise, reals, zeros
+from jitgrad.primitives.declare import FLOAT, INEXACT, NUMBER, REAL, elementwise, reals, zeros
 from jitgrad.primitives.logic import (
     bit_and,
     bit_not,
@@ -52,7 +52,7 @@ def mul(x, y):
     return y, x
 
 
-@elementwise("x / y", dtype=FLOAT, sample=(reals(-3, 3), reals(0.5, 3)))
+@elementwise("x / y", dtype=INEXACT, sample=(reals(-3, 3), reals(0.5, 3)))
 def div(x, y, out):
     """Quotient of floats; IEEE at zero."""
     once = 1 / y  # for both, and for all that is divided by y
@@ -65,19 +65,19 @@ def neg(x):
     return (-1,)
 
 
-@elementwise("floordiv(x, y)", dtype=NUMBER, sample=(reals(-9, 9), reals(1, 4)))
+@elementwise("floordiv(x, y)", dtype=REAL, sample=(reals(-9, 9), reals(1, 4)))
 def floordiv(x, y):
     """Quotient rounded towards minus infinity; x // 0 is 0 for integers."""
     return None, None
 
 
-@elementwise("mod(x, y)", dtype=NUMBER, sample=(reals(1.1, 1.9), reals(2, 3)))
+@elementwise("mod(x, y)", dtype=REAL, sample=(reals(1.1, 1.9), reals(2, 3)))
 def mod(x, y):
     """Remainder with the divisor's sign; x % 0 is 0 for integers."""
     return 1, -floordiv(x, y)
 
 
-@elementwise("fmod(x, y)", dtype=NUMBER, sample=(reals(1.1, 1.9), reals(2, 3)))
+@elementwise("fmod(x, y)", dtype=REAL, sample=(reals(1.1, 1.9), reals(2, 3)))
 def fmod(x, y):
     """Remainder with the dividend's sign, as C's fmod."""
     return 1, (-trunc(x / y) if x.dtype.is_float else None)
@@ -87,7 +87,7 @@ def fmod(x, y):
 def pow_(x, y, out):
     """x to the power y. The derivative in x is 0 where y is 0; integers differentiate in x only."""
     constant_base = equal(y, zeros(y.type))
-    if not x.dtype.is_float:
+    if not x.dtype.is_inexact:
         lower = maximum(y - 1, zeros(y.type))
         return (lambda g: select(constant_base, zeros(g.type), g * y * pow_(x, lower))), None
     at_zero = select(equal(y, zeros(y.type)), full(-math.inf, x.type), zeros(x.type))
@@ -95,13 +95,13 @@ def pow_(x, y, out):
     return (lambda g: select(constant_base, zeros(g.type), g * y * pow_(x, y - 1))), in_y
 
 
-@elementwise("minimum(x, y)", dtype=NUMBER, sample=reals(-3, 3), commutative=True)
+@elementwise("minimum(x, y)", dtype=REAL, sample=reals(-3, 3), commutative=True)
 def minimum(x, y):
     """The smaller; nan if either is nan. A tie gives half of the gradient to each."""
     return _share(x < y, equal(x, y)), _share(y < x, equal(x, y))
 
 
-@elementwise("maximum(x, y)", dtype=NUMBER, sample=reals(-3, 3), commutative=True)
+@elementwise("maximum(x, y)", dtype=REAL, sample=reals(-3, 3), commutative=True)
 def maximum(x, y):
     """The larger; nan if either is nan. A tie gives half of the gradient to each."""
     return _share(x > y, equal(x, y)), _share(y > x, equal(x, y))
@@ -117,13 +117,13 @@ def _share(wins: Node, tie: Node):
     return partial
 
 
-@elementwise("abs(x)", dtype=NUMBER, sample=reals(-3, 3, 0))
+@elementwise("abs(x)", dtype=REAL, sample=reals(-3, 3, 0))
 def abs_(x):
     """Magnitude; the derivative at 0 is 0."""
     return (sign(x),)
 
 
-@elementwise("sign(x)", dtype=NUMBER, sample=reals(-3, 3, 0))
+@elementwise("sign(x)", dtype=REAL, sample=reals(-3, 3, 0))
 def sign(x):
     """-1, 0 or 1; nan for nan."""
     return (None,)
@@ -153,7 +153,7 @@ def rint(x):
     return (None,)
 
 
-@elementwise("select(x <= 0, 0, x)", dtype=NUMBER, sample=reals(-3, 3, 0))
+@elementwise("select(x <= 0, 0, x)", dtype=REAL, sample=reals(-3, 3, 0))
 def relu(x, out):
     """x where positive, else 0; nan for nan. The derivative at 0 is 0."""
     return ((lambda g: select(out <= 0, zeros(g.type), g)),)
@@ -162,55 +162,55 @@ def relu(x, out):
 # --- exponentials, logarithms, roots ------------------------------------------------------------
 
 
-@elementwise("exp(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("exp(x)", dtype=INEXACT, sample=reals(-3, 3))
 def exp(x, out):
     """e to the x."""
     return (out,)
 
 
-@elementwise("exp2(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("exp2(x)", dtype=INEXACT, sample=reals(-3, 3))
 def exp2(x, out):
     """2 to the x."""
     return (out * math.log(2),)
 
 
-@elementwise("expm1(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("expm1(x)", dtype=INEXACT, sample=reals(-3, 3))
 def expm1(x, out):
     """exp(x) - 1, accurate near 0."""
     return (out + 1,)
 
 
-@elementwise("log(x)", dtype=FLOAT, sample=reals(0.1, 3))
+@elementwise("log(x)", dtype=INEXACT, sample=reals(0.1, 3))
 def log(x):
     """Natural logarithm."""
     return ((lambda g: g / x),)
 
 
-@elementwise("log1p(x)", dtype=FLOAT, sample=reals(-0.8, 3))
+@elementwise("log1p(x)", dtype=INEXACT, sample=reals(-0.8, 3))
 def log1p(x):
     """log(1 + x), accurate near 0."""
     return ((lambda g: g / (x + 1)),)
 
 
-@elementwise("log2(x)", dtype=FLOAT, sample=reals(0.1, 3))
+@elementwise("log2(x)", dtype=INEXACT, sample=reals(0.1, 3))
 def log2(x):
     """Logarithm to base 2."""
     return ((lambda g: g / (x * math.log(2))),)
 
 
-@elementwise("log10(x)", dtype=FLOAT, sample=reals(0.1, 3))
+@elementwise("log10(x)", dtype=INEXACT, sample=reals(0.1, 3))
 def log10(x):
     """Logarithm to base 10."""
     return ((lambda g: g / (x * math.log(10))),)
 
 
-@elementwise("sqrt(x)", dtype=FLOAT, sample=reals(0.1, 3))
+@elementwise("sqrt(x)", dtype=INEXACT, sample=reals(0.1, 3))
 def sqrt(x, out):
     """Square root; the derivative at 0 is inf."""
     return ((lambda g: g * 0.5 * (1 / out)),)  # what is divided by a norm shares it
 
 
-@elementwise("rsqrt(x)", dtype=FLOAT, sample=reals(0.1, 3))
+@elementwise("rsqrt(x)", dtype=INEXACT, sample=reals(0.1, 3))
 def rsqrt(x, out):
     """1 / sqrt(x)."""
     return ((lambda g: g * -0.5 * out * (out * out)),)
@@ -219,37 +219,37 @@ def rsqrt(x, out):
 # --- trigonometry -------------------------------------------------------------------------------
 
 
-@elementwise("sin(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("sin(x)", dtype=INEXACT, sample=reals(-3, 3))
 def sin(x):
     """Sine of radians."""
     return (cos(x),)
 
 
-@elementwise("cos(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("cos(x)", dtype=INEXACT, sample=reals(-3, 3))
 def cos(x):
     """Cosine of radians."""
     return (-sin(x),)
 
 
-@elementwise("tan(x)", dtype=FLOAT, sample=reals(-1.2, 1.2))
+@elementwise("tan(x)", dtype=INEXACT, sample=reals(-1.2, 1.2))
 def tan(x, out):
     """Tangent of radians."""
     return (out * out + 1,)
 
 
-@elementwise("asin(x)", dtype=FLOAT, sample=reals(-0.9, 0.9))
+@elementwise("asin(x)", dtype=INEXACT, sample=reals(-0.9, 0.9))
 def asin(x):
     """Inverse sine."""
     return (rsqrt(1 - x * x),)
 
 
-@elementwise("acos(x)", dtype=FLOAT, sample=reals(-0.9, 0.9))
+@elementwise("acos(x)", dtype=INEXACT, sample=reals(-0.9, 0.9))
 def acos(x):
     """Inverse cosine."""
     return (-rsqrt(1 - x * x),)
 
 
-@elementwise("atan(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("atan(x)", dtype=INEXACT, sample=reals(-3, 3))
 def atan(x):
     """Inverse tangent."""
     return ((lambda g: g / (x * x + 1)),)
@@ -262,37 +262,39 @@ def atan2(y, x):
     return (lambda g: g * x / square), (lambda g: -(g * y) / square)
 
 
-@elementwise("sinh(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("sinh(x)", dtype=INEXACT, sample=reals(-3, 3))
 def sinh(x):
     """Hyperbolic sine."""
     return (cosh(x),)
 
 
-@elementwise("cosh(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("cosh(x)", dtype=INEXACT, sample=reals(-3, 3))
 def cosh(x):
     """Hyperbolic cosine."""
     return (sinh(x),)
 
 
-@elementwise("tanh(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("tanh(x)", dtype=INEXACT, sample=reals(-3, 3))
 def tanh(x, out):
     """Hyperbolic tangent."""
     return (1 - out * out,)
 
 
-@elementwise("asinh(x)", dtype=FLOAT, sample=reals(-3, 3))
+@elementwise("asinh(x)", dtype=INEXACT, sample=reals(-3, 3))
 def asinh(x):
     """Inverse hyperbolic sine."""
     return (rsqrt(x * x + 1),)
 
 
-@elementwise("acosh(x)", dtype=FLOAT, sample=reals(1.2, 3))
+@elementwise("acosh(x)", dtype=INEXACT, sample=reals(1.2, 3))
 def acosh(x):
     """Inverse hyperbolic cosine."""
+    if x.dtype.is_complex:  # where one root of a product is not the product of the roots
+        return (rsqrt(x - 1) * rsqrt(x + 1),)
     return (rsqrt(x * x - 1),)
 
 
-@elementwise("atanh(x)", dtype=FLOAT, sample=reals(-0.9, 0.9))
+@elementwise("atanh(x)", dtype=INEXACT, sample=reals(-0.9, 0.9))
 def atanh(x):
     """Inverse hyperbolic tangent."""
     return ((lambda g: g / (1 - x * x)),)

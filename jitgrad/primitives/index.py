@@ -16,7 +16,7 @@ from jitgrad.errors import ArgumentError, BoundsError, DTypeError, ShapeError, f
 from jitgrad.ir.node import Node, constant_op, full
 from jitgrad.ir.op import Sample
 from jitgrad.ir.types import DType, TensorType, Type, int32, int64
-from jitgrad.primitives.declare import ANY, NUMBER, structural, tensor_type, zeros
+from jitgrad.primitives.declare import ANY, NUMBER, REAL, structural, tensor_type, zeros
 from jitgrad.primitives.elementwise import div, equal, floordiv, maximum, select
 from jitgrad.primitives.shape import (
     broadcast,
@@ -133,7 +133,7 @@ class scatter:
         mode = attrs["mode"]
         if mode not in MODES:
             raise fail(ArgumentError, f"scatter got mode {mode!r}", why=f"it knows {MODES}")
-        policy = ANY if mode == "set" else NUMBER
+        policy = {"set": ANY, "add": NUMBER}.get(mode, REAL)
         base, updates = (tensor_type("scatter", types[i], policy) for i in (0, 2))
         idx = index_type("scatter", types[1])
         if base.dtype is not updates.dtype:

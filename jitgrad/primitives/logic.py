@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from jitgrad.ir.types import bool_, uint64
-from jitgrad.primitives.declare import ANY, BITS, BOOL, FLOAT, INTEGER, elementwise, reals, zeros
+from jitgrad.primitives.declare import (
+    ANY,
+    BITS,
+    BOOL,
+    INEXACT,
+    INTEGER,
+    ORDERED,
+    elementwise,
+    reals,
+    zeros,
+)
 
 # --- comparison, logic, bits --------------------------------------------------------------------
 
@@ -20,13 +30,13 @@ def not_equal(x, y):
     return None, None
 
 
-@elementwise("x < y", dtype=ANY, sample=reals(-3, 3), result=bool_)
+@elementwise("x < y", dtype=ORDERED, sample=reals(-3, 3), result=bool_)
 def less(x, y):
     """x < y."""
     return None, None
 
 
-@elementwise("x <= y", dtype=ANY, sample=reals(-3, 3), result=bool_)
+@elementwise("x <= y", dtype=ORDERED, sample=reals(-3, 3), result=bool_)
 def less_equal(x, y):
     """x <= y."""
     return None, None
@@ -92,19 +102,19 @@ def shift_right(x, y):
     return None, None
 
 
-@elementwise("isnan(x)", dtype=FLOAT, sample=reals(-3, 3), result=bool_)
+@elementwise("isnan(x)", dtype=INEXACT, sample=reals(-3, 3), result=bool_)
 def isnan(x):
     """Whether nan."""
     return (None,)
 
 
-@elementwise("isinf(x)", dtype=FLOAT, sample=reals(-3, 3), result=bool_)
+@elementwise("isinf(x)", dtype=INEXACT, sample=reals(-3, 3), result=bool_)
 def isinf(x):
     """Whether infinite."""
     return (None,)
 
 
-@elementwise("isfinite(x)", dtype=FLOAT, sample=reals(-3, 3), result=bool_)
+@elementwise("isfinite(x)", dtype=INEXACT, sample=reals(-3, 3), result=bool_)
 def isfinite(x):
     """Whether neither nan nor infinite."""
     return (None,)

@@ -18,7 +18,7 @@ from jitgrad.ir.node import Node
 from jitgrad.ir.op import Attrs, Sample
 from jitgrad.ir.types import DType, TensorType, Type
 from jitgrad.primitives.conv import check_geometry, empty_batch, spans
-from jitgrad.primitives.declare import FLOAT, NUMBER, structural, tensor_type
+from jitgrad.primitives.declare import FLOAT, REAL, structural, tensor_type
 from jitgrad.primitives.shape import lead, reshape
 
 Pair = tuple[int, int]
@@ -27,7 +27,7 @@ Pair = tuple[int, int]
 # --- windows ------------------------------------------------------------------------------------
 
 
-def _image(name: str, type: Type, attrs: Attrs, policy: str = NUMBER) -> TensorType:
+def _image(name: str, type: Type, attrs: Attrs, policy: str = REAL) -> TensorType:
     check_geometry(name, attrs)
     x = tensor_type(name, type, policy)
     if x.ndim != 4:
@@ -161,7 +161,7 @@ class max_pool2d:
         return max_pool2d_pick(node.inputs[0], t, **node.attrs) if t is not None else None
 
     def samples(dtype: DType) -> Iterable[Sample]:
-        if dtype.kind in NUMBER:
+        if dtype.kind in REAL:
             for x, attrs in _samples(dtype):
                 yield Sample((x,), attrs)
 

@@ -10,7 +10,7 @@ from jitgrad.errors import ArgumentError, ShapeError, fail
 from jitgrad.ir.node import Node, full
 from jitgrad.ir.op import Attrs, Op, Sample, register
 from jitgrad.ir.types import DType, Type
-from jitgrad.primitives.declare import BOOL, NUMBER, tensor_type
+from jitgrad.primitives.declare import BOOL, NUMBER, REAL, tensor_type
 from jitgrad.primitives.elementwise import div, equal, floordiv
 from jitgrad.primitives.shape import broadcast, cast, concat, reshape, slice_, transpose
 
@@ -97,7 +97,7 @@ def _min_numpy(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 reduce_max = _declare(
     "reduce_max",
-    NUMBER,
+    REAL,
     _max_numpy,
     _extreme_vjp,
     _extreme_jvp,
@@ -105,7 +105,7 @@ reduce_max = _declare(
 )
 reduce_min = _declare(
     "reduce_min",
-    NUMBER,
+    REAL,
     _min_numpy,
     _extreme_vjp,
     _extreme_jvp,

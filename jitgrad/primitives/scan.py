@@ -10,12 +10,12 @@ from jitgrad.errors import DTypeError, ShapeError, fail
 from jitgrad.ir.node import Node, full, project
 from jitgrad.ir.op import Attrs, Op, Sample, register
 from jitgrad.ir.types import DType, TensorType, TupleType, Type, int32, int64
-from jitgrad.primitives.declare import NUMBER, add_all, structural, tensor_type, zeros
+from jitgrad.primitives.declare import NUMBER, REAL, add_all, structural, tensor_type, zeros
 from jitgrad.primitives.gather import scatter_elements, take_along_axis
 from jitgrad.primitives.shape import concat, lead, slice_
 
 
-def axis_type(name: str, type: Type, axis: int, policy: str = NUMBER) -> TensorType:
+def axis_type(name: str, type: Type, axis: int, policy: str = REAL) -> TensorType:
     """The type itself, checked to have the axis."""
     x = tensor_type(name, type, policy)
     if not 0 <= axis < x.ndim:
@@ -30,9 +30,9 @@ def result_index(name: str, dtype: DType) -> DType:
     return dtype
 
 
-def _one_type(name: str):
+def _one_type(name: str, policy: str = REAL):
     def infer(types: tuple[Type, ...], attrs: Attrs) -> Type:
-        return axis_type(name, types[0], attrs["axis"])
+        return axis_type(name, types[0], attrs["axis"], policy)
 
     return infer
 
@@ -62,7 +62,7 @@ def _previous(x: Node, axis: int, reverse: bool, first: float) -> Node:
 
 def _scan_samples(inputs: int):
     def samples(dtype: DType) -> Iterable[Sample]:
-        if dtype.kind not in NUMBER:
+        if dtype.kind not in REAL:
             return
         rng = np.random.default_rng(11)
 
@@ -89,7 +89,7 @@ class cumsum:
     """
 
     linear = True
-    infer = _one_type("cumsum")
+    infer = _one_type("cumsum", NUMBER)
     batch = _next_axis
     samples = _scan_samples(1)
 

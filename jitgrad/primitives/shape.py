@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from jitgrad.errors import ShapeError, fail
+from jitgrad.errors import DTypeError, ShapeError, fail
 from jitgrad.ir.node import Node
-from jitgrad.ir.op import Sample
+from jitgrad.ir.op import Sample, op
 from jitgrad.ir.types import DType, TensorType, Type, float16
 from jitgrad.primitives.declare import structural, tensor_type, zeros
 
@@ -33,7 +33,15 @@ class cast:
     """
 
     def infer(types, attrs) -> Type:
-        return tensor_type("cast", types[0]).with_dtype(attrs["dtype"])
+        x, target = tensor_type("cast", types[0]), attrs["dtype"]
+        if x.dtype.is_complex and not target.is_complex:
+            raise fail(
+                DTypeError,
+                f"cannot cast {x} to {target}",
+                why="the imaginary part would be lost",
+                instead="take ops.real(x), ops.imag(x) or ops.abs(x)",
+            )
+        return x.with_dtype(target)
 
     def numpy(x, dtype):
         if dtype is float16:  # through float32, as kernels do, which compute in it
@@ -42,7 +50,11 @@ class cast:
 
     def vjp(node: Node, cotangent: Node):
         source = node.inputs[0].dtype
-        return (cast(cotangent, dtype=source) if _cast_is_smooth(source, node.dtype) else None,)
+        if not _cast_is_smooth(source, node.dtype):
+            return (None,)
+        if node.dtype.is_complex and not source.is_complex:
+            cotangent = op("real")(cotangent)
+        return (cast(cotangent, dtype=source),)
 
     def jvp(node: Node, tangents):
         (t,) = tangents
@@ -63,7 +75,7 @@ class cast:
 
 
 def _cast_is_smooth(source: DType, target: DType) -> bool:
-    return "b" not in (source.kind, target.kind) and (not source.is_float or target.is_float)
+    return "b" not in (source.kind, target.kind) and (not source.is_inexact or target.is_inexact)
 
 
 @structural("view")

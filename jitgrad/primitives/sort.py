@@ -10,7 +10,7 @@ from jitgrad.errors import ArgumentError, fail
 from jitgrad.ir.node import Node, project
 from jitgrad.ir.op import Attrs, Op, Sample, register
 from jitgrad.ir.types import DType, TupleType, Type, int32, int64
-from jitgrad.primitives.declare import ANY, structural, zeros
+from jitgrad.primitives.declare import ORDERED, structural, zeros
 from jitgrad.primitives.gather import scatter_elements, take_along_axis
 from jitgrad.primitives.scan import axis_type, result_index
 from jitgrad.primitives.shape import slice_
@@ -36,7 +36,7 @@ def _distinct(dtype: DType) -> np.ndarray:
 def _declare_arg(name: str, function: Callable, doc: str) -> Op:
     def infer(types: tuple[Type, ...], attrs: Attrs) -> Type:
         axis = attrs["axis"]
-        x = axis_type(name, types[0], axis, ANY)
+        x = axis_type(name, types[0], axis, ORDERED)
         shape = (*x.shape[:axis], *x.shape[axis + 1 :])
         if x.shape[axis] == 0 and 0 not in shape:
             raise fail(
@@ -91,7 +91,7 @@ class sort:
     batch = _shift_axis
 
     def infer(types, attrs) -> Type:
-        x = axis_type("sort", types[0], attrs["axis"], ANY)
+        x = axis_type("sort", types[0], attrs["axis"], ORDERED)
         return TupleType((x, x.with_dtype(result_index("sort", attrs["dtype"]))))
 
     def numpy(x, axis, descending, dtype):
@@ -130,7 +130,7 @@ def argsort(x: Node, axis: int, descending: bool, dtype: DType) -> Node:
 
 def topk(x: Node, k: int, axis: int, largest: bool, dtype: DType) -> tuple[Node, Node]:
     """The k largest (or smallest) along `axis` in order, and where they are; nan only at need."""
-    x_axis = axis_type("topk", x.type, axis, ANY).shape[axis]
+    x_axis = axis_type("topk", x.type, axis, ORDERED).shape[axis]
     if not 0 <= k <= x_axis:
         raise fail(ArgumentError, f"topk of {x.type} along axis {axis} got k={k}",
                    why=f"k goes from 0 to the extent {x_axis}")  # fmt: skip

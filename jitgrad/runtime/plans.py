@@ -18,6 +18,7 @@ import numpy as np
 from jitgrad import config, journal
 from jitgrad.ir.node import Graph, Node, input_node
 from jitgrad.ir.text import print_graph
+from jitgrad.primitives.complex import has_complex
 from jitgrad.runtime import cache, loader
 from jitgrad.runtime.links import Symbol, Unlinked
 
@@ -40,6 +41,10 @@ def key_of(graph: Graph, updates: Sequence[Any]) -> str:
         return ""
     if config.get("verify") or config.get("dump") or config.get("debug") >= 2:
         return ""
+    if has_complex(graph):
+        from jitgrad.passes.pairs import pairs  # processes that find their plans need no passes
+
+        graph = pairs(graph)
     text = print_graph(graph, locations=False)
     return cache.name_of(
         b"plan", _version(), repr((config.code(), updates)).encode(), text.encode()
@@ -77,8 +82,9 @@ def fits(region: Node) -> bool:
     known = cache.fetch(key) if key else None
     if known is None:
         from jitgrad.codegen.structured import fits
+        from jitgrad.passes.pairs import region_of_pairs
 
-        known = b"yes" if fits(region) else b"no"
+        known = b"yes" if fits(region_of_pairs(region)) else b"no"
         if key:
             cache.keep(key, known)
     return known == b"yes"

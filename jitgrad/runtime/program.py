@@ -25,6 +25,7 @@ from jitgrad.codegen.structured import fits, releases
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.passes.kernels import into_kernels
+from jitgrad.passes.pairs import pairs
 from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.plan import Buffer, Plan, plan
 from jitgrad.runtime import faults, loader
@@ -38,7 +39,7 @@ class Program:
     def __init__(self, graph: Graph, updates: Mapping[int, int]):
         self.graph = graph
         dump("trace", graph)
-        self.optimized = optimize(graph)
+        self.optimized = optimize(pairs(graph))
         self.fused = into_kernels(self.optimized, fits)
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches: list[tuple[int, Launch | Strip]] = [

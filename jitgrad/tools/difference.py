@@ -37,7 +37,8 @@ class Pair:
     @property
     def scale(self) -> float:
         """The largest finite magnitude."""
-        finite = np.abs(self.eager[np.isfinite(self.eager)].astype(np.float64))
+        eager = _reals(self.eager)
+        finite = np.abs(eager[np.isfinite(eager)].astype(np.float64))
         return float(finite.max(initial=0.0))
 
     @property
@@ -53,14 +54,20 @@ class Pair:
     @property
     def agrees(self) -> bool:
         """Whether the modes differ by no more than rounding; integers and bools by nothing."""
-        if not self.type.dtype.is_float:
+        if not self.type.dtype.is_inexact:
             return self.absolute == 0
         of_all = CANCELLED * float(np.finfo(self.type.dtype.numpy).eps) * self.around
-        allowed = max(TOLERANCE[self.type.dtype.name] * self.scale, of_all)
+        allowed = max(TOLERANCE[self.type.dtype.real.name] * self.scale, of_all)
         return self.absolute <= allowed or self.ulps <= CLOSE
 
 
+def _reals(array: np.ndarray) -> np.ndarray:
+    """Complex numbers as twice as many real ones."""
+    return array.reshape(-1).view(array.real.dtype) if array.dtype.kind == "c" else array
+
+
 def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = _reals(a), _reals(b)
     same = (a == b) | ((a != a) & (b != b))
     with np.errstate(all="ignore"):
         apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
@@ -76,7 +83,7 @@ def ulps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     >>> ulps(np.float32([1, np.nan, -0.0]), np.float32([1 + 2**-23, 0, 0.0]))
     array([ 1., inf,  0.])
     """
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = _reals(np.asarray(a)), _reals(np.asarray(b))
     if a.dtype.kind != "f":
         return _differences(a, b)
     same = (a == b) | ((a != a) & (b != b))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from jitgrad import config
 from jitgrad.ir.op import OPS, Op
-from jitgrad.ir.types import DTYPES, float64
+from jitgrad.ir.types import DTYPES, complex128, float64
+from jitgrad.passes.pairs import EACH, RULES
 
 # --- text ---------------------------------------------------------------------------------------
 
@@ -43,7 +44,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 # --- ops ----------------------------------------------------------------------------------------
 
-KINDS = {"f": "float", "i": "int", "u": "uint", "b": "bool"}
+KINDS = {"f": "float", "c": "complex", "i": "int", "u": "uint", "b": "bool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def rows(names: Iterable[str] = ()) -> list[OpRow]:
 
 def _row(op: Op) -> OpRow:
     kinds = {d.kind for d in DTYPES if next(iter(op.samples(d)), None) is not None}
+    kinds |= {"c"} if op.kind != "leaf" and (op in RULES or op in EACH) else set()
     shown = [text for kind, text in KINDS.items() if kind in kinds]
     rules = [
         word
@@ -103,7 +105,7 @@ def _has_gradient(op: Op) -> bool:
     from jitgrad.ir.types import TupleType, of_array
     from jitgrad.primitives.declare import zeros
 
-    sample = next(iter(op.samples(float64)), None)
+    sample = next(iter([*op.samples(float64), *op.samples(complex128)]), None)
     if op.vjp is None or sample is None:
         return False
     inputs = [input_node(f"x{i}", of_array(a)) for i, a in enumerate(sample.inputs)]

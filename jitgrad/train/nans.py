@@ -83,4 +83,4 @@ def _finite(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return all(_finite(part) for part in value)
     array = np.asarray(value)
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())

@@ -15,7 +15,7 @@ from jitgrad.autodiff.reverse import cotangents
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, Node, builder, input_node, project
 from jitgrad.ir.op import OPS, Op, Sample
-from jitgrad.ir.types import DTYPES, TensorType, TupleType, float64, of_array
+from jitgrad.ir.types import COMPLEX, DTYPES, TensorType, TupleType, float64, of_array
 
 STEP = 1e-5
 CLOSE = {"rtol": 4e-6, "atol": 4e-6}
@@ -56,7 +56,8 @@ def inputs_of(arrays: Sequence[np.ndarray], stem: str = "x") -> list[Node]:
 
 
 def test_every_op_has_samples() -> None:
-    without = {n for n, op in OPS.items() if not any(samples(op, d) for d in DTYPES)}
+    every = (*DTYPES, *COMPLEX)
+    without = {n for n, op in OPS.items() if not any(samples(op, d) for d in every)}
     assert without == WITHOUT_SAMPLES.keys()
 
 

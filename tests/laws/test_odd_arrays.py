@@ -110,7 +110,7 @@ def test_gradients_at_odd_arrays(name: str, mode: str) -> None:
         np.zeros(3, [("a", np.float32)]),
         np.array([1, "a"], object),
         np.array(["a"]),
-        np.zeros(2, np.complex64),
+        np.zeros(2, np.clongdouble),
         np.zeros(2, np.longdouble),
         np.zeros(2, "datetime64[s]"),
         np.ma.array([1.0, 2.0], mask=[True, False]),

@@ -56,8 +56,8 @@ def test_compiled_code_reads_what_is_there(emulated: None) -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(DTypeError, match="it has neither __dlpack__ nor"):
         from_dlpack([1.0])
-    with pytest.raises(DTypeError, match="data of dtype complex64"):
-        from_dlpack(np.zeros(2, np.complex64))
+    with pytest.raises(DTypeError, match="it has neither"):
+        from_dlpack(1j)
     x = Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(TapeError, match="requires a gradient was lent"):
         np.from_dlpack(x)

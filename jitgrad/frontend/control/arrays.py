@@ -57,7 +57,11 @@ def making(function: Callable, frame: types.FrameType) -> Callable:
         if traced is not None:
             return traced.__array_function__(function, (Tensor,), args, kwargs)
         made = function(*args, **kwargs)
-        if function in READERS or not isinstance(made, np.ndarray) or made.dtype.kind not in "biuf":
+        if (
+            function in READERS
+            or not isinstance(made, np.ndarray)
+            or made.dtype.kind not in "biufc"
+        ):
             return made
         if site in written:
             return Tensor(np.zeros_like(made) if function in EMPTY else made)
@@ -81,10 +85,10 @@ class Read:
         self.array = array
 
     def __getitem__(self, key: Any) -> Any:
-        if self.array.dtype.kind not in "biuf" or traced_part(key) is None:
+        if self.array.dtype.kind not in "biufc" or traced_part(key) is None:
             return self.array[key]
         found: Tensor = Tensor(self.array)[key]  # type: ignore[index]
-        if found.shape or found.dtype is bool_:
+        if found.shape or found.dtype is bool_ or found.dtype.is_complex:
             return found
         # An element of an array is a number, which leaves the choice of a dtype to Tensors.
         return wide(found, float64 if found.dtype.is_float else int64)

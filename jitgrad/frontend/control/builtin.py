@@ -71,7 +71,7 @@ def _constant(value: Tensor, dtype: DType) -> Number:
     """The Python number of a traced Tensor of one element: a constant to every derivative."""
     if value.size != 1:
         float(value)  # raises
-    if value.dtype.is_float and _is_differentiated(value):
+    if value.dtype.is_inexact and _is_differentiated(value):
         raise gradient_lost("turned into a number")
     return Number.of(as_dtype(apply(value_of, apply(reshape, value, shape=())), dtype))
 

@@ -272,7 +272,17 @@ def _as_rate(rate: Any, name: str) -> Any:
 
 
 def states_like(parameters: Iterable[Parameter], name: str, first: float) -> ParameterTuple:
-    """Parameters like others, filled with `first`, named ``name.parameter``."""
+    """Parameters like others, filled with `first`, named ``name.parameter``. DTypeError for complex
+    ones: what is kept may be a mean of squares.
+    """
+    parameters = list(parameters)
+    for p in parameters:
+        if p.dtype.is_complex:
+            raise fail(
+                DTypeError,
+                f"optimizers take real Parameters, and {p.name} has dtype {p.dtype}",
+                instead="a real Parameter p of shape [..., 2], and ops.view_as_complex(p)",
+            )
     return ParameterTuple(
         Parameter(
             Tensor(np.full(p.shape, first, p.dtype.numpy)),

@@ -18,6 +18,7 @@ from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.locate import Location
 from jitgrad.passes.kernels import ON_DEVICE, into_kernels
+from jitgrad.passes.pairs import pairs
 from jitgrad.passes.pipeline import optimize
 from jitgrad.passes.plan import Buffer, Plan, Step, plan
 from jitgrad.runtime import faults
@@ -31,7 +32,7 @@ class DeviceProgram:
 
     def __init__(self, graph: Graph, updates: Mapping[int, int]):
         self.graph, self.updates = graph, dict(updates)
-        self.optimized = optimize(graph)
+        self.optimized = optimize(pairs(graph))
         self.fused = into_kernels(self.optimized, flow.fits, ON_DEVICE)
         self.plan: Plan = plan(self.fused, updates, scratch)
         self.launches = self.all_launches()
