@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jitgrad.errors import DTypeError, fail
-from jitgrad.frontend.steps import CALLS, call_of
+from jitgrad.frontend.steps import CALLS, KEPT, call_of
 from jitgrad.ir.node import Node, builder, full, project
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
@@ -36,6 +37,11 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     types = tuple(map(type_of, inputs))
     call = None if attrs else CALLS.get((op, *types))
     return (call or call_of(op, types, attrs)).step(*inputs)
+
+
+def steps_of(op: Op, count: int) -> Callable[[TensorType], Callable[..., Any]]:
+    """What `apply` does outside of a trace to so many Tensors of one type, by that type."""
+    return functools.lru_cache(maxsize=KEPT)(lambda type: call_of(op, (type,) * count, {}).step)
 
 
 def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
@@ -139,4 +145,4 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
     return target
 
 
-__all__ = ["apply", "assign", "constant", "fill", "of_array", "splat"]
+__all__ = ["apply", "assign", "constant", "fill", "of_array", "splat", "steps_of"]

@@ -17,7 +17,7 @@ from typing import Any
 from jitgrad.frontend import remote
 from jitgrad.frontend.prepared import of_graph, prepared
 from jitgrad.frontend.pull import Pull, derivative, pull_of
-from jitgrad.frontend.tape import NONE, TapeNode, edge_of, serials
+from jitgrad.frontend.tape import NONE, TapeNode, edge_of, followed, serials
 from jitgrad.ir.node import Graph, builder
 from jitgrad.ir.op import Op, title
 from jitgrad.ir.types import TensorType, TupleType
@@ -36,13 +36,15 @@ class Call:
     type     of the result.
     several  whether that is a tuple of results.
     results  the type of each.
+    moves    whether all that is computed are views, copied.
     run      computes it: arrays to an array, or several, that share memory with nobody.
     nodes    what records it, by which operands are followed.
     step     all of it: Tensors to a Tensor, or several.
     """
 
     __slots__ = (
-        "attrs", "name", "nodes", "op", "operands", "results", "run", "several", "step", "type",
+        "attrs", "moves", "name", "nodes", "op", "operands", "results", "run", "several", "step",
+        "type",
     )  # fmt: skip
 
     def __init__(self, op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]):
@@ -50,29 +52,24 @@ class Call:
         self.type: Any = op.infer(operands, attrs)
         self.several = type(self.type) is TupleType
         self.results: tuple = self.type.items if self.several else (self.type,)
+        self.moves = op.kind == "view"
         self.run = prepared(op, operands, attrs, self.results, self.several)
         self._steps()
 
     def _steps(self) -> None:
         self.nodes: dict[tuple[bool, ...], Callable[..., None]] = {}
-        self.step = _step(len(self.operands), self.several)(self)
+        self.step = _step(len(self.operands), self.several, self.moves)(self)
 
     def recorder(self, needed: tuple[bool, ...]) -> Callable[..., None]:
-        """What puts a node behind the results where the operands marked in `needed` are followed.
-        Followed are floats then, and integers if they come from integers that are.
-        """
+        """What records a call where the operands marked in `needed` are followed."""
         pull = self.pull(needed) if any(needed) else None
         if not any(needed) or (pull is not None and not pull.targets):
             found = _nothing  # constant in every operand that is followed
         else:
             integers = any(n and not t.dtype.is_float for n, t in zip(needed, self.operands))
-            follows = [
-                index
-                for index, type in enumerate(self.results)
-                if type.dtype.is_float or (integers and type.dtype.is_int)
-            ]
+            follows = followed(self.results, integers)
             uses = (pull.uses_inputs, pull.uses_results) if pull is not None else ((), ())
-            made = _node(*uses, tuple(follows), self.several)
+            made = _node(*uses, follows, self.several)
             found = made(self.name, self.results, pull)
         self.nodes[needed] = found
         return found
@@ -92,7 +89,8 @@ class Composite(Call):
         self.operands = tuple([x.type for x in graph.inputs])
         self.results = (graph.outputs[0].type,)
         (self.type,), self.several = self.results, False
-        self.run = of_graph(graph)
+        self.moves = all(node.op.kind == "view" for node in graph.nodes if node.inputs)
+        self.run = of_graph(graph, self.moves)
         self._steps()
 
     def pull(self, needed: tuple[bool, ...]) -> Pull:
@@ -133,11 +131,7 @@ def bind(call):
             refuse(call, ({xs}))
         if IN_USE:
             return there(call, ({xs}))
-        token = set(QUIET)
-        try:
-            value = run({arrays})
-        finally:
-            reset(token)
+        {compute}
         out = {wrapped}
         if ({followed}) and (mode := state.grad):
             {edge_names} = ({edges})
@@ -146,6 +140,12 @@ def bind(call):
         return out
     return step
 """
+
+COMPUTE = """token = set(QUIET)
+        try:
+            value = run({arrays})
+        finally:
+            reset(token)"""
 
 # As `edge_of` does, without a call.
 EDGE = (
@@ -166,8 +166,10 @@ def bind(label, results, pull):
 
 
 @functools.lru_cache(maxsize=256)
-def _step(count: int, several: bool) -> Callable[[Call], Callable[..., Any]]:
-    """What makes the step of a call with so many operands."""
+def _step(count: int, several: bool, moves: bool) -> Callable[[Call], Callable[..., Any]]:
+    """What makes the step of a call with so many operands. If it only `moves` elements, NumPy finds
+    nothing to complain of.
+    """
     few = count <= FEW
 
     def each(text: str, of: str = "x") -> str:
@@ -181,12 +183,13 @@ def _step(count: int, several: bool) -> Callable[[Call], Callable[..., Any]]:
         return f"any([{text.format('x')} for x in xs])"
 
     one, each_one = "wrap(value, type)", "wrap(v, t) for v, t in zip(value, results, strict=True)"
+    compute = "value = run({arrays})" if moves else COMPUTE
     return _bind(
         STEP.format(
             operands=each("{}") if few else "*xs",
             xs=each("{}"),
             missing=either("{}._data is None"),
-            arrays=each("{}._data"),
+            compute=compute.format(arrays=each("{}._data")),
             wrapped=f"tuple([{each_one}])" if several else one,
             followed=either("{}._grad_fn is not None"),
             edge_names=f"{each('{}', 'e')} = edges" if few and count else "edges",

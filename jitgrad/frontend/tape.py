@@ -121,6 +121,17 @@ class TapeNode:
             raise self.freed()
         return [Saved._make(s).get(self) for s in self.saved]
 
+    def arrays(self, saved: Iterable[tuple]) -> list[Any]:
+        """The arrays of saved values; TapeError if one was changed in place since."""
+        found = []
+        for kept in saved:
+            tensor, array, _, version, _, _ = kept
+            if tensor.__class__ is Reference:
+                tensor = tensor()
+            same = tensor is None or tensor._version == version
+            found.append(array if same else Saved._make(kept).now(self))
+        return found
+
     def freed(self) -> Exception:
         return fail(
             TapeError,
@@ -142,13 +153,7 @@ class TapeNode:
             return placed(results, pull.targets, len(self.edges))
         if self.saved is None:
             raise self.freed()
-        arrays = []
-        for kept in self.saved:
-            tensor, array, _, version, _, _ = kept
-            if tensor.__class__ is Reference:
-                tensor = tensor()
-            same = tensor is None or tensor._version == version
-            arrays.append(array if same else Saved._make(kept).now(self))
+        arrays = self.arrays(self.saved)
         for g, type in zip(given, self.types):
             arrays.append(zeros(type)._data if g is None else g._data)
         run = remote.run(pull.graph) if IN_USE and any_there(arrays) else pull.run
@@ -204,13 +209,18 @@ def is_tracked(tensor: Tensor) -> bool:
     return bool(state.grad) and edge_of(tensor) is not None
 
 
+def followed(results: Sequence[TensorType], integers: bool) -> tuple[int, ...]:
+    """Which results are followed: floats, and integers if they come from `integers` that are."""
+    return tuple(
+        [k for k, t in enumerate(results) if t.dtype.is_float or (integers and t.dtype.is_int)]
+    )
+
+
 def attach(node: TapeNode, outputs: Sequence[Tensor], integers: bool = False) -> None:
-    """Make the node the origin of the outputs. Integers are followed only if they come from
-    integers that are; bools never.
-    """
-    for index, out in enumerate(outputs):
-        if out.dtype.is_float or (integers and out.dtype.is_int):
-            out._grad_fn, out._index = node, index
+    """Make the node the origin of the outputs that are followed."""
+    for index in followed([out._type for out in outputs], integers):
+        out = outputs[index]
+        out._grad_fn, out._index = node, index
 
 
 # --- on and off ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from jitgrad.passes.batches import batches
 from jitgrad.passes.columns import columns
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
+from jitgrad.passes.inside import through
 from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.lift import lift
@@ -17,7 +18,7 @@ from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
 from jitgrad.passes.outside import outside
 from jitgrad.passes.parts import parts
-from jitgrad.passes.pipeline import dump, optimize, through
+from jitgrad.passes.pipeline import dump, optimize
 from jitgrad.passes.roots import roots
 from jitgrad.passes.sooner import sooner
 from jitgrad.passes.squeeze import squeeze

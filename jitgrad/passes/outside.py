@@ -14,7 +14,9 @@ from jitgrad.ir.node import Graph, Node, full, readers_of, splat, topological
 from jitgrad.ir.types import float32, float64
 from jitgrad.passes.cost import work
 from jitgrad.passes.terms import Term, divided, is_same, multiplied, negated, with_totals
+from jitgrad.primitives.elementwise import neg
 from jitgrad.primitives.reduce import reduce_sum
+from jitgrad.primitives.shape import broadcast
 
 DEEP = 16  # operations between what is summed and a factor, at most
 
@@ -55,6 +57,11 @@ class _Factors:
     def find(self, node: Node, depth: int) -> Term:
         if is_same(node, self.axes) or splat(node) is not None:
             return Term(None, (node,))
+        if node.op is broadcast and node.inputs[0].op is neg:  # has other axes, but this sign
+            (negative,) = node.inputs
+            (positive,) = negative.inputs
+            self.known[negative] = Term(positive, minus=True)
+            return Term(broadcast(positive, **node.attrs), minus=True)
         rule = RULES.get(node.op.name) if depth < DEEP else None
         terms = rule(node, [[self.of(i, depth + 1)] for i in node.inputs]) if rule else None
         return terms[0] if terms else Term(node)
@@ -85,12 +92,16 @@ def _worthwhile(graph: Graph, found: dict[Node, _Factors]) -> dict[Node, _Factor
         kept = {
             total: f
             for total, f in found.items()
-            if sum(map(work, (f.products & gone) | {total}))
-            > sum(work(n) / makers[n] for n in new[total])
+            if sum(map(_cost, (f.products & gone) | {total}))
+            > sum(_cost(n) / makers[n] for n in new[total])
         }
         if len(kept) == len(found):
             return found
         found = kept
+
+
+def _cost(node: Node) -> int:
+    return 0 if node.op.kind == "view" else work(node)
 
 
 def _made(graph: Graph, found: Mapping[Node, _Factors]) -> dict[Node, list[Node]]:

@@ -103,6 +103,14 @@ def test_what_stays(program) -> None:
     assert outside(graph) is graph
 
 
+def test_what_is_negative_before_it_is_repeated_is_so_after_the_sum() -> None:
+    graph = graph_of(lambda x, row: [reduce_sum(along(-row, x) * x, axes=(0,))], "f32[6,40] f32[6]")
+    (total,) = outside(graph).outputs
+    assert total is -reduce_sum(
+        along(graph.inputs[1], graph.inputs[0]) * graph.inputs[0], axes=(0,)
+    )
+
+
 def test_float16_may_not_hold_the_sum_without_its_factor() -> None:
     graph = graph_of(lambda x: [reduce_sum(x * 2.0**-10, axes=(0,))], "f16[40]")
     assert outside(graph) is graph

@@ -40,18 +40,19 @@ JOIN = """def kernel(ptrs, dims, lo, hi):
 """
 
 FILTERS = """def kernel(ptrs, dims, lo, hi):
-    # parts[k, i, term, row] = element k of G f Gᵀ, for the filter f of ({high} i + row, term), but
-    # the last {high} rows at the end; its elements are `along` apart. The range is the {outer}.
+    # parts[k, i, term, row] = element k of G f Gᵀ, for the filter f of ({high} i + row, term): its
+    # elements are `along` apart. The range is blocks i, of which {beside} lie side by side in w.
     w = {T}_ptr(ptrs, 0)
     parts = {T}_ptr(ptrs, 1)
-    count, last, terms, first, row_step = dims[0], dims[1], dims[2], dims[3], dims[4]
-    term_step, along, step = dims[5], dims[6], dims[7]
-    for {a} in range(lo, hi):
-        for {b} in range(count):
-            row = minimum_i64({high} * i, last)
-            term = minimum_i64({together} * n, terms - {together})
-            here, to = first + row * row_step + term * term_step, {high} * (i * terms + term)
-            lattice_filter_{T}({high}, w, here, row_step, term_step, along, parts, to, step)
+    blocks, terms, first, row_step = dims[0], dims[1], dims[2], dims[3]
+    term_step, along, step = dims[4], dims[5], dims[6]
+    for some in range(lo, hi):
+        for n in range(0, terms, {together}):
+            term = minimum_i64(n, terms - {together})
+            for i in range(some * {beside}, minimum_i64((some + 1) * {beside}, blocks)):
+                here = first + {high} * i * row_step + term * term_step
+                to = {high} * (i * terms + term)
+                lattice_filter_{T}({high}, w, here, row_step, term_step, along, parts, to, step)
 """
 
 MEND = """def kernel(ptrs, dims, lo, hi):
@@ -105,18 +106,16 @@ def join(dtype: str, lanes: int) -> str:
     return fill(JOIN, dtype, lanes=str(lanes))
 
 
-def filters(dtype: str, high: int, together: int, by_rows: bool) -> str:
-    """Filters as parts, with the rows of a block side by side. The range is what is further apart
-    in w: blocks of `high` rows, or else `together` terms.
+def filters(dtype: str, high: int, together: int, beside: int) -> str:
+    """Filters as parts, with the rows of a block side by side.
 
     ptrs   w, parts[16, blocks, terms, `high`]
-    dims   how many of the other there are; the row at which the last block begins; terms,
-           `together` at least; where w begins, steps in it from row to row, term to term, and
-           element to element; from one part to the next
-    range  blocks, or terms
+    dims   blocks; terms, `together` at least; where w begins, steps in it from row to row, term to
+           term, and element to element; from one part to the next
+    range  blocks, `beside` at a time
     """
-    a, b, outer = ("i", "n", "blocks i") if by_rows else ("n", "i", "terms, {together} at a time")
-    return fill(FILTERS, dtype, a=a, b=b, outer=outer, high=str(high), together=str(together))
+    more = {"high": str(high), "together": str(together), "beside": str(beside)}
+    return fill(FILTERS, dtype, **more)
 
 
 def mend(dtype: str) -> str:

@@ -8,7 +8,6 @@ many channels to gain: cutting and joining take the same time for any.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,15 +15,14 @@ from jitgrad.codegen import registers
 from jitgrad.codegen.canonical import squares as text
 from jitgrad.codegen.conv.geometry import Geometry, local_buffers
 from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, ahead
-from jitgrad.codegen.sums import Block, Operand, Taps, blocks, rounds
+from jitgrad.codegen.sums import Block, Operand, Taps, blocks, pieces, rounds, time
 from jitgrad.passes.plan import Step
 from jitgrad.passes.tiles import MOST_CHUNKS
 
 PARTS = 16  # of a square of 4 × 4
-CUT, JOIN, FILTER = 160, 110, 500  # half cycles for a vector of squares, or of filters
-ROOM, FAR = 3 << 19, 4  # bytes of the L2 cache for a tile; from beyond it in half a cycle
-MOST = 1 << 23  # bytes of a tile
-NEAR = 36 << 10  # bytes of the L1 cache for a block of parts
+CUT, JOIN, FILTER = 160, 110, 800  # half cycles for a vector of squares, or of filters
+ROOM, FAR = 3 << 19, 4  # bytes of the L2 cache for a tile; of a tile beyond it in half a cycle
+MOST = 1 << 24  # bytes of a tile
 
 Pair = tuple[int, int]
 Pointers = tuple[Pointer, Pointer, Pointer]  # what is read, w, what is made
@@ -83,27 +81,24 @@ class Squares:
             ((0, 0),), turned=True, near=True, to=(self.part(rows), line),
         )  # fmt: skip
 
-    def _products(self, parts: Pointer, filters: Pointer, sums: Pointer) -> Iterator[Launch]:
-        """The products of as many terms at a time as keep a block's places in the L1 cache."""
-        size, (vectors, high) = self.at.dtype.size, self.block
-        most = max(NEAR // (vectors * self.lanes * size), 1)
-        most = rounds(self.terms, rounds(self.terms, most))
-        for first in range(0, self.terms, most):
-            taps = replace(self.taps, channels=min(most, self.terms - first), adds=first > 0)
-            here = ahead(parts, first * self.line * size), ahead(filters, first * high * size)
-            yield taps.launch(1, *here, sums)
+    def products(self, parts: Pointer, filters: Pointer, sums: Pointer) -> Iterator[Launch]:
+        """The products of a tile, piece by piece of the terms."""
+        size = self.at.dtype.size
+        for first, terms in pieces(self.terms, self.block):
+            w = Operand(self.part_of_w, terms, self.block[1])
+            taps = replace(self.taps, channels=terms, w=w, adds=first > 0)
+            here = ahead(parts, first * self.line * size)
+            yield taps.launch(1, here, ahead(filters, first * self.rows * size), sums)
 
     def part(self, planes: int) -> int:
-        """Elements of a part of so many planes."""
-        return self._apart(planes * self.line)
+        """Elements of a part of so many planes. At multiples of a page, all parts would meet in
+        the same lines of a cache.
+        """
+        return planes * self.line + self.lanes
 
     @property
     def part_of_w(self) -> int:
-        return self._apart(self.terms * rounds(self.rows, self.block[1]) * self.block[1])
-
-    def _apart(self, size: int) -> int:
-        """At multiples of a page, all parts would meet in the same lines of a cache."""
-        return size + self.lanes
+        return self.terms * self.rows + self.lanes
 
     @property
     def time(self) -> float:
@@ -111,9 +106,10 @@ class Squares:
         vectors = self.squares[0] * rounds(self.squares[1], self.lanes) * self.at.images
         moving = vectors * (self.terms * CUT + self.rows * JOIN)
         moving += self.rows * self.terms * FILTER / self.lanes
-        again = max(self.filters - ROOM, 0) + 2 * max(sum(self.local) - ROOM, 0)
+        again = self.filters if self.filters > ROOM else 0
+        again += 2 * max(sum(self.local) - ROOM, 0) / FAR
         bands = rounds(self.squares[0], self.band) * self.tiles
-        return bands * (self.taps.time + again / FAR) + moving
+        return bands * (self.taps.time + again) + moving
 
     @property
     def local(self) -> list[int]:
@@ -132,29 +128,31 @@ class Squares:
     def entries(self, step: Step) -> list[Launch | Strip]:
         """The launches for all images."""
         (source, w), target, (filters, *local) = step.reads, step.writes[0], step.scratch
-        made: list[Launch | Strip] = [self._filters(w, filters)]
+        made: list[Launch | Strip] = [*self.packed(w, filters)]
         if self.tiles == 1:
-            made += self._launches((source, w, target), filters, local)
+            made += self.launches((source, w, target), filters, local)
         else:
             room, local = local_buffers(self.local)
             n, tiles = self.images, self.tiles
             x, y = (Moving(b, tile=b.nbytes // self.at.images * n) for b in (source, target))
             rest = replace(self, images=self.at.images - (tiles - 1) * n)
-            body, tail = (tuple(t._launches((x, w, y), filters, local)) for t in (self, rest))
+            body, tail = (tuple(t.launches((x, w, y), filters, local)) for t in (self, rest))
             made.append(Strip((), body, tail, tiles, min(tiles, MOST_CHUNKS), room))
         return made
 
-    def _filters(self, w: Pointer, parts: Pointer) -> Launch:
-        high, by_rows = self.block[1], self.w[1] > self.w[2]
-        together = self.lanes // high
-        sizes = rounds(self.rows, high), rounds(self.terms, together)
-        count, other = sizes if by_rows else sizes[::-1]
-        dims = other, self.rows - high, self.terms, *self.w, self.part_of_w
-        kernel = text.filters(self.at.dtype.code, high, together, by_rows)
-        work = PARTS * self.rows * self.terms
-        return Launch(kernel, (w, parts), dims, count, work, once=True)
+    def packed(self, w: Pointer, parts: Pointer) -> Iterator[Launch]:
+        """The filters' parts, piece by piece of the terms."""
+        high, size, steps = self.block[1], self.at.dtype.size, self.w[1:]
+        together, blocks = self.lanes // high, self.rows // high
+        beside = together if steps[0] < steps[1] else 1
+        kernel = text.filters(self.at.dtype.code, high, together, beside)
+        for first, terms in pieces(self.terms, self.block):
+            start = self.w[0] + first * steps[1]
+            dims = blocks, terms, start, *steps, self.part_of_w
+            to, work = ahead(parts, first * self.rows * size), PARTS * self.rows * terms
+            yield Launch(kernel, (w, to), dims, rounds(blocks, beside), work, once=True)
 
-    def _launches(
+    def launches(
         self, pointers: Pointers, filters: Pointer, local: Sequence[Pointer]
     ) -> list[Launch]:
         """A tile, band by band."""
@@ -170,7 +168,7 @@ class Squares:
             )  # fmt: skip
             cut, join = text.cut(code, self.lanes), text.join(code, self.lanes)
             made.append(Launch(cut, (source, parts), dims, self.terms, self.terms * work))
-            made += self._products(parts, filters, sums)
+            made += self.products(parts, filters, sums)
             dims = self.rows, *self.target, band, columns, top, self.line, self.part(self.rows)
             made.append(Launch(join, (sums, target), dims, planes, self.rows * work))
         dims = self.rows, self.terms, *self.source, *self.target, *self.start, *self.w
@@ -179,20 +177,22 @@ class Squares:
 
 
 def squares(g: Geometry, forward: bool) -> Squares | None:
-    """None for what is not of 3 × 3 elements at stride 1, groups, integers, and few rows."""
+    """None for what is not of 3 × 3 elements at stride 1, for groups, integers, few terms, and rows
+    that are no whole blocks.
+    """
     rows, terms = (g.filters, g.channels) if forward else (g.channels, g.filters)
     plain = all((a.kernel, a.stride, a.dilation) == (3, 1, 1) for a in g.axes)
-    if not plain or g.groups > 1 or not g.dtype.is_float or min(rows, terms) < 8:
+    if not plain or g.groups > 1 or not g.dtype.is_float or not _heights(rows) or terms < 8:
         return None
-    sizes, outs = ((g.rows.size, g.columns.size), (g.rows.out, g.columns.out))
-    filter = 9 * g.channels
+    size, out = (g.rows.size, g.columns.size), (g.rows.out, g.columns.out)
+    before, filter = (g.rows.before, g.columns.before), 9 * g.channels
     if forward:
-        start, w = (-g.rows.before, -g.columns.before), (0, filter, 9, 1)
-        whole = Squares(g, terms, rows, sizes, outs, start, w)
-    else:
-        start, w = (g.rows.before - 2, g.columns.before - 2), (8, 9, filter, -1)
-        whole = Squares(g, terms, rows, outs, sizes, start, w)
-    return min(_tiled(whole), key=lambda way: way.time, default=None)
+        start = -before[0], -before[1]
+        way = Squares(g, terms, rows, size, out, start, (0, filter, 9, 1))
+    else:  # the elements of a filter the other way round
+        start = before[0] - 2, before[1] - 2
+        way = Squares(g, terms, rows, out, size, start, (8, 9, filter, -1))
+    return min(_tiled(way), key=lambda way: way.time, default=None)
 
 
 def _tiled(way: Squares) -> Iterator[Squares]:
@@ -201,8 +201,23 @@ def _tiled(way: Squares) -> Iterator[Squares]:
     halves = [1 << k for k in range(6)]
     cuts = [(rounds(way.at.images, n), high) for n in halves if n <= way.at.images]
     cuts += [(1, rounds(high, n)) for n in halves[1:] if n <= high]
-    fitting = [b for b in blocks(way.rows) if b[1] in (4, 8)]
-    for (images, band), block in itertools.product(cuts, fitting):
+    for images, band in cuts:
+        block = _block(way, images * band * way.squares[1])
         tile = replace(way, images=images, band=band, block=block)
         if sum(tile.local) <= MOST:
             yield tile
+
+
+def _block(way: Squares, places: int) -> Block:
+    """The block with the least time for so many places."""
+
+    def all_sums(block: Block) -> int:
+        across = rounds(places, block[0] * way.lanes)
+        return across * (way.rows // block[1]) * time(*block)
+
+    return min((b for b in blocks(way.rows) if b[1] in _heights(way.rows)), key=all_sums)
+
+
+def _heights(rows: int) -> list[int]:
+    """Rows of a block: parts of a vector, and of all rows."""
+    return [high for high in (4, 8) if rows % high == 0]

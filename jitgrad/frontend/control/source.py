@@ -16,6 +16,7 @@ import types
 from collections.abc import Iterator
 
 from jitgrad.errors import SourceError, TraceError, UnsupportedError
+from jitgrad.frontend.control.scope import walk
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -88,7 +89,7 @@ def _index(path: str, lines: tuple[str, ...]) -> dict[int, list[Definition]]:
         except SyntaxError as error:
             raise NoSource(f"{path} cannot be parsed: {error}") from None
     index: dict[int, list[Definition]] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, Definition):
             decorators = getattr(node, "decorator_list", [])
             first = min([node.lineno, *(d.lineno for d in decorators)])
