@@ -64,9 +64,8 @@ def output(what: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 def from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run commands as a shell would: in the root, and without pytest's lines among the user's."""
-    between = (*locate.BETWEEN, str(ROOT / "tests"), sys.prefix, sys.base_prefix, "<")
-    monkeypatch.setattr(locate, "BETWEEN", between)
-    monkeypatch.setattr(locate, "is_ours", locate.is_ours.__wrapped__)  # it keeps its answers
+    ours = (locate.PACKAGE, str(ROOT / "tests"), sys.prefix, sys.base_prefix, "<")
+    monkeypatch.setattr(locate, "is_ours", lambda path: path.startswith(ours))
     monkeypatch.chdir(ROOT)
 
 
