@@ -58,7 +58,8 @@ def grad(
 
     Raises:
         TypeError: `fn` cannot be called; a position is no int or tuple of ints; weights are no
-            Parameters; at the call: an argument that cannot be differentiated.
+            Parameters; an option is no bool; at the call: an argument that cannot be
+            differentiated.
         ValueError: negative or repeated positions; neither positions nor weights.
         RuntimeError: `grad_position` is ().
         IndexError: at the call, there is no such argument.
@@ -99,6 +100,7 @@ def _gradient(fn: Callable, options: tuple) -> Gradient:
             why="it takes a function, a method or a Cell",
         )
     value, position, weights, *flags = options
+    check_flags(*flags)
     positions = checked_positions(position)
     found = checked_weights(weights)
     if position is None and weights is None:
@@ -113,6 +115,13 @@ def _gradient(fn: Callable, options: tuple) -> Gradient:
     if key not in store:
         store[key] = Gradient(fn, positions, found, shape, value, *flags)
     return store[key]
+
+
+def check_flags(*flags: Any) -> None:
+    """TypeError for has_aux, return_ids or sens_param that are no bools."""
+    for flag in flags:
+        if flag is not True and flag is not False:
+            raise fail(DTypeError, f"has_aux, return_ids and sens_param are bools, got {flag!r}")
 
 
 def checked_positions(position: Any) -> tuple[int, ...]:

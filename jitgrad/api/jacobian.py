@@ -8,7 +8,7 @@ from typing import Any
 
 from jitgrad import tree
 from jitgrad.api.bygraph import ByGraph
-from jitgrad.api.grad import checked_positions, ones_seed, replaced
+from jitgrad.api.grad import check_flags, checked_positions, ones_seed, replaced
 from jitgrad.api.points import Point, point, title
 from jitgrad.api.store import artefacts
 from jitgrad.api.transforms import with_aux
@@ -57,6 +57,7 @@ def _jacobian(fn: Callable, position: Any, has_aux: bool, reverse: bool) -> Call
     if not callable(fn):
         raise fail(DTypeError, f"a Jacobian of a {type(fn).__name__} was asked for")
     positions = checked_positions(position)
+    check_flags(has_aux)
     store = artefacts(fn)
     key = "jacobian", position, has_aux, reverse
     if key not in store:

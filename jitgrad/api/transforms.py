@@ -8,6 +8,7 @@ from typing import Any
 from jitgrad import tree
 from jitgrad.api.context import is_graph_mode
 from jitgrad.api.grad import (
+    check_flags,
     checked_weights,
     given_seeds,
     replaced,
@@ -39,6 +40,7 @@ def vjp(fn: Callable, *inputs: Any, weights: Any = None, has_aux: bool = False) 
     """
     if not callable(fn):
         raise fail(DTypeError, f"vjp got a {type(fn).__name__} to differentiate")
+    check_flags(has_aux)
     found = checked_weights(weights)
     points = [p for i in range(len(inputs)) if (p := point(fn, i, inputs, {}, strict=False))]
     run = jit(fn) if state.trace is None and is_graph_mode() else fn
@@ -106,6 +108,7 @@ def jvp(fn: Callable, inputs: Any, v: Any, has_aux: bool = False) -> tuple:
     """
     if not callable(fn):
         raise fail(DTypeError, f"jvp got a {type(fn).__name__} to differentiate")
+    check_flags(has_aux)
     inputs = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     v = tuple(v) if isinstance(v, (tuple, list)) else (v,)
     if len(inputs) != len(v):

@@ -191,6 +191,8 @@ class NLLLoss(LossBase):
 class SoftmaxCrossEntropyWithLogits(LossBase):
     """Cross entropy of logits (n, c) with labels: class numbers (n,) if `sparse`, or (n, c).
 
+    IndexError for a number that is no class.
+
     >>> nn.SoftmaxCrossEntropyWithLogits(sparse=True)(ops.zeros((2, 3)), Tensor([0, 2])).shape
     (2,)
     """
@@ -202,7 +204,6 @@ class SoftmaxCrossEntropyWithLogits(LossBase):
         self.sparse = sparse
 
     def construct(self, logits: Tensor, labels: Tensor) -> Tensor:
-        log_p = ops.log_softmax(logits, -1)
         if self.sparse:
             if labels.dtype.kind not in "iu":
                 raise fail(
@@ -210,11 +211,11 @@ class SoftmaxCrossEntropyWithLogits(LossBase):
                     f"labels have dtype {labels.dtype}, but sparse=True takes class numbers",
                     instead="use sparse=False, or labels of an integer dtype",
                 )
-            labels = ops.one_hot(ops.reshape(labels, logits.shape[:-1]), logits.shape[-1])
-            labels = ops.cast(labels, logits.dtype)
-        else:
-            _same_shape("SoftmaxCrossEntropyWithLogits", logits, labels)
-        return self.get_loss(-ops.sum(labels * log_p, -1))
+            rows = ops.reshape(logits, (-1, logits.shape[-1]))
+            losses = ops.cross_entropy(rows, labels.reshape(-1), None, None, "none")
+            return self.get_loss(ops.reshape(losses, logits.shape[:-1]))
+        _same_shape("SoftmaxCrossEntropyWithLogits", logits, labels)
+        return self.get_loss(-ops.sum(labels * ops.log_softmax(logits, -1), -1))
 
 
 class KLDivLoss(LossBase):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.errors import ArgumentError, BoundsError, ShapeError, fail
-from jitgrad.ir.types import float32, int64
+from jitgrad.ir.types import TensorType, bool_, float32, int64
 from jitgrad.ops import activation as a
 from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
@@ -254,7 +254,7 @@ def nll_loss(inputs, target, weight=None, ignore_index=-100, reduction="mean",
         inputs: log-probabilities [N, C, …] or [C].
         target: Tensor of class indices [N, …] or [].
         weight: factors of the classes; the mean is weighted with them.
-        ignore_index: the target of examples that do not count.
+        ignore_index: the target of examples that do not count; None if all do.
         label_smoothing: share of the loss that is the mean over all classes.
 
     >>> ops.nll_loss(Tensor([[-1.0, -2.0], [-3.0, -4.0]]), Tensor([1, 0])).item()
@@ -274,7 +274,8 @@ def _nll(name, inputs, target, weight, ignore_index, reduction, smoothing) -> Te
             why="the targets have the shape of the input without axis 1, the classes",
         )
     weight = _class_weights(name, x, weight)
-    counted = c.ne(target, ignore_index)
+    everyone = TensorType(bool_, target.shape)
+    counted = splat(1, everyone) if ignore_index is None else c.ne(target, ignore_index)
     safe = _checked_classes(name, c.where(counted, target, 0), x.shape[axis])
     picked = _of_classes(name, x, safe, axis)
     share = None if weight is None else gather(weight, safe, 0)
@@ -328,7 +329,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         input: logits [N, C, …] or [C].
         target: Tensor of class indices [N, …] or [], or of probabilities of the input's shape.
         weight: factors of the classes; the mean over indices is weighted with them.
-        ignore_index: the target of examples that do not count.
+        ignore_index: the target of examples that do not count; None if all do.
         reduction: "mean", "sum" or "none".
         label_smoothing: share of the target that is uniform over the classes.
 

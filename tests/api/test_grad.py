@@ -161,6 +161,7 @@ BUILD_ERRORS = [
     ((f, 0, X), TypeError, "weights must be a Parameter .*, got Tensor"),
     ((f, 0, [X]), TypeError, "weights must be a Parameter .*, got list"),
     ((f, 0, "w"), TypeError, "weights must be a Parameter .*, got str"),
+    ((f, 0, None, 1), TypeError, "has_aux, return_ids and sens_param are bools, got 1"),
 ]
 
 

@@ -373,3 +373,14 @@ BAD_ACTIVATIONS: list[tuple[Callable, str]] = [
 def test_activation_errors(make: Callable, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         make()
+
+
+@pytest.mark.parametrize("wrong", [3, -1])
+def test_numbers_that_are_no_class(mode: str, wrong: int) -> None:
+    logits, labels = ms.Tensor(np.ones((2, 3), np.float32)), ms.Tensor([0, wrong])
+    for reduction in ("none", "mean"):
+        loss = nn.SoftmaxCrossEntropyWithLogits(True, reduction)
+        with pytest.raises(IndexError):
+            loss(logits, labels)
+        with pytest.raises(IndexError):
+            ms.grad(loss)(logits, labels)

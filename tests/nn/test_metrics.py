@@ -127,3 +127,22 @@ def test_choosing_inputs() -> None:
 def test_bad_input(call, error, text) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+def test_surfaces() -> None:
+    """The edges of two squares, one pixel apart, and at the corners one pixel both ways."""
+    large, small = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
+    large[2:7, 2:7] = small[3:6, 3:6] = True
+    gaps = np.array([2**0.5] * 4 + [1.0] * 12)
+    for metric, wanted in (
+        (nn.MeanSurfaceDistance(), gaps.mean()),
+        (nn.MeanSurfaceDistance(symmetric=True), (gaps.mean() + 1) / 2),
+        (nn.RootMeanSquareDistance(), np.sqrt((gaps**2).mean())),
+        (nn.HausdorffDistance(), 2**0.5),
+        (nn.HausdorffDistance("taxicab"), 2),
+        (nn.HausdorffDistance(percentile=50), 1),
+    ):
+        assert float(metric(large, small, 1)) == pytest.approx(wanted)
+    assert float(nn.HausdorffDistance(directed=True)(small, large, 1)) == 1
+    with pytest.raises(ValueError, match="the label 3 is in neither image"):
+        nn.HausdorffDistance()([[1]], [[2]], 3)

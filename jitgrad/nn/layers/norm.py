@@ -327,7 +327,7 @@ class RMSNorm(Cell):
                 f"RMSNorm: normalized_shape must be an int or a tuple, got {normalized_shape!r}",
             )
         self.normalized_shape, self.epsilon = tuple(shape), epsilon
-        self.gamma = _made(gamma_init, tuple(normalized_shape), "gamma", dtype)
+        self.gamma = _made(gamma_init, self.normalized_shape, "gamma", dtype)
 
     def construct(self, x: Tensor) -> Tensor:
         count = len(self.normalized_shape)

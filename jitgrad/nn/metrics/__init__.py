@@ -20,6 +20,11 @@ from jitgrad.nn.metrics.classes import (
     auc,
 )
 from jitgrad.nn.metrics.distances import MAE, MSE, CosineSimilarity, Dice, Loss
+from jitgrad.nn.metrics.surfaces import (
+    HausdorffDistance,
+    MeanSurfaceDistance,
+    RootMeanSquareDistance,
+)
 from jitgrad.nn.metrics.text import BleuScore, Perplexity
 
 _BY_NAME: dict[str, type[Metric]] = {
@@ -28,6 +33,8 @@ _BY_NAME: dict[str, type[Metric]] = {
     "confusion_matrix": ConfusionMatrix, "perplexity": Perplexity, "loss": Loss, "mae": MAE,
     "mse": MSE, "top_1_accuracy": Top1CategoricalAccuracy,
     "top_5_accuracy": Top5CategoricalAccuracy, "topk": TopKCategoricalAccuracy,
+    "hausdorff_distance": HausdorffDistance, "mean_surface_distance": MeanSurfaceDistance,
+    "root_mean_square_distance": RootMeanSquareDistance,
 }  # fmt: skip
 
 
@@ -53,7 +60,8 @@ def get_metric_fn(name: str, *args: Any, **kwargs: Any) -> Metric:
 
 __all__ = [
     "F1", "MAE", "MSE", "ROC", "Accuracy", "BleuScore", "ConfusionMatrix", "CosineSimilarity",
-    "Dice", "Fbeta", "Loss", "Metric", "Perplexity", "Precision", "Recall",
+    "Dice", "Fbeta", "HausdorffDistance", "Loss", "MeanSurfaceDistance", "Metric", "Perplexity",
+    "Precision", "Recall", "RootMeanSquareDistance",
     "Top1CategoricalAccuracy", "Top5CategoricalAccuracy", "TopKCategoricalAccuracy", "auc",
     "get_metric_fn", "names", "rearrange_inputs",
 ]  # fmt: skip

@@ -105,6 +105,12 @@ class TrainOneStepCell(Cell):
         self.optimizer = _cell(self, "optimizer", optimizer)
         check_parameters(self, network, optimizer)
         self.weights = self.optimizer.parameters
+        if not isinstance(sens, Tensor) and sens == 0:
+            raise fail(
+                ArgumentError,
+                f"{self.cls_name}: sens must not be 0",
+                why="all gradients would be 0",
+            )
         self.grad = GradOperation(get_by_list=True, sens_param=True)
         self.grad_no_sens = GradOperation(get_by_list=True)
         self.grad_reducer, self.reducer_flag = Identity(), False  # there is one process
