@@ -16,11 +16,14 @@ from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.ir.types import DType, float16, float32
 from jitgrad.ir.types import dtype as dtype_of
 from jitgrad.nn.cell import Cell
-from jitgrad.nn.train_cells import (
+from jitgrad.nn.hooks import cast_floats
+from jitgrad.nn.optim.base import counter
+from jitgrad.nn.wrap.cell_wrapper import TrainOneStepCell
+from jitgrad.nn.wrap.loss_scale import (
     DynamicLossScaleUpdateCell,
     FixedLossScaleUpdateCell,
-    TrainOneStepCell,
     TrainOneStepWithLossScaleCell,
+    all_finite,
 )
 from jitgrad.tensor import Tensor
 
@@ -52,8 +55,9 @@ def auto_mixed_precision(network: Cell, amp_level: str = "O0", dtype: Any = floa
     """Set in which precision the Cells of a network compute; returns the network.
 
     "O0" changes nothing; "O1" and "auto" take half precision for products (`get_white_list`), "O2"
-    for all but normalizations, softmax and losses (`get_black_list`), "O3" for everything. Weights
-    keep their dtype; they are cast when used. ValueError and TypeError for other arguments.
+    for all but normalizations, softmax and losses (`get_black_list`), "O3" for everything. What
+    a product of "O1" gives, and what the network gives, is cast back to float32. Weights keep their
+    dtype; they are cast when used. ValueError and TypeError for other arguments.
     """
     _check_network(network)
     if amp_level not in LEVELS:
@@ -62,7 +66,9 @@ def auto_mixed_precision(network: Cell, amp_level: str = "O0", dtype: Any = floa
         return custom_mixed_precision(network, white_list=_WHITE, dtype=dtype)
     if amp_level == "O2":
         return custom_mixed_precision(network, black_list=_BLACK, dtype=dtype)
-    return network.to_float(_half(dtype)) if amp_level == "O3" else network
+    if amp_level == "O3":
+        return custom_mixed_precision(network, black_list=(), dtype=dtype)
+    return network
 
 
 def custom_mixed_precision(
@@ -81,12 +87,19 @@ def custom_mixed_precision(
         if not isinstance(kind, type) or not issubclass(kind, Cell):
             raise fail(DTypeError, f"a list of Cells' classes has {kind!r}")
     half = _half(dtype)
+    chosen = [cell for _, cell in network.cells_and_names() if isinstance(cell, kinds)]
     if black_list is not None:
         network.to_float(half)
-    for _, cell in network.cells_and_names():
-        if isinstance(cell, kinds):
-            cell.to_float(half if black_list is None else float32)
+    for cell in chosen:
+        cell.to_float(half if black_list is None else float32)
+    for cell in chosen if black_list is None else [network]:
+        cell.register_forward_hook(_in_full)
     return network
+
+
+def _in_full(cell: Cell, inputs: Any, output: Any) -> Any:
+    """A hook: the output in float32."""
+    return cast_floats(output, float32)
 
 
 def store_in_half(network: Cell, black_list: Iterable[type[Cell]] = _BLACK) -> Cell:
@@ -118,16 +131,6 @@ def _half(dtype: Any) -> DType:
 
 
 # --- scaling of the loss ------------------------------------------------------------------------
-
-
-def all_finite(inputs: Any) -> Tensor:
-    """Whether no value of a nest of Tensors is nan or infinite, as a 0-d bool Tensor."""
-    leaves = [x for x in tree.flatten(inputs)[0] if isinstance(x, Tensor)]
-    found = [ops.all(ops.isfinite(x)) for x in leaves if x.dtype.is_float]
-    result = found[0] if found else Tensor(True)
-    for other in found[1:]:
-        result = ops.logical_and(result, other)
-    return result
 
 
 class LossScaler:
@@ -167,14 +170,30 @@ class DynamicLossScaler(LossScaler):
         if scale_factor <= 1:
             raise fail(ArgumentError, f"scale_factor must be above 1, got {scale_factor}")
         self._update = DynamicLossScaleUpdateCell(scale_value, scale_factor, scale_window)
-        self.scale_value, self.counter = self._update.loss_scale, self._update.good_steps
+        self.scale_value = counter("scale_value", scale_value)
+        self.counter = self._update.good_steps
 
     def adjust(self, grads_finite: Any) -> bool:
-        self._update(grads_finite if isinstance(grads_finite, Tensor) else Tensor(grads_finite))
+        self._update(self.scale_value, ops.logical_not(Tensor(grads_finite)))
         return True
 
 
-class FixedLossScaleManager:
+class LossScaleManager:
+    """Base of the managers: `get_loss_scale`, `update_loss_scale`, `get_update_cell`."""
+
+    def get_loss_scale(self) -> float:
+        """The scale."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_loss_scale")
+
+    def update_loss_scale(self, overflow: Any) -> None:
+        """Take in whether a step overflowed. A step does so itself, with its update cell."""
+
+    def get_update_cell(self) -> Cell | None:
+        """What a step with scaling is made with, or None if it needs none."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_update_cell")
+
+
+class FixedLossScaleManager(LossScaleManager):
     """One scale for `Model`. With `drop_overflow_update` steps that overflow change nothing;
     otherwise the optimizer's `loss_scale` must be the same.
     """
@@ -196,7 +215,7 @@ class FixedLossScaleManager:
         return FixedLossScaleUpdateCell(self._scale) if self._drop else None
 
 
-class DynamicLossScaleManager:
+class DynamicLossScaleManager(LossScaleManager):
     """A scale for `Model` that follows overflows; see `DynamicLossScaler`."""
 
     def __init__(
@@ -233,10 +252,23 @@ def build_train_network(
     optimizer: Any,
     loss_fn: Any = None,
     level: str = "O0",
+    boost_level: str = "O0",
+    *,
     loss_scale_manager: Any = None,
-    **options: Any,
+    cast_model_type: Any = None,
+    keep_batchnorm_fp32: bool | None = None,
 ) -> Cell:
-    """One step of training in mixed precision; see `auto_mixed_precision`."""
+    """One step of training in mixed precision; see `auto_mixed_precision`.
+
+    cast_model_type      float16 or float32, instead of what the level says.
+    keep_batchnorm_fp32  whether normalizations stay in float32, instead of what the level says.
+
+    `boost_level` is accepted, and changes nothing.
+    """
+    if cast_model_type is not None or keep_batchnorm_fp32 is not None:
+        kind = dtype_of(cast_model_type or (float16 if level in ("O2", "O3") else float32))
+        keeps = level == "O2" if keep_batchnorm_fp32 is None else keep_batchnorm_fp32
+        level = "O0" if kind is float32 else "O2" if keeps else "O3"
     auto_mixed_precision(network, level)
     with_loss = network if loss_fn is None else nn.WithLossCell(network, loss_fn)
     if loss_scale_manager is None:
@@ -252,7 +284,7 @@ def _positive(name: str, value: Any) -> None:
 
 
 __all__ = [
-    "DynamicLossScaleManager", "DynamicLossScaler", "FixedLossScaleManager", "LossScaler",
-    "StaticLossScaler", "all_finite", "auto_mixed_precision", "build_train_network",
+    "DynamicLossScaleManager", "DynamicLossScaler", "FixedLossScaleManager", "LossScaleManager",
+    "LossScaler", "StaticLossScaler", "all_finite", "auto_mixed_precision", "build_train_network",
     "custom_mixed_precision", "get_black_list", "get_white_list", "scaled_step", "store_in_half",
 ]  # fmt: skip

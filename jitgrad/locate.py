@@ -8,8 +8,8 @@ import itertools
 import linecache
 import os
 import sys
-from dataclasses import dataclass, field
 from types import FrameType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,15 +28,19 @@ BETWEEN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A line of a user's file, and which of its columns are meant, if that is known. Printed as
-    ``model.py:12``; `path` keeps the whole name.
-    """
-
+class _Line(NamedTuple):
     path: str
     line: int
-    columns: tuple[int, int] | None = field(default=None, compare=False)
+
+
+class Location(_Line):
+    """A line of a user's file, and which of its columns are meant, if that is known: that makes no
+    other location of it. Printed as ``model.py:12``; `path` keeps the whole name.
+
+    A tuple, because whole graphs of them are hashed.
+    """
+
+    columns: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         return f"{os.path.basename(self.path)}:{self.line}"
@@ -61,7 +65,10 @@ class Location:
 def user_location() -> Location | None:
     """The innermost line of user code on the stack, or None if there is none."""
     frame = _user_frame()
-    return None if frame is None else Location(frame.f_code.co_filename, frame.f_lineno)
+    return None if frame is None else _line(frame.f_code.co_filename, frame.f_lineno)
+
+
+_line = functools.lru_cache(maxsize=4096)(Location)
 
 
 def user_expression() -> Location | None:
@@ -69,22 +76,22 @@ def user_expression() -> Location | None:
     frame = _user_frame()
     if frame is None:
         return None
-    path, line = frame.f_code.co_filename, frame.f_lineno
-    return Location(path, line, _columns(frame, path, line))
+    found = Location(frame.f_code.co_filename, frame.f_lineno)
+    found.columns = _columns(frame, *found)
+    return found
 
 
-def _is_ours(frame: FrameType) -> bool:
-    path = frame.f_code.co_filename
-    return path.startswith(PACKAGE) or path.startswith(BETWEEN)
+@functools.lru_cache(maxsize=4096)
+def is_ours(path: str) -> bool:
+    """Whether code of a file stands between the user and what is asked for."""
+    return path.startswith((PACKAGE, *BETWEEN))
 
 
 def _user_frame() -> FrameType | None:
     frame = sys._getframe(2)
-    while frame is not None:
-        if not _is_ours(frame):
-            return frame
+    while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
-    return None
+    return frame
 
 
 def _columns(frame: FrameType, path: str, line: int) -> tuple[int, int] | None:

@@ -9,8 +9,9 @@ Both are made of ops, so a write means the same eagerly, in a trace and to deriv
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from jitgrad.errors import TapeError, fail
 from jitgrad.runtime.cuda.array import beside
@@ -19,19 +20,34 @@ from jitgrad.state import ON, Leaf, state
 if TYPE_CHECKING:
     from jitgrad.value import Tensor
 
+NONE: Mapping[str, Any] = MappingProxyType({})  # no keywords
+
 
 class View:
-    """What a view shows: `base`, from which `derive` makes it."""
+    """What a view shows: ``function(base, *rest)``. If the view is written to, the base becomes
+    ``back(view, base, *rest)``.
+    """
 
-    __slots__ = ("base", "derive", "write_back")
+    __slots__ = ("back", "base", "function", "keywords", "rest")
 
     def __init__(
         self,
         base: Tensor,
-        derive: Callable[[Tensor], Tensor],
-        write_back: Callable[[Tensor, Tensor], Tensor],
+        function: Callable[..., Tensor],
+        back: Callable[..., Tensor],
+        rest: Sequence[Any] = (),
+        keywords: Mapping[str, Any] = NONE,
     ):
-        self.base, self.derive, self.write_back = base, derive, write_back
+        self.base, self.function, self.back = base, function, back
+        self.rest, self.keywords = rest, keywords
+
+    def derive(self, base: Tensor) -> Tensor:
+        """The view of a base."""
+        return self.function(base, *self.rest, **self.keywords)
+
+    def write_back(self, base: Tensor, view: Tensor) -> Tensor:
+        """The base of a view that was written to."""
+        return self.back(view, base, *self.rest, **self.keywords)
 
     def check(self) -> None:
         """An error if the base may not be written to."""
@@ -50,10 +66,10 @@ class View:
         def derive(base: Tensor) -> Tensor:
             return self.derive(outer.derive(base))
 
-        def write_back(base: Tensor, view: Tensor) -> Tensor:
+        def back(view: Tensor, base: Tensor) -> Tensor:
             return outer.write_back(base, self.write_back(outer.derive(base), view))
 
-        return View(outer.base, derive, write_back)
+        return View(outer.base, derive, back)
 
 
 class Detached(View):
@@ -77,7 +93,8 @@ def connect(tensor: Tensor, view: View) -> None:
     if known is None:
         view.base._views = [weakref.ref(tensor)]
         return
-    if len(known) >= 8 and len(known) & (len(known) - 1) == 0:  # now and then, those that are gone
+    count = len(known)
+    if count >= 8 and count & (count - 1) == 0:  # now and then, those that are gone
         known[:] = [r for r in known if r() is not None]
     known.append(weakref.ref(tensor))
 

@@ -85,7 +85,7 @@ class Entry:
         if edges is None:
             self.executing(inputs)
         else:
-            self.on_tape(inputs, edges)
+            self.on_tape(inputs, tuple([edge is not None for edge in edges]))
 
     def run(self, tensors: Sequence[Tensor]) -> Any:
         """Call it on the Tensors among the arguments."""
@@ -163,14 +163,17 @@ class Entry:
         self.wrote(inputs)
         return outputs
 
-    def results(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+    def results(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """What it computes, where the inputs are."""
         arrays = self.executing(inputs)(*[graphcall.held(x) for x in inputs])
-        return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
+        return tuple([Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)])
 
     def run_followed(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> Sequence[Tensor]:
-        """As one node on the tape."""
-        outputs = self.on_tape(inputs, edges)(inputs, edges)
+        """As one node on the tape, which follows the inputs that have edges."""
+        needed = tuple([edge is not None for edge in edges])
+        if True not in needed:
+            return self.run_plain(inputs)
+        outputs = self.on_tape(inputs, needed)(inputs, edges)
         self.wrote(inputs)
         return outputs
 
@@ -181,9 +184,8 @@ class Entry:
             if is_shared(inputs[place]):
                 propagate(inputs[place])
 
-    def on_tape(self, inputs: Sequence[Tensor], edges: Sequence[Edge]) -> graphcall.Taped:
-        """What runs where the tape follows these inputs."""
-        needed = tuple([edge is not None for edge in edges])
+    def on_tape(self, inputs: Sequence[Tensor], needed: tuple[bool, ...]) -> graphcall.Taped:
+        """What runs where the tape follows the inputs marked in `needed`."""
         make = graphcall.placed(self.make, inputs)
         if (needed, make) not in self.taped:
             traced = self.traced

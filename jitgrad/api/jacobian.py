@@ -90,7 +90,13 @@ class Jacobian:
         if self.has_aux:
             out, aux = with_aux(out)
         ys, structure = tree.flatten(out)
-        ys = [y for y in ys if isinstance(y, Tensor)]
+        if not ys or not all(isinstance(y, Tensor) for y in ys):
+            odd = next((y for y in ys if not isinstance(y, Tensor)), out)
+            raise fail(
+                DTypeError,
+                f"{title(fn)} returned {odd!r}, which has no Jacobian",
+                instead="return Tensors to differentiate, and what else there is with has_aux",
+            )
         by_rows = self.reverse or 2 * sum(y.size for y in ys) <= sum(x.size for x in xs)
         rows = self.by_rows(linear, xs, ys) if by_rows else self.by_columns(linear, xs, ys)
         parts = [self.nested(points, row) for row in rows]

@@ -13,8 +13,9 @@ import numpy as np
 
 from jitgrad import config, tree
 from jitgrad.frontend.guards import NAMESPACE, PLAIN
+from jitgrad.frontend.steps import EDGE
 from jitgrad.runtime.executable import Executable
-from jitgrad.state import epoch, state
+from jitgrad.state import FUNCTIONAL, Leaf, epoch, state
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.views import is_shared
 
@@ -45,7 +46,9 @@ class Writer:
             "MISS": MISS,
             "state": state,
             "ndarray": np.ndarray,
-            "run": entry.run,
+            "follow": entry.run_followed,
+            "FUNCTIONAL": FUNCTIONAL,
+            "Leaf": Leaf,
             "build": _build,
             "epoch": epoch,
             "guards": entry.guards,
@@ -72,7 +75,7 @@ class Writer:
 
     def by_python(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The same wherever the Tensors are, and for results that native code does not make."""
-        return tuple(self.entry.results(inputs))
+        return self.entry.results(inputs)
 
     def name(self, stem: str, value: Any) -> str:
         """A name that stands for a value."""
@@ -166,22 +169,14 @@ class Writer:
 
     def run(self, tensors: list[str]) -> list[str]:
         entry = self.entry
-        lines = []
-        given = "".join(f"{t}, " for t in tensors)
-        if self.followed:  # Parameters that train: the result is one node on the tape
-            lines += ["    if state.grad:", f"        return run(({given}))"]
-        elif self.numbers:
-            array = "type({a}) is not ndarray and " if self.takes_arrays else ""
-            each = [f"{array.format(a=a)}{a}._grad_fn is not None" for a in self.numbers]
-            lines += [f"    if ({' or '.join(each)}) and state.grad:"]
-            if self.takes_arrays:
-                arrays = [f"type({t}) is ndarray" for t in tensors]
-                lines += [f"        if {' or '.join(arrays)}:", "            return MISS"]
-            lines += [f"        return run(({given}))"]
-        lines.append(f"    outcome = execute({', '.join(self.given)})")
+        lines = self.on_tape(tensors)
+        plain = [f"outcome = execute({', '.join(self.given)})"]
         if self.names["failed"] is not None:
-            lines += ["    if type(outcome) is not tuple:", "        failed(outcome)"]
-            lines += ["        return MISS"]
+            plain += ["if type(outcome) is not tuple:", "    failed(outcome)", "    return MISS"]
+        for place in sorted(entry.written):
+            captured = entry.traced.captures[place - len(tensors)]
+            plain.append(f"{self.name('captured', captured)}._version += 1")
+        lines += [f"    {'    ' if lines else ''}{line}" for line in plain]
         names = "".join(f"y{k}, " for k in range(len(entry.types)))
         leaves = iter(entry.traced.results)
         result = self.result(entry.traced.structure, leaves)
@@ -189,10 +184,30 @@ class Writer:
             result = "outcome"
         elif names:
             lines.append(f"    {names}= outcome")
-        for place in sorted(entry.written):
-            captured = entry.traced.captures[place - len(tensors)]
-            lines.append(f"    {self.name('captured', captured)}._version += 1")
         return [*lines, f"    return {result}"]
+
+    def on_tape(self, tensors: list[str]) -> list[str]:
+        """Where the tape follows arguments, or Parameters that train: one node. The lines end in an
+        ``else:``.
+        """
+        entry = self.entry
+        if self.followed:
+            lines = ["    if mode := state.grad:"]
+        elif self.numbers:
+            array = "type({a}) is not ndarray and " if self.takes_arrays else ""
+            each = [f"{array.format(a=a)}{a}._grad_fn is not None" for a in self.numbers]
+            lines = [f"    if ({' or '.join(each)}) and (mode := state.grad):"]
+        else:
+            return []
+        if self.takes_arrays:
+            arrays = [f"type({t}) is ndarray" for t in tensors]
+            lines += [f"        if {' or '.join(arrays)}:", "            return MISS"]
+        if entry.functional:
+            lines += ["        mode = FUNCTIONAL"]
+        inputs = [*tensors, *[self.name("captured", c) for c in entry.traced.captures]]
+        edges = ["None" if i in entry.written else EDGE.format(x) for i, x in enumerate(inputs)]
+        given = ", ".join([f"({''.join(f'{x}, ' for x in part)})" for part in (inputs, edges)])
+        return [*lines, f"        outcome = follow({given})", "    else:"]
 
     def result(self, structure: tree.Structure, leaves: Iterator[Any]) -> str:
         """The expression that builds what the function returns."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from jitgrad.codegen import lapack, registers, tapes
+from jitgrad.codegen import lapack, registers, squares, tapes
 from jitgrad.codegen.functions import Function, fixed, type_of
 
 WORD, BYTE, INT32 = ir.IntType(64), ir.IntType(8), ir.IntType(32)
@@ -20,7 +20,8 @@ def functions() -> dict[str, Function]:
     """All of them, by name."""
     gemm = {f"gemm_{d}": fixed(["i64"] * 13, "", functools.partial(_gemm, d)) for d in FLOATS}
     calls = {**lapack.functions(), **gemm, "call_back": fixed(["i64", "i64"], "i64", _call_back)}
-    return {**HALVES, **NUMBERS, **tapes.functions(), **registers.functions(), **calls}
+    blocks = {**registers.functions(), **squares.functions()}
+    return {**HALVES, **NUMBERS, **tapes.functions(), **blocks, **calls}
 
 
 FLOATS = ("f32", "f64")
@@ -134,6 +135,7 @@ def namespace_python() -> dict[str, Any]:
         "f16_ptr": lambda ptrs, k: ptrs[k],
         **tapes.namespace_python(),
         **registers.namespace_python(),
+        **squares.namespace_python(),
         "number_f32": lambda word: np.int64(word).astype(np.int32).view(np.float32),
         "number_f64": lambda word: np.int64(word).view(np.float64),
         "unpack_f16": unpack_f16,

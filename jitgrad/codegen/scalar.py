@@ -31,9 +31,9 @@ INLINE = {
     "isinf": "abs_{T}({0}) == {T}(inf)",
     "isfinite": "abs_{T}({0}) < {T}(inf)",
 }
-# The sign of a number, by kind of dtype; nan stays nan.
+# The sign of a number, by kind of dtype; nan stays nan, and that of -0.0 is 0.0.
 SIGN = {
-    "f": "select({0} != {0}, {0}, to_{T}({0} > {T}(0)) - to_{T}({0} < {T}(0)))",
+    "f": "select({0} > {T}(0), {T}(1), select({0} < {T}(0), {T}(-1), {0} + {T}(0)))",
     "i": "to_{T}({0} > {T}(0)) - to_{T}({0} < {T}(0))",
     "u": "to_{T}({0} > {T}(0))",
 }

@@ -43,6 +43,7 @@ class Taps:
     shifts: tuple[tuple[int, int], ...]  # of each tap, in x and in w
     turned: bool = False  # whether the rows of a block lie side by side in w
     adds: bool = False  # whether sums are added to what is there
+    near: bool = False  # whether a block's places are kept in the L1 cache for all rows
     to: tuple[int, int] = (0, 0)  # steps of groups and of rows there, unless sums lie side by side
 
     @property
@@ -58,7 +59,8 @@ class Taps:
         step = vectors * registers.lanes(self.dtype.code)
         loops, rows, places = (rounds(self.rows, high), row // step), (high, 0), (0, 1)
         # What the outer loop goes through is read once, the other once for each of its blocks.
-        if images == 1 and self.x.size(self.channels) > self.w.size(self.channels):
+        longer = self.x.size(self.channels) > self.w.size(self.channels)
+        if images == 1 and (longer or self.near):
             loops, rows, places = loops[::-1], rows[::-1], places[::-1]
         last = self.rows - high
         beside, w_last = (1, high * loops[0] * loops[1]) if self.turned else (self.w.row, last)
@@ -76,6 +78,16 @@ class Taps:
 
 
 PRODUCT = 4  # multiplications in registers at the cost of an element that is moved
+
+
+NEAR = 36 << 10  # bytes of the L1 cache for the places of a block
+
+
+def pieces(channels: int, block: Block) -> list[tuple[int, int]]:
+    """(first, count) of channels whose places for a block of sums stay in the L1 cache."""
+    most = max(NEAR // (block[0] * registers.VECTOR), 1)
+    most = rounds(channels, rounds(channels, most))
+    return [(first, min(most, channels - first)) for first in range(0, channels, most)]
 
 
 def cut(extent: int, block: int) -> list[tuple[int, int, int]]:

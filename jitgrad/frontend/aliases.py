@@ -62,7 +62,9 @@ def alive(links: Mapping[Pair, Link]) -> dict[Pair, Link]:
 
 def beside(trace: Any, thing: Tensor) -> list[tuple[Tensor, Link]]:
     """The Tensors that a Tensor may be."""
-    return [(y, x) for x in trace.links.values() if (y := x.beside(thing)) is not None]
+    own, links = id(thing), trace.links.items()
+    near = [x for key, x in links if own in key]  # or of one that is gone and had the same id
+    return [(y, x) for x in near if (y := x.beside(thing)) is not None]
 
 
 def link(trace: Any, one: Any, other: Any, where: Where | None) -> None:
@@ -82,11 +84,12 @@ def _link(trace: Any, one: Tensor, other: Tensor, known: tuple[Where, Where]) ->
         return [(thing, True, True), *found]
 
     others = family(other)
-    for x, *before in family(one):
-        for y, *after in others:
-            if x is not y:
-                ways = zip(before, known, after, strict=True)
-                _widen(trace, x, y, *[both(both(a, b), c) for a, b, c in ways])
+    for x, sure, possible in family(one):
+        sure, possible = both(sure, known[0]), both(possible, known[1])
+        if possible is not False:  # as what a choice's one side was is never what the other is
+            for y, surely, possibly in others:
+                if x is not y:
+                    _widen(trace, x, y, both(sure, surely), both(possible, possibly))
 
 
 def _widen(trace: Any, one: Tensor, other: Tensor, sure: Where, possible: Where) -> None:
@@ -171,10 +174,10 @@ def inherit(
     def derive(base: Tensor) -> Tensor:
         return chosen(pred, one.derive(base), other.derive(base))
 
-    def write_back(base: Tensor, view: Tensor) -> Tensor:
+    def back(view: Tensor, base: Tensor) -> Tensor:
         return chosen(pred, one.write_back(base, view), other.write_back(base, view))
 
-    connect(result, View(one.base, derive, write_back))
+    connect(result, View(one.base, derive, back))
 
 
 def _known_view(trace: Any, thing: Any, held: Sequence[Any] = ()) -> View | None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from jitgrad.errors import DTypeError, SeedError, TapeError, fail
 from jitgrad.frontend import remote
-from jitgrad.frontend.dispatch import QUIET, apply, quiet
+from jitgrad.frontend.dispatch import apply
 from jitgrad.frontend.tape import TapeNode
 from jitgrad.primitives.elementwise import add
+from jitgrad.quiet import QUIET, quiet
 from jitgrad.runtime.cuda.array import IN_USE
 from jitgrad.state import FUNCTIONAL, OFF, ON, Leaf, state
 from jitgrad.tensor import Tensor

@@ -94,7 +94,7 @@ def tidied(body: Graph, length: int | None) -> Graph:
     """
     from jitgrad.passes.dce import dce
     from jitgrad.passes.fold import fold
-    from jitgrad.passes.pipeline import through
+    from jitgrad.passes.inside import through
     from jitgrad.passes.ranges import LIMIT, narrowed
     from jitgrad.passes.settle import settle
 

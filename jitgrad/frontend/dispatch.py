@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jitgrad.errors import DTypeError, fail
-from jitgrad.frontend import remote, tape
-from jitgrad.frontend.pull import CALLS, Call, call_of
+from jitgrad.frontend.steps import CALLS, KEPT, call_of
 from jitgrad.ir.node import Node, builder, full, project
 from jitgrad.ir.node import constant as constant_node
 from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType, of_array
 from jitgrad.primitives.elementwise import stop_gradient
+from jitgrad.quiet import Quiet
 from jitgrad.runtime.cuda.array import IN_USE, beside
 from jitgrad.state import OFF, state
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.views import is_shared, propagate
-
-# What NumPy does about overflows and the like is a context variable. To set it costs a tenth of
-# `np.errstate`, which would be half the time of a small op.
-_silent = contextvars.Context()
-_silent.run(np.seterr, all="ignore")
-((quiet, QUIET),) = _silent.items()
 
 type_of = operator.attrgetter("_type")  # quicker than a comprehension
 
@@ -41,51 +34,14 @@ def apply(op: Op, *inputs: Tensor, **attrs: Any) -> Any:
     """
     if state.trace is not None:
         return _traced(op, inputs, attrs)
-    call = None if attrs else CALLS.get((op, *map(type_of, inputs)))
-    return perform(call or call_of(op, tuple(map(type_of, inputs)), attrs), inputs)
+    types = tuple(map(type_of, inputs))
+    call = None if attrs else CALLS.get((op, *types))
+    return (call or call_of(op, types, attrs)).step(*inputs)
 
 
-def perform(call: Call, inputs: Sequence[Tensor]) -> Any:
-    """What `apply` does outside of a trace, for a call that was looked up."""
-    arrays, followed = [], False
-    for x in inputs:
-        array = x._data
-        if array is None:
-            x._array(f"given to {call.name}")  # raises
-        arrays.append(array)
-        if x._grad_fn is not None:
-            followed = True
-    if IN_USE:
-        return _performed_there(call, inputs)
-    token = quiet.set(QUIET)
-    try:
-        value = call.run(*arrays)
-    finally:
-        quiet.reset(token)
-    if call.several:
-        outputs = tuple([Tensor._wrap(v, t) for v, t in zip(value, call.results, strict=True)])
-        if followed and (mode := state.grad):
-            tape.record(call, inputs, outputs, mode)
-        return outputs
-    output = Tensor._wrap(value, call.type)
-    if followed and (mode := state.grad):
-        tape.record(call, inputs, (output,), mode)
-    return output
-
-
-def _performed_there(call: Call, inputs: Sequence[Tensor]) -> Any:
-    """`perform` where there is a device: on it, if operands are there."""
-    if remote.is_there(inputs):
-        outputs = remote.apply(call.op, inputs, call.attrs)
-    else:
-        with np.errstate(all="ignore"):
-            value = call.run(*[x._data for x in inputs])
-        values = value if call.several else (value,)
-        outputs = tuple([Tensor._wrap(v, t) for v, t in zip(values, call.results, strict=True)])
-        remote.pass_on(inputs, outputs)
-    if state.grad:
-        tape.record(call, inputs, outputs, state.grad)
-    return outputs if call.several else outputs[0]
+def steps_of(op: Op, count: int) -> Callable[[TensorType], Callable[..., Any]]:
+    """What `apply` does outside of a trace to so many Tensors of one type, by that type."""
+    return functools.lru_cache(maxsize=KEPT)(lambda type: call_of(op, (type,) * count, {}).step)
 
 
 def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
@@ -102,7 +58,7 @@ def _traced(op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
         return tuple([Tensor._of_node(stopped(part)) for part in parts])
     node = stopped(node)
     if known and node.type.size <= KNOWN_SIZE and op.kind != "region":
-        with np.errstate(all="ignore"):
+        with Quiet():
             value = np.asarray(op.numpy(*arrays, **attrs), node.type.dtype.numpy)
         return Tensor._of_node(node, np.array(value, order="C"))
     return Tensor._of_node(node)
@@ -129,7 +85,7 @@ def splat(number: Any, type: TensorType) -> Tensor:
 
 
 def _repeat(number: Any, type: TensorType) -> np.ndarray:
-    with np.errstate(over="ignore"):  # a double beyond float32 is inf there, as in NumPy
+    with Quiet():  # a double beyond float32 is inf there, as in NumPy
         value = np.asarray(number).astype(type.dtype.numpy)
     return np.broadcast_to(value, type.shape)
 
@@ -145,7 +101,7 @@ def fill(number: Any, type: TensorType) -> Tensor:
     if number == 0 or number == 1:
         array.fill(number)
     else:
-        with np.errstate(over="ignore"):
+        with Quiet():
             array.fill(number)
     return _anywhere(Tensor._wrap(array, type))
 
@@ -189,4 +145,4 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
     return target
 
 
-__all__ = ["apply", "assign", "constant", "fill", "of_array", "splat"]
+__all__ = ["apply", "assign", "constant", "fill", "of_array", "splat", "steps_of"]

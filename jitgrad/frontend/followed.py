@@ -115,7 +115,7 @@ def _output_nr(self: Tensor) -> int:
 def _detach(self: Tensor) -> Tensor:
     """The same value without history. What is written to it is written to this Tensor."""
     out = _without_history(self)
-    connect(out, Detached(self, _without_history, lambda base, view: view))
+    connect(out, Detached(self, _without_history, lambda view, base: view))
     return out
 
 

@@ -25,7 +25,7 @@ from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph
 from jitgrad.runtime.cuda.array import IN_USE, DeviceArray, host
 from jitgrad.runtime.executable import Executable, compile_graph
-from jitgrad.state import OFF, state
+from jitgrad.state import OFF, ON, state
 from jitgrad.tensor import Tensor
 
 Execute = Callable[..., Sequence[Any]]  # arrays to arrays, wherever they are
@@ -77,7 +77,11 @@ def contiguous(value: Tensor) -> np.ndarray:
 
 def held(value: Tensor) -> Any:
     """The same, or the array on a device."""
-    array = value._held("passed to a compiled function")
+    return fitting(value._held("passed to a compiled function"))
+
+
+def fitting(array: Any) -> Any:
+    """An array in C order."""
     if type(array) is DeviceArray or array.flags.c_contiguous:
         return array
     return array.copy()
@@ -94,13 +98,17 @@ class Runner:
             array = np.empty(0)
             self.native = self.execute.caller([Tensor._wrap(array, t) for t in self.types], array)
 
-    def __call__(self, *values: Tensor) -> Sequence[Tensor]:
+    def __call__(self, *values: Tensor) -> tuple[Tensor, ...]:
+        return self.on([held(v) if v._data is None else v._data for v in values])
+
+    def on(self, arrays: Sequence[Any]) -> tuple[Tensor, ...]:
+        """The results for arrays. Cotangents among them may be views."""
         if self.native is not None:
-            outcome = self.native(*[v._data for v in values])
+            outcome = self.native(*arrays)
             if type(outcome) is tuple:
                 return outcome
-        arrays = self.execute(*[held(v) for v in values])
-        return [Tensor._wrap(a, t) for a, t in zip(arrays, self.types, strict=True)]
+        found = self.execute(*[fitting(a) for a in arrays])
+        return tuple([Tensor._wrap(a, t) for a, t in zip(found, self.types, strict=True)])
 
 
 class Taped:
@@ -125,9 +133,10 @@ class Taped:
         self.pull = pull_of_graph(graph.replace(graph.outputs[:count]), needed)
         self.halves = split(graph, updates, needed)
         self.overwritten = frozenset([place for _, place in updates]) & {*self.pull.uses}
-        self.integers = any(
+        integers = any(
             n and not x.dtype.is_float for n, x in zip(needed, graph.inputs, strict=True)
         )
+        self.follows = tape.followed(self.types, integers)
         places = {k: i for i, k in enumerate(self.pull.uses)}
         self.places = [places[k] for k in self.halves.uses]
         self.forward = Runner(self.halves.forward, dict(self.halves.updates), make)
@@ -139,24 +148,29 @@ class Taped:
             self._backward = Runner(self.halves.backward, {}, self.make)
         return self._backward
 
-    def __call__(self, values: Sequence[Tensor], edges: Sequence[tape.Edge]) -> list[Tensor]:
+    def __call__(self, values: Sequence[Tensor], edges: Sequence[tape.Edge]) -> tuple[Tensor, ...]:
         """The results, with one node behind them."""
-        known = list(values)
-        for place in self.overwritten:
-            known[place] = Tensor._wrap(held(values[place]).copy(), values[place]._type)
+        known = values
+        if self.overwritten:
+            known = list(values)
+            for place in self.overwritten:
+                known[place] = Tensor._wrap(held(values[place]).copy(), values[place]._type)
         found = self.forward(*values)
-        count = len(self.types)
-        outputs = list(found[:count])
+        count, strict = len(self.types), state.grad == ON
+        outputs = found[:count]
         node = GraphNode(self.name, edges, self.types)
         node.taped, node.kept = self, found[count:]
-        node.results = [tape.saved(outputs[k], k, weakref.ref(outputs[k])) for k in self.results]
-        node.saved = tuple([tape.saved(known[k], edges[k], known[k]) for k in self.pull.uses])
-        tape.attach(node, outputs, self.integers)
+        node.saved = [
+            (x := known[k], x._data, x._type, x._version, edges[k], strict) for k in self.pull.uses
+        ]
+        node.results = [
+            (weakref.ref(y := outputs[k]), y._data, y._type, y._version, k, strict)
+            for k in self.halves.results
+        ]
+        for k in self.follows:
+            y = outputs[k]
+            y._grad_fn, y._index = node, k
         return outputs
-
-    @property
-    def results(self) -> tuple[int, ...]:
-        return self.halves.results
 
 
 class GraphNode(tape.TapeNode):
@@ -172,12 +186,11 @@ class GraphNode(tape.TapeNode):
             raise gradient_lost("turned into a number", taped.lost)
         seeds = [tape.zeros(t) if g is None else g for g, t in zip(given, self.types, strict=True)]
         if state.grad == OFF and state.trace is None:
-            read = [saved[i].get(self) for i in taped.places]
-            known = [s.get(self) for s in self.results]
-            results = taped.backward(*read, *known, *self.kept, *seeds)
+            arrays = self.arrays([*[saved[i] for i in taped.places], *self.results])
+            arrays += [x._data for x in (*self.kept, *seeds)]
+            results = taped.backward.on(arrays)
         else:
-            values = [s.get(self) for s in saved]
-            results = call_graph(taped.pull.graph, [*values, *seeds], taped.make)
+            results = call_graph(taped.pull.graph, [*self.values(), *seeds], taped.make)
         return tape.placed(results, taped.pull.targets, len(self.edges))
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""What the eager mode knows of a call before it happens: its type, and its derivative.
+"""What the eager mode knows of a call before it happens: its derivative.
 
 An op's VJP is written for nodes of the IR. Here it becomes a graph from the values that it uses
 and the cotangents of the results to the cotangents of the inputs, built once for each op, types
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jitgrad.autodiff.reverse import cotangents, pull
-from jitgrad.frontend.prepared import one_result, prepared
 from jitgrad.frontend.straight import straight
 from jitgrad.ir.node import Graph, Node, builder, input_node, project, substitute, topological
-from jitgrad.ir.op import Op, title
+from jitgrad.ir.op import Op
 from jitgrad.ir.types import TensorType, TupleType
 from jitgrad.primitives.elementwise import stop_gradient, value_of
 
@@ -63,97 +62,18 @@ class Pull:
         return tuple([y.type for y in self.graph.outputs])
 
 
-class Call:
-    """All calls of an op on operands of the same types, with the same attributes.
-
-    name     what it computes.
-    type     of the result.
-    several  whether that is a tuple of results.
-    results  the type of each.
-    run      computes it: arrays to an array, or several, that share memory with nobody.
-    """
-
-    __slots__ = ("attrs", "name", "op", "operands", "pulls", "results", "run", "several", "type")
-
-    def __init__(self, op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]):
-        self.op, self.operands, self.attrs, self.name = op, operands, attrs, title(op, attrs)
-        self.type: Any = op.infer(operands, attrs)
-        self.several = type(self.type) is TupleType
-        self.results: tuple = self.type.items if self.several else (self.type,)
-        self.run = prepared(op, operands, attrs, self.results, self.several)
-        self.pulls: dict[int, tuple[Pull | None, tuple[int, ...]]] = {}
-
-    def recorded(self, mask: int) -> tuple[Pull | None, tuple[int, ...]]:
-        """The derivative in the operands whose bits are set, the last one's being the lowest; None
-        for an op without one. And which results the tape follows: floats, and integers if they come
-        from integers that it follows. Both are kept in `pulls`.
-        """
-        count = len(self.operands)
-        needed = tuple([bool(mask >> (count - 1 - k) & 1) for k in range(count)])
-        integers = any(n and not t.dtype.is_float for n, t in zip(needed, self.operands))
-        follows = [
-            index
-            for index, type in enumerate(self.results)
-            if type.dtype.is_float or (integers and type.dtype.is_int)
-        ]
-        found = self.pulls[mask] = self.pull(needed), tuple(follows)
-        return found
-
-    def pull(self, needed: tuple[bool, ...]) -> Pull | None:
-        """The derivative in the operands marked in `needed`."""
-        return pull_of(self, needed)
-
-
-class Composite(Call):
-    """All calls of a function that is a graph with one result."""
-
-    __slots__ = ("graph",)
-
-    def __init__(self, graph: Graph):
-        self.graph, self.name, self.attrs = graph, graph.name, {}
-        self.operands = tuple([x.type for x in graph.inputs])
-        self.results = (graph.outputs[0].type,)
-        (self.type,), self.several, self.pulls = self.results, False, {}
-        self.run = one_result(straight(graph), self.type.dtype.numpy)
-
-    def pull(self, needed: tuple[bool, ...]) -> Pull:
-        graph = self.graph
-        with builder.recording(None):
-            return derivative(graph.name, graph.inputs, graph.outputs, needed, graph.outputs)
-
-
-CALLS: dict[tuple, Call] = {}  # by op, operands, and attributes with their names
-KEPT = 8192
-
-
-def call_of(op: Op, operands: tuple[TensorType, ...], attrs: dict[str, Any]) -> Call:
-    """What is known of a call. Errors are not kept."""
-    key = (op, *operands, *attrs.items())
-    try:
-        return CALLS[key]
-    except (KeyError, TypeError):  # or an attribute that cannot be a key
-        pass
-    found = Call(op, operands, attrs)
-    try:
-        if len(CALLS) >= KEPT:
-            CALLS.clear()
-        CALLS[key] = found
-    except TypeError:
-        pass
-    return found
-
-
-def pull_of(call: Call, needed: tuple[bool, ...]) -> Pull | None:
+def pull_of(
+    op: Op, operands: Sequence[TensorType], attrs: dict[str, Any], needed: tuple[bool, ...]
+) -> Pull | None:
     """The derivative of one call of an op with respect to the inputs marked in `needed`.
 
     None for an op without one.
     """
-    op = call.op
     if op.vjp is None:
         return None
     with builder.recording(None):
-        inputs = [input_node(f"x{i}", t) for i, t in enumerate(call.operands)]
-        node = builder.make(op, tuple(inputs), call.attrs)
+        inputs = [input_node(f"x{i}", t) for i, t in enumerate(operands)]
+        node = builder.make(op, tuple(inputs), attrs)
         several = isinstance(node.type, TupleType)
         count = len(node.type.items) if several else 1
         outputs = [project(node, i) for i in range(count)] if several else [node]

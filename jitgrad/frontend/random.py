@@ -7,6 +7,7 @@ numbers eagerly and compiled.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 
@@ -38,14 +39,23 @@ class Generator:
         """Start the stream of a seed from its beginning."""
         seed = checked_seed(seed)
         with self._lock:
-            self.seed = seed
+            self._seed = seed
             self.key.set_data(np.uint64(make_key(seed)))
             self.counter.set_data(np.uint64(0))
         return self
 
     def initial_seed(self) -> int:
         """The seed that the stream started from."""
-        return self.seed
+        return self._seed
+
+    def seed(self) -> int:
+        """Start the stream of a seed that the system draws; returns the seed.
+
+        >>> stream = Generator(1)
+        >>> stream.seed() == stream.initial_seed()
+        True
+        """
+        return self.manual_seed(int.from_bytes(os.urandom(4), "little")).initial_seed()
 
     def get_state(self) -> Tensor:
         """Where the stream stands: its key and counter, uint64.

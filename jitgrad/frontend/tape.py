@@ -19,7 +19,7 @@ import numpy as np
 
 from jitgrad.errors import TapeError, fail
 from jitgrad.frontend import remote
-from jitgrad.frontend.pull import Call, Pull
+from jitgrad.frontend.pull import Pull
 from jitgrad.ir.types import TensorType
 from jitgrad.primitives.declare import not_differentiable
 from jitgrad.runtime.cuda.array import IN_USE, any_there
@@ -85,7 +85,7 @@ def saved(tensor: Tensor, edge: Edge | int, held: Any) -> Saved:
     return Saved(held, tensor._data, tensor._type, tensor._version, edge, strict)
 
 
-_new, _wrap, Reference = object.__new__, Tensor._wrap, weakref.ref
+_wrap, Reference = Tensor._wrap, weakref.ref
 
 
 class TapeNode:
@@ -121,6 +121,17 @@ class TapeNode:
             raise self.freed()
         return [Saved._make(s).get(self) for s in self.saved]
 
+    def arrays(self, saved: Iterable[tuple]) -> list[Any]:
+        """The arrays of saved values; TapeError if one was changed in place since."""
+        found = []
+        for kept in saved:
+            tensor, array, _, version, _, _ = kept
+            if tensor.__class__ is Reference:
+                tensor = tensor()
+            same = tensor is None or tensor._version == version
+            found.append(array if same else Saved._make(kept).now(self))
+        return found
+
     def freed(self) -> Exception:
         return fail(
             TapeError,
@@ -142,13 +153,7 @@ class TapeNode:
             return placed(results, pull.targets, len(self.edges))
         if self.saved is None:
             raise self.freed()
-        arrays = []
-        for kept in self.saved:
-            tensor, array, _, version, _, _ = kept
-            if tensor.__class__ is Reference:
-                tensor = tensor()
-            same = tensor is None or tensor._version == version
-            arrays.append(array if same else Saved._make(kept).now(self))
+        arrays = self.arrays(self.saved)
         for g, type in zip(given, self.types):
             arrays.append(zeros(type)._data if g is None else g._data)
         run = remote.run(pull.graph) if IN_USE and any_there(arrays) else pull.run
@@ -204,49 +209,18 @@ def is_tracked(tensor: Tensor) -> bool:
     return bool(state.grad) and edge_of(tensor) is not None
 
 
-def record(call: Call, inputs: Sequence[Tensor], outputs: Sequence[Tensor], mode: int) -> None:
-    """Put a node behind the outputs of an op, if any input is followed in this mode."""
-    edges: list[Edge] = []
-    needed = 0
-    for x in inputs:  # as `edge_of` does, without a call
-        fn = x._grad_fn
-        if fn is None or (mode == FUNCTIONAL and type(fn) is Leaf and fn.parameter):
-            edges.append(None)
-            needed *= 2
-        else:
-            edges.append((fn, x._index))
-            needed = 2 * needed + 1
-    if not needed:
-        return
-    pull, follows = call.pulls.get(needed) or call.recorded(needed)
-    if pull is not None and not pull.targets:
-        return  # constant in every input that is followed
-    node = _new(TapeNode)
-    node.label, node.edges, node.types, node.pull = call.name, edges, call.results, pull
-    node.serial, node.hooks, node.retained = next(serials), NONE, NONE
-    for index in follows:
-        out = outputs[index]
-        out._grad_fn, out._index = node, index
-    if pull is None:
-        node.saved = ()
-        return
-    strict, node.saved = mode == ON, (kept := [])
-    for k in pull.uses_inputs:
-        x = inputs[k]
-        kept.append((x, x._data, x._type, x._version, edges[k], strict))
-    for k in pull.uses_results:
-        x = outputs[k]
-        edge = k if x._grad_fn is node else None
-        kept.append((weakref.ref(x), x._data, x._type, x._version, edge, strict))
+def followed(results: Sequence[TensorType], integers: bool) -> tuple[int, ...]:
+    """Which results are followed: floats, and integers if they come from `integers` that are."""
+    return tuple(
+        [k for k, t in enumerate(results) if t.dtype.is_float or (integers and t.dtype.is_int)]
+    )
 
 
 def attach(node: TapeNode, outputs: Sequence[Tensor], integers: bool = False) -> None:
-    """Make the node the origin of the outputs. Integers are followed only if they come from
-    integers that are; bools never.
-    """
-    for index, out in enumerate(outputs):
-        if out.dtype.is_float or (integers and out.dtype.is_int):
-            out._grad_fn, out._index = node, index
+    """Make the node the origin of the outputs that are followed."""
+    for index in followed([out._type for out in outputs], integers):
+        out = outputs[index]
+        out._grad_fn, out._index = node, index
 
 
 # --- on and off ---------------------------------------------------------------------------------

@@ -10,12 +10,17 @@ import numpy as np
 from jitgrad.errors import IRError
 from jitgrad.ir.node import Graph, Node, input_op
 from jitgrad.ir.types import TensorType
+from jitgrad.quiet import Quiet
 
 
 def evaluate(node: Node, inputs: Sequence[Any]) -> Any:
     """One node on arrays: an array of the node's type, or a tuple of arrays."""
-    with np.errstate(all="ignore"):
-        value = node.op.numpy(*inputs, **node.attrs)
+    with Quiet():
+        return _value(node, inputs)
+
+
+def _value(node: Node, inputs: Sequence[Any]) -> Any:
+    value = node.op.numpy(*inputs, **node.attrs)
     if not isinstance(node.type, TensorType):
         return value
     return np.asarray(value, node.type.dtype.numpy)
@@ -32,7 +37,8 @@ def interpret(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
             got = f"{array.dtype}{list(array.shape)}"
             raise IRError(f"@{graph.name} input %{node.attrs['name']} is {node.type}, got {got}")
         values[node] = array
-    for node in graph.nodes:
-        if node.op is not input_op:
-            values[node] = evaluate(node, [values[i] for i in node.inputs])
+    with Quiet():
+        for node in graph.nodes:
+            if node.op is not input_op:
+                values[node] = _value(node, [values[i] for i in node.inputs])
     return [values[o] for o in graph.outputs]

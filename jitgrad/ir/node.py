@@ -8,7 +8,9 @@ from is kept beside the graph (`Graph.locs`), outside equality.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
+import math
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +23,7 @@ from jitgrad.errors import IRError
 from jitgrad.ir.op import Attrs, Op, register
 from jitgrad.ir.types import DType, TapeType, TensorType, TupleType, Type
 from jitgrad.locate import Location
+from jitgrad.quiet import Quiet
 
 
 class Constant:
@@ -175,7 +178,10 @@ def _project_type(types: tuple[Type, ...], attrs: Attrs) -> Type:
 
 
 def _constant_numpy(value: Constant, shape: tuple[int, ...]) -> np.ndarray:
-    return np.broadcast_to(value.array, shape)
+    array = value.array
+    if array.shape == shape:
+        return array
+    return np.ndarray(shape, array.dtype, array, 0, (0,) * len(shape))  # `broadcast_to`, quicker
 
 
 def _project_numpy(parts: Any, index: int) -> np.ndarray:
@@ -219,9 +225,22 @@ def constant(array: Any, dtype: DType | None = None) -> Node:
 
 def full(value: Any, type: TensorType) -> Node:
     """One number repeated over a type: a *splat*, which costs nothing in code."""
-    with np.errstate(over="ignore"):  # a double beyond float32 is inf there, as in NumPy
-        scalar = np.asarray(value).astype(type.dtype.numpy)
-    return builder.make(constant_op, (), {"value": Constant(scalar), "shape": type.shape})
+    if isinstance(value, (int, float)):
+        scalar = _number(value, math.copysign(1.0, value) if value == 0 else 0.0, type.dtype)
+    else:
+        scalar = _scalar(value, type.dtype)
+    return builder.make(constant_op, (), {"value": scalar, "shape": type.shape})
+
+
+def _scalar(value: Any, dtype: DType) -> Constant:
+    with Quiet():  # a double beyond float32 is inf there, as in NumPy
+        return Constant(np.asarray(value).astype(dtype.numpy))
+
+
+@functools.lru_cache(maxsize=1024, typed=True)  # 1 is not 1.0
+def _number(value: int | float, sign: float, dtype: DType) -> Constant:
+    """A Python number; the `sign` of a zero tells 0.0 from -0.0, which are equal."""
+    return _scalar(value, dtype)
 
 
 def project(node: Node, index: int) -> Node:
@@ -255,23 +274,20 @@ def topological(outputs: Iterable[Node], stop: Mapping[Node, Any] | None = None)
     Nodes in `stop` are listed but not entered.
     """
     order: list[Node] = []
-    done: set[Node] = set()
-    stack = list(outputs)
+    seen: set[Node] = set()
+    stack: list[Node | None] = [*outputs]
     stack.reverse()
     while stack:
-        node = stack[-1]
-        if node not in done:
-            inputs = () if stop is not None and node in stop else node.inputs
-            for i in inputs:
-                if i not in done:
-                    stack += [i for i in reversed(inputs) if i not in done]
-                    break
-            else:
-                done.add(node)
+        node = stack.pop()
+        if node is None:  # all inputs of the node below are listed
+            order.append(stack.pop())  # type: ignore[arg-type]
+        elif node not in seen:
+            seen.add(node)
+            inputs = node.inputs
+            if not inputs or (stop is not None and node in stop):
                 order.append(node)
-                stack.pop()
-        else:
-            stack.pop()
+            else:
+                stack += (node, None, *inputs[::-1])
     return order
 
 
@@ -295,14 +311,17 @@ class Graph:
         locs: Mapping[Node, Location] | None = None,
     ) -> Graph:
         nodes = tuple(topological((*inputs, *outputs)))
-        kept = {n: locs[n] for n in nodes if n in locs} if locs else {}
-        key = (name, tuple(inputs), tuple(outputs), tuple(kept.items()))
+        places = tuple(map(locs.get, nodes)) if locs else ()
+        if not any(places):
+            places = ()
+        key = (name, tuple(inputs), tuple(outputs), places)
         with cls._lock:
             found = cls._table.get(key)
             if found is None:
                 found = super().__new__(cls)
                 found.name, found.inputs, found.outputs = name, key[1], key[2]
-                found.locs, found._nodes = kept, nodes
+                found.locs = {n: at for n, at in zip(nodes, places) if at is not None}
+                found._nodes = nodes
                 cls._table[key] = found
         return found
 

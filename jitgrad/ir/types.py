@@ -27,6 +27,8 @@ class DType:
     numpy: np.dtype
     kind: str  # b bool, u unsigned, i signed, f float, as in NumPy
     size: int  # bytes
+    is_float: bool
+    is_int: bool
 
     def __str__(self) -> str:
         return self.title
@@ -34,23 +36,17 @@ class DType:
     def __repr__(self) -> str:
         return f"jitgrad.{self.name}"
 
-    @property
-    def is_float(self) -> bool:
-        return self.kind == "f"
-
-    @property
-    def is_int(self) -> bool:
-        return self.kind in "iu"
-
     def __reduce__(self) -> tuple:
         return dtype, (self.code,)
 
 
 def _declare(name: str, code: str, numpy_name: str) -> DType:
     numpy = np.dtype(numpy_name)
-    title = {"u": "UInt", "i": "Int", "f": "Float"}.get(numpy.kind, "Bool")
-    bits = "" if numpy.kind == "b" else str(numpy.itemsize * 8)
-    return DType(name, code, title + bits, numpy, numpy.kind, numpy.itemsize)
+    kind = numpy.kind
+    title = {"u": "UInt", "i": "Int", "f": "Float"}.get(kind, "Bool")
+    bits = "" if kind == "b" else str(numpy.itemsize * 8)
+    flags = kind == "f", kind in "iu"
+    return DType(name, code, title + bits, numpy, kind, numpy.itemsize, *flags)
 
 
 float16 = _declare("float16", "f16", "float16")

@@ -17,7 +17,7 @@ from jitgrad.nn import (
     optim,
     products,
     schedule,
-    train_cells,
+    wrap,
 )
 from jitgrad.nn.activations import *  # noqa: F403
 from jitgrad.nn.cell import Cell
@@ -30,7 +30,7 @@ from jitgrad.nn.metrics import *  # noqa: F403
 from jitgrad.nn.optim import *  # noqa: F403
 from jitgrad.nn.products import *  # noqa: F403
 from jitgrad.nn.schedule import *  # noqa: F403
-from jitgrad.nn.train_cells import *  # noqa: F403
+from jitgrad.nn.wrap import *  # noqa: F403
 from jitgrad.ops.absent import ABSENT
 
 # Every module with an ``__all__`` lists its public names itself; MindSpore's aliases come last.
@@ -49,7 +49,7 @@ __all__ = [
     *optim.__all__,
     *products.__all__,
     *schedule.__all__,
-    *train_cells.__all__,
+    *wrap.__all__,
 ]  # fmt: skip
 
 

@@ -132,6 +132,8 @@ def read_nodes(graph: Any) -> tuple[Node, ...]:
         value = package.helper.get_attribute_value(one)
         if isinstance(value, package.TensorProto):
             return package.numpy_helper.to_array(value)
+        if isinstance(value, list):
+            return [v.decode() if isinstance(v, bytes) else v for v in value]
         return value.decode() if isinstance(value, bytes) else value
 
     return tuple(

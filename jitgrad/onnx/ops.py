@@ -16,6 +16,7 @@ from jitgrad import ops
 from jitgrad.errors import ArgumentError, fail
 from jitgrad.onnx.node import Node, Op, tensor
 from jitgrad.onnx.package import onnx
+from jitgrad.onnx.recurrent import RECURRENT
 from jitgrad.onnx.shapes import SHAPES
 from jitgrad.onnx.windows import WINDOWS
 from jitgrad.tensor import Tensor
@@ -224,6 +225,7 @@ OPS: dict[str, Op] = {
     **ACTIVATIONS,
     **SHAPES,
     **WINDOWS,
+    **RECURRENT,
     "Identity": _identity,
     "Dropout": _identity,
     "Cast": _cast,

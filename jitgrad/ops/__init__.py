@@ -19,7 +19,7 @@ _methods.install()
 __all__ = sorted(_NAMES)
 
 
-_FACES = ("composite", "functional", "operations")
+_FACES = ("composite", "functional", "operations", "primitive")
 
 
 def __getattr__(name: str):

@@ -17,22 +17,34 @@ from jitgrad.ops.promote import (
     convert,
     fill,
     named,
+    pair,
     result_dtype,
     scalar,
     spread,
+    steps_of,
     tensor,
     weak,
 )
 from jitgrad.primitives.declare import BITS, INTEGER, NUMBER
+from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 # --- comparison ---------------------------------------------------------------------------------
 
 
 def _compare(name: str, op: Op, sign: str, swap: bool = False) -> Callable:
-    def function(input, other):
+    def compared(input, other):
         x, y = _comparable(name, input, other)
         return apply(op, y, x) if swap else apply(op, x, y)
+
+    differing, steps = composed(named(compared, name, "")), steps_of(op, 2)
+
+    def function(input, other):
+        found = pair(input, other) if state.trace is None else None
+        if found is None:
+            return differing(input, other)
+        x, y = found
+        return steps(x._type)(y, x) if swap else steps(x._type)(x, y)
 
     return named(
         function, name, f"Whether input {sign} other, elementwise: a bool Tensor." + BINARY

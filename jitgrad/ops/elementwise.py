@@ -27,9 +27,11 @@ from jitgrad.ops.promote import (
     rank_of,
     scalar,
     splat,
+    steps_of,
     tensor,
 )
 from jitgrad.primitives.declare import NUMBER
+from jitgrad.state import state
 from jitgrad.tensor import Tensor
 
 BINARY = """
@@ -65,13 +67,14 @@ def _arithmetic(name: str, op: Op, doc: str, on_bool: Op | None = None) -> Calla
             return apply(on_bool, x, y)
         return apply(op, x, y)
 
-    differing = composed(named(aligned, name, ""))
+    differing, steps = composed(named(aligned, name, "")), steps_of(op, 2)
 
     def function(input, other):
-        found = pair(input, other)
+        found = pair(input, other) if state.trace is None else None
         if found is None or found[0]._type.dtype is bool_:
             return differing(input, other)
-        return apply(op, *found)
+        x, y = found
+        return steps(x._type)(x, y)
 
     return named(function, name, doc + BINARY)
 
@@ -249,8 +252,11 @@ def reciprocal(input):
 def _float(name: str, op: Op) -> Callable:
     """A function of one float; integers and bools compute in float32."""
 
+    steps = steps_of(op, 1)
+
     def function(input):
-        return apply(op, floating(name, input))
+        x = floating(name, input)
+        return steps(x._type)(x) if state.trace is None else apply(op, x)
 
     return named(function, name, op.doc + UNARY)
 

@@ -36,6 +36,7 @@ from jitgrad.ops.views import shown
 from jitgrad.primitives import block
 from jitgrad.primitives import index as primitive
 from jitgrad.tensor import Tensor
+from jitgrad.views import View
 
 INT32_MAX = 2**31 - 1
 
@@ -220,10 +221,14 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
     Raises BoundsError (an IndexError) outside of an axis, TraceError for a traced mask.
     """
-    out = _plain_item(x, key) if _is_plain(key) else _item(x, key)
-    if not _is_view(out, key):
-        return copied(out) if out is x else out
-    return shown(out, x, lambda base: _item(base, key), lambda base, view: updated(base, key, view))
+    out = _plain_item(x, key)
+    if out._type.shape and (key.__class__ in BASIC or _is_basic(key)):
+        return shown(out, View(x, _item, _written, (key,)))
+    return copied(out) if out is x else out
+
+
+def _written(view: Tensor, base: Tensor, key: Any) -> Tensor:
+    return updated(base, key, view)
 
 
 def along(axis: int, index: Any) -> tuple:
@@ -231,16 +236,17 @@ def along(axis: int, index: Any) -> tuple:
     return (*(slice(None),) * axis, index)
 
 
-def _is_view(out: Tensor, key: Any) -> bool:
+def _is_basic(key: Any) -> bool:
     """Whether each part of a key is one index, a slice, ``...`` or None."""
-    parts = key if isinstance(key, tuple) else (key,)
-    return out.ndim > 0 and builtins.all(
-        p is None
-        or p is Ellipsis
-        or (isinstance(p, (int, np.integer, slice)) and not isinstance(p, (bool, np.bool_)))
-        or (isinstance(p, Tensor) and p.ndim == 0 and p.dtype.is_int)
-        for p in parts
-    )
+    for part in key if key.__class__ is tuple else (key,):
+        if part.__class__ in BASIC or isinstance(part, np.integer):
+            continue
+        if not (isinstance(part, Tensor) and part.ndim == 0 and part.dtype.is_int):
+            return False
+    return True
+
+
+BASIC = frozenset((int, slice, type(None), type(...)))
 
 
 def _item(x: Tensor, key: Any) -> Tensor:
@@ -260,19 +266,7 @@ def _flattened(x: Tensor, lead: int) -> tuple[int, ...]:
     return (math.prod(x.shape[:lead]), *x.shape[lead:])
 
 
-def _is_plain(key: Any) -> bool:
-    """Whether a key is of ints, slices of ints, ``...`` and None: there is nothing to read."""
-    for part in key if isinstance(key, tuple) else (key,):
-        if part.__class__ is slice:
-            if not {part.start.__class__, part.stop.__class__, part.step.__class__} <= BOUNDS:
-                return False
-        elif not (part is None or part is ... or part.__class__ is int):
-            return False
-    return True
-
-
-BOUNDS = {int, type(None)}
-_plain_item = composed(_item)
+_plain_item = composed(_item, operands=1)  # Tensors in keys are read each time
 
 
 def updated(x: Tensor, key: Any, value: Any) -> Tensor:

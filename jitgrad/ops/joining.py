@@ -46,8 +46,8 @@ def _joined(name: str, tensors: Any) -> list[Tensor]:
     return [cast(tensor(name, x), dtype) for x in operands]
 
 
-@spellings
 @composed
+@spellings
 def concat(tensors, axis=0):
     """Tensors joined along an axis; their other extents must agree. dtypes are promoted.
 
@@ -84,8 +84,8 @@ def _moved(name: str, whole: Tensor, to: int) -> Tensor:
     return permuted(name, whole, (*rest[:to], 0, *rest[to:]))
 
 
-@spellings
 @composed
+@spellings
 def cat(tensors, axis=0):
     """Tensors joined along an axis; as `concat`.
 
@@ -95,8 +95,8 @@ def cat(tensors, axis=0):
     return _concat("cat", tensors, axis)
 
 
-@spellings
 @composed
+@spellings
 def stack(tensors, axis=0):
     """Tensors of one shape joined along a new axis.
 

@@ -65,7 +65,9 @@ UNARY: dict[str, Callable] = {
 
 def _operator(function: Callable) -> Callable:
     def method(self: Tensor, other: Any) -> Any:
-        return function(self, other) if isinstance(other, OPERANDS) else NotImplemented
+        if other.__class__ is Tensor or isinstance(other, OPERANDS):
+            return function(self, other)
+        return NotImplemented
 
     return method
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from jitgrad.arrays import leaves
 from jitgrad.errors import ArgumentError, AxisError, DTypeError, ShapeError, fail
-from jitgrad.frontend.dispatch import apply, assign, constant, fill, splat
+from jitgrad.frontend.dispatch import apply, assign, constant, fill, splat, steps_of
 from jitgrad.frontend.number import Number
 from jitgrad.ir.types import (
     DType,
@@ -143,7 +143,8 @@ def like(name: str, value: Any, x: Tensor) -> Tensor:
 
 def floating(name: str, value: Any) -> Tensor:
     """One operand as a Tensor of floats; integers and bools become float32."""
-    value = tensor(name, value)
+    if value.__class__ is not Tensor:
+        value = tensor(name, value)
     return value if value.dtype.is_float else cast(value, float32)
 
 
@@ -429,5 +430,5 @@ __all__ = [
     "constant", "convert", "copied", "describe", "expand", "fill", "floating", "fresh",
     "is_number", "known", "like", "named", "one_of", "pair", "promote_types", "rank_of", "refused",
     "result_dtype", "scalar", "shape_of", "spellings", "splat", "spread", "static",
-    "structure", "tensor", "weak",
+    "steps_of", "structure", "tensor", "weak",
 ]  # fmt: skip

@@ -70,8 +70,8 @@ def _wide(x: Tensor, dtype: DType | None) -> Tensor:
     return x if x.dtype.is_float else cast(x, int64)
 
 
-@spellings
 @composed
+@spellings
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """Sum over axes. Integers and bools sum to int64, unless `dtype` says otherwise.
 
@@ -94,8 +94,8 @@ def prod(input, axis=None, keep_dims=False, dtype=None):
     return reduced(primitive.reduce_prod, _wide(x, dtype), axes, keep_dims)
 
 
-@spellings
 @composed
+@spellings
 def mean(x, axis=None, keep_dims=False):
     """Arithmetic mean over axes. Integers give a float32; of no elements it is nan.
 

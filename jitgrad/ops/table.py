@@ -26,6 +26,7 @@ from jitgrad.ops import (
     loss,
     margins,
     norms,
+    primitive,
     random,
     rearranging,
     reduce,
@@ -47,7 +48,7 @@ MODULES = (
     elementwise, compare, special, reduce, shaping, joining, splitting, gathering, sorting,
     searching, creation, linalg, einstein, decompose, solving, scientific, activation, norms,
     loss, margins, ctc, conv, image, volumes, conv3d, fractional, vision, detection, rearranging,
-    slicing, random, sampling, state, control, loops, classes,
+    slicing, random, sampling, state, control, loops, classes, primitive,
 )  # fmt: skip
 
 # What modules share with each other, but not with users.

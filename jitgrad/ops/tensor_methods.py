@@ -6,6 +6,7 @@ from typing import Any
 
 from jitgrad.arrays import steps
 from jitgrad.errors import DTypeError, fail
+from jitgrad.frontend.composed import composed
 from jitgrad.ir.types import (
     DType,
     bool_,
@@ -35,6 +36,7 @@ from jitgrad.ops import compare as c
 from jitgrad.ops import elementwise as e
 from jitgrad.ops import reduce as r
 from jitgrad.ops.promote import constant, copied, fresh, shape_of, spellings
+from jitgrad.ops.views import viewing
 from jitgrad.primitives import sort as order
 from jitgrad.tensor import Tensor
 
@@ -213,6 +215,7 @@ def dim(self):
 # --- reductions ---------------------------------------------------------------------------------
 
 
+@composed
 @spellings
 def sum_(self, axis=None, dtype=None, keepdims=False, initial=None):
     """Sum over axes. Integers and bools sum to int64, unless `dtype` says otherwise."""
@@ -222,6 +225,7 @@ def sum_(self, axis=None, dtype=None, keepdims=False, initial=None):
     return total if initial is None else e.add(total, initial)
 
 
+@composed
 @spellings
 def mean(self, axis=None, keep_dims=False):
     """Arithmetic mean over axes."""
@@ -373,9 +377,10 @@ FOR_WRITING: dict[str, Any] = {
 }  # fmt: skip
 
 
+@viewing(lambda view, base: _transposed(view))
 def _transposed(self):
     """The axes in reverse order."""
-    return transpose(self)
+    return shaping.permuted("transpose", self, range(self.ndim)[::-1])
 
 
 def _last_two(self):

@@ -23,31 +23,23 @@ def viewing(write_back: Callable) -> Callable:
 
         @functools.wraps(function)
         def call(*args, **kwargs):
-            base, *rest = args or (kwargs.pop(first),)
-            out = quick(base, *rest, **kwargs)
-            if not isinstance(base, Tensor):
+            if not args:
+                args = (kwargs.pop(first),)
+            out = quick(*args, **kwargs)
+            if not isinstance(args[0], Tensor):
                 return out
-            return shown(
-                out,
-                base,
-                lambda base: function(base, *rest, **kwargs),
-                lambda base, view: write_back(view, base, *rest, **kwargs),
-            )
+            return shown(out, View(args[0], function, write_back, args[1:], kwargs))
 
         return call
 
     return mark
 
 
-def shown(
-    out: Tensor,
-    base: Tensor,
-    derive: Callable[[Tensor], Tensor],
-    write_back: Callable[[Tensor, Tensor], Tensor],
-) -> Tensor:
+def shown(out: Tensor, view: View) -> Tensor:
     """What a function computed of a Tensor, as a view of it."""
-    out = copied(out) if out is base else out
-    connect(out, View(base, derive, write_back))
+    if out is view.base:
+        out = copied(out)
+    connect(out, view)
     return out
 
 

@@ -9,14 +9,17 @@ from jitgrad.passes.batches import batches
 from jitgrad.passes.columns import columns
 from jitgrad.passes.fuse import fuse
 from jitgrad.passes.gather import Fits, gather
+from jitgrad.passes.inside import through
 from jitgrad.passes.joins import joins
 from jitgrad.passes.lanes import lanes_last
 from jitgrad.passes.lift import lift
 from jitgrad.passes.margins import margins
 from jitgrad.passes.nested import nested
 from jitgrad.passes.orient import orient
+from jitgrad.passes.outside import outside
 from jitgrad.passes.parts import parts
-from jitgrad.passes.pipeline import dump, optimize, through
+from jitgrad.passes.pipeline import dump, optimize
+from jitgrad.passes.roots import roots
 from jitgrad.passes.sooner import sooner
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
@@ -35,7 +38,9 @@ PASSES: tuple[Pass, ...] = (
     squeeze,  # no axes of extent 1
     batches,  # one axis for many matrices
     optimize,  # what these have left
+    roots,  # that are divided by
     sooner,  # sums that need not wait for others
+    outside,  # factors of what is summed
     lanes_last,  # long axes inside of short ones
     thin,  # products that are sums of a few
     optimize,
@@ -48,7 +53,7 @@ PASSES: tuple[Pass, ...] = (
 )
 
 # These also rewrite the bodies of loops and branches.
-INSIDE: tuple[Pass, ...] = (orient, vectors, joins)
+INSIDE: tuple[Pass, ...] = (orient, vectors, joins, roots)
 # Where no cache would fit a strip, and products are kernels of our own, which what follows joins.
 ON_DEVICE = tuple(widen_sums if p is widen else p for p in PASSES if p not in (strips, thin))
 

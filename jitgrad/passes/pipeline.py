@@ -10,12 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from jitgrad import config
-from jitgrad.ir.node import Graph, Node, builder, rebuild, with_inputs
+from jitgrad.ir.node import Graph
 from jitgrad.ir.text import print_graph
 from jitgrad.ir.verify import verify
 from jitgrad.passes.cse import cse
 from jitgrad.passes.dce import dce
 from jitgrad.passes.fold import fold
+from jitgrad.passes.inside import through
 from jitgrad.passes.merge import merge
 from jitgrad.passes.ranges import ranges
 from jitgrad.passes.settle import settle
@@ -73,25 +74,6 @@ def run_pass(name: str, graph: Graph) -> Graph:
     if config.get("debug") >= 3:
         print(print_graph(result), file=sys.stderr)
     return result
-
-
-def through(pass_: Pass, graph: Graph) -> Graph:
-    """The pass applied to the graphs that nodes have as attributes, the innermost first."""
-    if not any(n.op.kind == "region" for n in graph.nodes):
-        return graph
-
-    def inside(value: object) -> object:
-        if isinstance(value, Graph):
-            return pass_(through(pass_, value))
-        return tuple(map(inside, value)) if isinstance(value, tuple) else value
-
-    def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node.op.kind != "region":
-            return with_inputs(node, inputs)
-        attrs = {name: inside(value) for name, value in node.attrs.items()}
-        return builder.make(node.op, inputs, attrs)
-
-    return rebuild(graph, rewrite)
 
 
 _numbers: defaultdict[str, itertools.count] = defaultdict(itertools.count)

@@ -11,16 +11,18 @@ import functools
 import itertools
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from jitgrad import config, journal
-from jitgrad.ir.node import Graph
+from jitgrad.ir.node import Graph, Node, input_node
 from jitgrad.ir.text import print_graph
 from jitgrad.runtime import cache, loader
 from jitgrad.runtime.links import Symbol, Unlinked
 
 MAKERS = "ir", "primitives", "passes", "runtime"  # what makes a plan, beside `codegen`
+KERNEL = ("one kernel",)  # instead of what is written in place, where that is the question
 LARGEST = 1 << 22  # bytes of constants; more are not kept
 
 
@@ -30,7 +32,7 @@ def _version() -> bytes:
     return f"{cache.own_version(*MAKERS)} {np.__version__}".encode()
 
 
-def key_of(graph: Graph, updates: Sequence[tuple[int, int]]) -> str:
+def key_of(graph: Graph, updates: Sequence[Any]) -> str:
     """The name under which the plan of a graph is kept; "" where it shall be made anew: for those
     who watch how, and where nothing is compiled.
     """
@@ -63,6 +65,23 @@ def keep(key: str, plan: Unlinked) -> None:
     """Keep a plan."""
     if sum(c.nbytes for c in plan.constants) <= LARGEST:
         cache.keep(key, encode(plan))
+
+
+@functools.lru_cache(maxsize=512)
+def fits(region: Node) -> bool:
+    """Whether a loop or branch can be one kernel. What was found out once is kept, too: the code
+    generator is not asked again, and a trace that is not new does without it.
+    """
+    inputs = [input_node(f"a{i}", x.type) for i, x in enumerate(region.inputs)]
+    key = key_of(Graph("region", inputs, [region.op(*inputs, **region.attrs)]), KERNEL)
+    known = cache.fetch(key) if key else None
+    if known is None:
+        from jitgrad.codegen.structured import fits
+
+        known = b"yes" if fits(region) else b"no"
+        if key:
+            cache.keep(key, known)
+    return known == b"yes"
 
 
 def encode(plan: Unlinked) -> bytes:

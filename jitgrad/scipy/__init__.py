@@ -1,5 +1,5 @@
-"""MindSpore's `scipy`: linear algebra under SciPy's names."""
+"""SciPy's names: linear algebra, as in MindSpore's `scipy`, and special functions."""
 
-from jitgrad.scipy import linalg
+from jitgrad.scipy import linalg, special
 
-__all__ = ["linalg"]
+__all__ = ["linalg", "special"]

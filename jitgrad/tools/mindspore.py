@@ -193,33 +193,36 @@ unbind unique unique_consecutive unsqueeze var var_mean where xlogy zeros zeros_
 """
 
 NN = """
-ASGD Accuracy AdaFactor AdaMax Adadelta Adagrad Adam AdamWeightDecay AdaptiveAvgPool1d
+ASGD Accuracy AdaFactor AdaMax Adadelta Adagrad Adam AdamOffload AdamWeightDecay AdaptiveAvgPool1d
 AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d AvgPool1d
 AvgPool2d AvgPool3d BCELoss BCEWithLogitsLoss BatchNorm1d BatchNorm2d BatchNorm3d BiDense BleuScore
-CELU CTCLoss Cell CellDict CellList ChannelShuffle ConfusionMatrix ConstantPad1d ConstantPad2d
-ConstantPad3d Conv1d Conv1dTranspose Conv2d Conv2dTranspose Conv3d Conv3dTranspose CosineDecayLR
-CosineEmbeddingLoss CosineSimilarity CrossEntropyLoss Dense Dice DiceLoss Dropout Dropout1d
-Dropout2d Dropout3d DynamicLossScaleUpdateCell ELU Embedding EmbeddingLookup ExponentialDecayLR F1
-FTRL FastGelu Fbeta FixedLossScaleUpdateCell Flatten FocalLoss ForwardValueAndGrad
-FractionalMaxPool2d FractionalMaxPool3d GELU GLU GRU GRUCell GaussianNLLLoss GradAccumulationCell
-GraphCell GroupNorm HShrink HSigmoid HSwish Hardtanh HingeEmbeddingLoss HuberLoss Identity
-InstanceNorm1d InstanceNorm2d InstanceNorm3d InverseDecayLR Jvp KLDivLoss L1Loss LARS LPPool1d
-LPPool2d LRN LSTM LSTMCell Lamb LayerNorm LazyAdam LeakyReLU LogSigmoid LogSoftmax Loss LossBase MAE
-MAELoss MSE MSELoss MarginRankingLoss MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d
-MaxUnpool3d Metric Mish Momentum MultiClassDiceLoss MultiFieldEmbeddingLookup
+CELU CTCLoss Cell CellDict CellList CentralCrop ChannelShuffle ClipByNorm ConfusionMatrix
+ConfusionMatrixMetric ConstantPad1d ConstantPad2d ConstantPad3d Conv1d Conv1dTranspose Conv2d
+Conv2dBnAct Conv2dTranspose Conv3d Conv3dTranspose CosineDecayLR CosineEmbeddingLoss
+CosineSimilarity CrossEntropyLoss Dense DenseBnAct DiGamma Dice DiceLoss Dropout Dropout1d Dropout2d
+Dropout3d DynamicLossScaleUpdateCell ELU Embedding EmbeddingLookup ExponentialDecayLR F1 FTRL
+FastGelu Fbeta FixedLossScaleUpdateCell Flatten FocalLoss ForwardValueAndGrad FractionalMaxPool2d
+FractionalMaxPool3d GELU GLU GRU GRUCell GaussianNLLLoss GradAccumulationCell GraphCell GroupNorm
+HShrink HSigmoid HSwish Hardtanh HausdorffDistance HingeEmbeddingLoss HuberLoss IGamma Identity
+ImageGradients InstanceNorm1d InstanceNorm2d InstanceNorm3d InverseDecayLR Jvp KLDivLoss L1Loss
+L1Regularizer LARS LBeta LGamma LPPool1d LPPool2d LRN LSTM LSTMCell Lamb LayerNorm LazyAdam
+LeakyReLU LogSigmoid LogSoftmax Loss LossBase MAE MAELoss MSE MSELoss MSSSIM MarginRankingLoss
+MatDet MatInverse MatMul MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d
+MeanSurfaceDistance Metric Mish Moments Momentum MultiClassDiceLoss MultiFieldEmbeddingLookup
 MultiLabelSoftMarginLoss MultiMarginLoss MultiheadAttention MultilabelMarginLoss NLLLoss
-NaturalExpDecayLR Optimizer PReLU Pad ParameterUpdate Perplexity PixelShuffle PixelUnshuffle
-PoissonNLLLoss PolynomialDecayLR Precision ProximalAdagrad RMSELoss RMSProp RNN RNNCell ROC RReLU
-ReLU ReLU6 Recall ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d
-ReplicationPad3d Rprop SGD SampledSoftmaxLoss SeLU SequentialCell SiLU Sigmoid SmoothL1Loss
-SoftMarginLoss SoftShrink Softmax Softmax2d SoftmaxCrossEntropyWithLogits Softmin Softsign
-SyncBatchNorm Tanh Tanhshrink Threshold TimeDistributed Top1CategoricalAccuracy
+NaturalExpDecayLR Norm OcclusionSensitivity OneHot Optimizer PReLU PSNR Pad ParameterUpdate
+Perplexity PixelShuffle PixelUnshuffle PoissonNLLLoss PolynomialDecayLR Precision ProximalAdagrad
+RMSELoss RMSProp RNN RNNCell ROC RReLU Range ReLU ReLU6 Recall ReduceLogSumExp ReflectionPad1d
+ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d Roll
+RootMeanSquareDistance Rprop SGD SSIM SampledSoftmaxLoss SeLU SequentialCell SiLU Sigmoid
+SmoothL1Loss SoftMarginLoss SoftShrink Softmax Softmax2d SoftmaxCrossEntropyWithLogits Softmin
+Softsign SyncBatchNorm Tanh Tanhshrink Threshold TimeDistributed Top1CategoricalAccuracy
 Top5CategoricalAccuracy TopKCategoricalAccuracy TrainOneStepCell TrainOneStepWithLossScaleCell
 Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
-TripletMarginLoss TripletMarginWithDistanceLoss Unflatten Unfold Upsample Vjp WarmUpLR WithEvalCell
-WithGradCell WithLossCell ZeroPad2d auc cosine_decay_lr exponential_decay_lr get_activation
-get_metric_fn inverse_decay_lr names natural_exp_decay_lr piecewise_constant_lr polynomial_decay_lr
-rearrange_inputs warmup_lr
+Tril TripletMarginLoss TripletMarginWithDistanceLoss Triu Unflatten Unfold Upsample Vjp WarmUpLR
+WithEvalCell WithGradCell WithLossCell ZeroPad2d auc cosine_decay_lr exponential_decay_lr
+get_activation get_metric_fn inverse_decay_lr names natural_exp_decay_lr piecewise_constant_lr
+polynomial_decay_lr rearrange_inputs warmup_lr
 """
 
 MINT_NN = """

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from jitgrad.amp import (
-    DynamicLossScaleManager,
-    FixedLossScaleManager,
-)
+from jitgrad.amp import DynamicLossScaleManager, FixedLossScaleManager, LossScaleManager
 
-__all__ = [
-    "DynamicLossScaleManager", "FixedLossScaleManager",
-]  # fmt: skip
+__all__ = ["DynamicLossScaleManager", "FixedLossScaleManager", "LossScaleManager"]

@@ -11,7 +11,7 @@ from jitgrad import amp
 from jitgrad.errors import ArgumentError, DTypeError, fail
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.metrics import Loss, Metric, get_metric_fn
-from jitgrad.nn.train_cells import TrainOneStepCell, WithEvalCell, WithLossCell
+from jitgrad.nn.wrap import TrainOneStepCell, WithEvalCell, WithLossCell
 from jitgrad.tensor import Tensor
 from jitgrad.train import callbacks as cb
 from jitgrad.train import state
@@ -75,6 +75,7 @@ class Model:
         if metrics and eval_network is None and loss_fn is None:
             raise fail(ArgumentError, "Model: metrics need a loss_fn or an eval_network")
         self.position = state.Position()
+        self._restored = False
 
     def _step_of(self, network: Cell, options: Mapping[str, Any]) -> Cell:
         with_loss = network if self._loss_fn is None else WithLossCell(network, self._loss_fn)
@@ -112,7 +113,7 @@ class Model:
         initial_epoch: int | None = None,
     ) -> None:
         """Train up to an epoch, counted from 1; the first is `initial_epoch` + 1, by default 1, or
-        where `restore` has left off.
+        the one after those that `restore` has read. A second call begins at 1 again.
 
         Callbacks see every step and epoch. The sink options are MindSpore's; they change nothing.
         """
@@ -149,9 +150,9 @@ class Model:
         _check_epochs(epochs, initial)
         self._check_dataset(dataset)
         called = cb.listed(callbacks)
-        if initial is not None:
-            self.position.epoch = initial
-        first = self.position.epoch
+        if initial is not None or not self._restored:
+            self.position = state.Position(initial or 0)
+        self._restored, first = False, self.position.epoch
         if hasattr(dataset, "epoch") and first:
             dataset.epoch = first  # type: ignore[attr-defined]
         params = self._params(dataset, called)
@@ -283,7 +284,7 @@ class Model:
 
     def restore(self, path: Any) -> None:
         """Read what `save` has written; ValueError if it is not of such a Model."""
-        self.position = state.restore(self._train_network, path)
+        self.position, self._restored = state.restore(self._train_network, path), True
 
 
 def inputs_of(batch: Any) -> tuple[Tensor, ...]:

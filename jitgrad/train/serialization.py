@@ -16,6 +16,7 @@ import numpy as np
 
 from jitgrad.errors import ArgumentError, DTypeError, ShapeError, fail
 from jitgrad.nn.cell import Cell
+from jitgrad.onnx import export
 from jitgrad.tensor import Parameter, Tensor
 from jitgrad.train import ckpt, safetensors
 
@@ -225,3 +226,9 @@ def _path(name: Name, format: str | None) -> tuple[Path, str]:
     if kind not in FORMATS:
         raise fail(ArgumentError, f"no such format of checkpoints: {kind!r}; have {FORMATS}")
     return (path if ending == kind else path.with_name(f"{path.name}.{kind}")), kind
+
+
+__all__ = [
+    "FORMATS", "FROZEN", "ckpt_to_safetensors", "export", "load_checkpoint", "load_param_into_net",
+    "safetensors_to_ckpt", "save_checkpoint",
+]  # fmt: skip

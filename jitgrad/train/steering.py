@@ -24,11 +24,11 @@ def rates_of(params: RunParams) -> list[Any]:
             instead="give the optimizer a number for its learning_rate",
         )
     rates = optimizer.learning_rate
-    return list(rates) if isinstance(rates, tuple) else [rates]
+    return list({id(r): r for r in rates}.values()) if isinstance(rates, tuple) else [rates]
 
 
 class LearningRateScheduler(Callback):
-    """Before each step the rate becomes ``learning_rate_function(rate, step)``, steps from 1."""
+    """After each step the rate becomes ``learning_rate_function(rate, step)``, steps from 1."""
 
     def __init__(self, learning_rate_function: Callable[[float, int], float]):
         if not callable(learning_rate_function):
@@ -37,7 +37,7 @@ class LearningRateScheduler(Callback):
             )
         self.learning_rate_function = learning_rate_function
 
-    def on_train_step_begin(self, run_context: RunContext) -> None:
+    def on_train_step_end(self, run_context: RunContext) -> None:
         params = run_context.original_args()
         for rate in rates_of(params):
             now = float(rate.asnumpy())

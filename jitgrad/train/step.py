@@ -13,7 +13,8 @@ from jitgrad.frontend.tape import no_grad
 from jitgrad.nn.cell import Cell
 from jitgrad.nn.containers import CellList
 from jitgrad.nn.optim.base import counter, states_like
-from jitgrad.nn.train_cells import check_parameters, keeping
+from jitgrad.nn.wrap.cell_wrapper import check_parameters
+from jitgrad.nn.wrap.loss_scale import keeping
 from jitgrad.tensor import Parameter, ParameterTuple
 
 

@@ -37,6 +37,18 @@ class Odd(nn.Cell):
         return self.rule(dout)
 
 
+class Twice(ms.autograd.Function):
+    """Returns a gradient too many."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2.0
+
+    @staticmethod
+    def backward(ctx, g):
+        return g, g
+
+
 class Two(nn.Cell):
     """Two outputs; their cotangents are a tuple."""
 
@@ -64,7 +76,8 @@ def space() -> dict[str, Any]:
 
     found = {**vars(ms), **{k: Tensor(v) for k, v in DATA.items()}, "f": f, "g": g, "aux": aux}
     leaves = {f"leaf_{k}": Tensor(v, requires_grad=True) for k, v in DATA.items()}
-    more = {"np": np, "nn": nn, "ops": ops, "Odd": Odd, "Two": Two, "autograd": ms.autograd}
+    more = {"np": np, "nn": nn, "ops": ops, "autograd": ms.autograd}
+    more |= {"Odd": Odd, "Two": Two, "Twice": Twice}
     names = {"ParameterTuple": ParameterTuple, "GradOperation": ms.GradOperation}
     names["stop"] = ops.stop_gradient
     return {**found, **leaves, **more, **names, "w": w, "b": b, "backward": ms.autograd.backward}

@@ -193,8 +193,8 @@ def test_in_place(axis, dims, machine):
 def test_no_conversion_is_left():
     """Only float16 is converted; for other dtypes the text reads as if written for them."""
     text = scan.recurrence("f32")
-    assert "product = to_f32(factor[at] * state)\n" in text
+    assert "product0 = to_f32(factor[at0] * state0)\n" in text
     assert "{" not in text
     assert "f16" not in text
     text = scan.recurrence("f16")
-    assert "product = unpack_f16(pack_f16(to_f32(unpack_f16(factor[at]) * state)))\n" in text
+    assert "product0 = unpack_f16(pack_f16(to_f32(unpack_f16(factor[at0]) * state0)))\n" in text

@@ -8,6 +8,7 @@ import pytest
 from jitgrad import config
 from jitgrad.codegen.conv.images import Images, way_of
 from jitgrad.codegen.conv.spread import Spread
+from jitgrad.codegen.conv.squares import Squares
 from jitgrad.codegen.conv.weight import Pairs, Rows, Weight
 from jitgrad.ir.node import Graph, input_node
 from jitgrad.ir.op import OPS
@@ -47,6 +48,9 @@ CASES = {
     "as they are": ((3, 20, 8, 8), (18, 20, 1, 1), {}),
     "points of small images": ((4, 64, 7, 7), (48, 64, 1, 1), {}),
     "points of large images": ((3, 48, 17, 20), (28, 48, 1, 1), {}),
+    "squares": ((3, 20, 9, 7), (28, 20, 3, 3), SAME),
+    "squares of many terms": ((1, 260, 6, 5), (12, 260, 3, 3), SAME),
+    "squares in bands": ((1, 16, 70, 67), (16, 16, 3, 3), {"pad": (0, 2, 2, 1)}),
     "from one place": ((20, 16, 4, 4), (24, 16, 4, 4), {}),
     "large kernel": ((1, 2, 23, 40), (3, 2, 11, 11), {"pad": (5, 5, 5, 5)}),
 }
@@ -98,7 +102,20 @@ def test_dtypes(case, dtype):
         agrees(got, name, arrays, attrs)
 
 
-PLAIN_CASES = ("strided", "one image", "groups", "small images", "one of few places", "points")
+def test_doubles_in_squares():
+    for name, arrays, attrs in operands("squares", np.float64):
+        agrees(compiled(name, arrays, attrs), name, arrays, attrs)
+
+
+PLAIN_CASES = (
+    "strided",
+    "one image",
+    "groups",
+    "small images",
+    "one of few places",
+    "points",
+    "squares",
+)
 
 
 @pytest.mark.parametrize("case", PLAIN_CASES)
@@ -108,7 +125,9 @@ def test_plain_python(case):
             agrees(compiled(name, arrays, attrs), name, arrays, attrs)
 
 
-@pytest.mark.parametrize("case", ["plain", "strided", "small images", "groups", "points"])
+@pytest.mark.parametrize(
+    "case", ["plain", "strided", "small images", "groups", "points", "squares"]
+)
 def test_infinities(case):
     """What an infinity in an image does not reach stays finite."""
     for name, arrays, attrs in operands(case, np.float32):
@@ -118,6 +137,13 @@ def test_infinities(case):
             with np.errstate(invalid="ignore"):
                 want = OPS[name].numpy(*given, **attrs)
             np.testing.assert_array_equal(compiled(name, given, attrs), want)
+
+
+def test_large_elements_in_squares():
+    """What would overflow in parts of squares is the sum that it is."""
+    for name, arrays, attrs in operands("squares", np.float32):
+        given = [np.full_like(a, v) for a, v in zip(arrays, (2e38, 1e-3))]
+        agrees(compiled(name, given, attrs), name, given, attrs)
 
 
 def test_each_way_is_taken():
@@ -136,6 +162,6 @@ def test_each_way_is_taken():
             ("conv2d_input", (y, w), {"size": image[2:]}),
         ):
             way = way_of(OPS[name](*inputs, **attrs, **more))
-            found.add(way.beside if isinstance(way, Images) else Spread)
+            found.add(way.beside if isinstance(way, Images) else type(way))
         found.add(type(Weight(OPS["conv2d_weight"](x, y, **attrs, kernel=kernel[2:])).way))
-    assert found == {False, True, Spread, Pairs, Rows}
+    assert found == {False, True, Spread, Squares, Pairs, Rows}

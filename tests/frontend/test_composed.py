@@ -8,6 +8,7 @@ import pytest
 import jitgrad as ms
 from jitgrad import Tensor, ops
 from jitgrad.errors import JitgradError
+from jitgrad.frontend import steps
 from jitgrad.frontend.composed import composed
 from jitgrad.frontend.prepared import prepared
 from jitgrad.ir.op import OPS, Op
@@ -23,8 +24,8 @@ def soon(monkeypatch) -> None:
     called as they are.
     """
     monkeypatch.setattr("jitgrad.frontend.composed.OFTEN", 2)
-    for module in ("composed", "dispatch"):
-        monkeypatch.setattr(f"jitgrad.frontend.{module}.IN_USE", [])
+    monkeypatch.setattr("jitgrad.frontend.composed.IN_USE", [])
+    monkeypatch.setitem(steps.SCOPE, "IN_USE", [])
 
 
 def _matrix() -> Tensor:

@@ -46,8 +46,8 @@ LAYERS: dict[str, Case] = {
         [draw(2, 4, 5)],
     ),
     "conv2d_transpose": (
-        lambda: nn.Conv2dTranspose(4, 6, (3, 2), 2, "pad", 1, 1, 1, 2, True),
-        lambda: tn.ConvTranspose2d(4, 6, (3, 2), 2, 1, 1, 2, True, 1),
+        lambda: nn.Conv2dTranspose(4, 6, (3, 2), 2, "pad", 1, 0, 1, 2, True),
+        lambda: tn.ConvTranspose2d(4, 6, (3, 2), 2, 1, 0, 2, True, 1),
         [draw(2, 4, 3, 4)],
     ),
     "conv3d": (
@@ -293,7 +293,9 @@ LOSSES: dict[str, Case] = {
 
 def translated(name: str) -> str:
     """PyTorch's name of a Parameter."""
-    return re.sub(r"beta$", "bias", re.sub(r"gamma$", "weight", name))
+    for ours, theirs in ((r"gamma$", "weight"), (r"beta$", "bias"), (r"\bdense(?=\d)", "linear")):
+        name = re.sub(ours, theirs, name)
+    return name
 
 
 def parameters(cell: nn.Cell, module: Any) -> list[tuple[ms.Parameter, Any]]:

@@ -432,6 +432,20 @@ REPRS = [
     (nn.Dense(2, 2, has_bias=False), "Dense(input_channels=2, output_channels=2)"),
     (nn.Dropout(p=0.25), "Dropout(p=0.25)"),
     (nn.MaxPool2d(2, 2), "MaxPool2d(kernel_size=2, stride=2, pad_mode=VALID)"),
+    (nn.MaxPool1d(2, 2), "MaxPool1d(kernel_size=(1, 2), stride=(1, 2), pad_mode=VALID)"),
+    (
+        nn.Conv1d(2, 3, 4, has_bias=True, weight_init="normal", bias_init="zeros"),
+        "Conv1d(input_channels=2, output_channels=3, kernel_size=(1, 4), stride=(1, 1), "
+        "pad_mode=same, padding=(0, 0, 0, 0), dilation=(1, 1), group=1, has_bias=True, "
+        "weight_init=normal, bias_init=zeros, format=NCHW)",
+    ),
+    (
+        nn.LayerNorm([3]),
+        "LayerNorm(normalized_shape=[3], begin_norm_axis=-1, begin_params_axis=-1, "
+        "gammaParameter (name=gamma, shape=(3,), dtype=Float32, requires_grad=True), "
+        "beta=Parameter (name=beta, shape=(3,), dtype=Float32, requires_grad=True))",
+    ),
+    (nn.GRUCell(2, 3), "GRUCell()"),
 ]
 
 

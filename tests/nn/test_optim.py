@@ -487,3 +487,14 @@ CALLS = [
 def test_wrong_gradients(mode: str, gradients: tuple, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         nn.SGD([P])(gradients)
+
+
+def test_names_of_what_an_optimizer_keeps() -> None:
+    """In MindSpore's order, so that its files of states fit; one rate for each group."""
+    first, *others = (ms.Parameter(ms.Tensor([1.0]), name=name) for name in "abc")
+    groups = [{"params": [first]}, {"params": others, "lr": 0.2}]
+    kept = nn.RMSProp(groups, 0.1, centered=True).get_parameters()
+    assert " ".join(p.name for p in kept) == (
+        "global_step learning_rate learning_rate_group_1 a b c mean_grad.a mean_grad.b mean_grad.c"
+        " mean_square.a mean_square.b mean_square.c moment.a moment.b moment.c"
+    )

@@ -195,3 +195,69 @@ def test_digits_are_learned(mode: str) -> None:
         losses.append(float(step(ms.Tensor(images[chosen]), ms.Tensor(labels[chosen]))))
     assert losses[0] > 2.2
     assert losses[-1] < 1.9
+
+
+# --- steps of one's own -------------------------------------------------------------------------
+
+clip = ops.MultitypeFuncGraph("clip")
+
+
+@clip.register("Number", "Tensor")
+def _clip(most, gradient):
+    return nn.ClipByNorm()(gradient, ops.cast(ops.tuple_to_array((most,)), gradient.dtype))
+
+
+class OwnStep(nn.TrainOneStepCell):
+    """As programs write it: the gradient function takes the scale as the loss's cotangent."""
+
+    def construct(self, *inputs):
+        loss = self.network(*inputs)
+        sens = ops.fill(loss.dtype, loss.shape, self.sens)
+        gradients = self.grad(self.network, self.weights)(*inputs, sens)
+        gradients = ops.HyperMap()(ops.partial(clip, 1e3), gradients)
+        return ops.depend(loss, self.optimizer(self.grad_reducer(gradients)))
+
+
+class OwnScaledStep(nn.TrainOneStepWithLossScaleCell):
+    def construct(self, *inputs):
+        loss = self.network(*inputs)
+        status, scale = self.start_overflow_check(loss, self.scale_sense.value())
+        gradients = self.grad(self.network, self.weights)(*inputs, ops.ones_like(loss) * scale)
+        gradients = self.hyper_map(ops.partial(unscale, scale), gradients)
+        overflow = self.process_loss_scale(self.get_overflow_status(status, gradients))
+        if not overflow:
+            loss = ops.depend(loss, self.optimizer(gradients))
+        return loss, overflow, scale
+
+
+unscale = ops.MultitypeFuncGraph("unscale")
+
+
+@unscale.register("Tensor", "Tensor")
+def _unscale(scale, gradient):
+    return gradient * ops.reciprocal(scale)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_steps_of_ones_own(mode: str, scaled: bool) -> None:
+    """They do what the library's steps do; a step that overflows changes the scale only."""
+    found = []
+    for own in (True, False):
+        net = network()
+        loss, optimizer = nn.WithLossCell(net, nn.MSELoss()), nn.Adam(net.trainable_params(), 0.1)
+        if scaled:
+            kind = OwnScaledStep if own else nn.TrainOneStepWithLossScaleCell
+            step = kind(loss, optimizer, nn.DynamicLossScaleUpdateCell(2.0**9, 2, 2))
+        else:
+            step = (OwnStep if own else nn.TrainOneStepCell)(loss, optimizer)
+        batches = [Y, Y * np.float32(1e37), Y, Y] if scaled else [Y] * 3
+        results = [step(ms.Tensor(X), ms.Tensor(y)) for y in batches]
+        if scaled:
+            assert [bool(overflow) for _, overflow, _ in results] == [False, True, False, False]
+            assert [r[2].item() for r in results] == [512, 512, 256, 256]
+            assert step.scale_sense.item() == 512
+        weights = [p.asnumpy() for p in net.get_parameters()]
+        found.append([r[0].asnumpy() if scaled else r.asnumpy() for r in results] + weights)
+    for a, b in zip(*found, strict=True):
+        # A gradient scaled by a power of two is exact; clipping multiplies and divides once.
+        np.testing.assert_allclose(a, b, rtol=2**-18, atol=2**-20)

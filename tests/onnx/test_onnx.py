@@ -239,16 +239,56 @@ def test_what_others_write(tmp_path: Path) -> None:
         cell()
 
 
-def written(path: Path, nodes: list, values: dict | None = None, **more: Any) -> Path:
+def written(
+    path: Path, nodes: list, values: dict | None = None, x: Any = (2,), ndims: tuple = (1,)
+) -> Path:
+    """A model of x to y, h and c, as many as `ndims` has."""
     h = onnx.helper
     held = [onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in (values or {}).items()]
     graph = h.make_graph(
-        nodes, "g", [h.make_tensor_value_info("x", 1, [2])],
-        [h.make_tensor_value_info("y", 1, [2])], held,
+        nodes, "g", [h.make_tensor_value_info("x", 1, x)],
+        [h.make_tensor_value_info(name, 1, [None] * n) for name, n in zip("yhc", ndims)], held,
     )  # fmt: skip
     model = h.make_model(graph, opset_imports=[h.make_opsetid("", 18)], ir_version=9)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+LAYERS = {
+    "lstm": ("LSTM", 4, {}, ("B", "lengths", "first")),
+    "plain lstm": ("LSTM", 4, {"direction": "reverse"}, ()),
+    "gru": ("GRU", 3, {"linear_before_reset": 1, "direction": "bidirectional"}, ("B", "lengths")),
+    "gru that resets first": ("GRU", 3, {"direction": "reverse"}, ("B", "first")),
+    "rnn": ("RNN", 1, {"direction": "bidirectional"}, ("first",)),
+    "rnn of relu": ("RNN", 1, {"activations": ["Relu"]}, ("B",)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_recurrent_layers_of_others(tmp_path: Path, name: str) -> None:
+    """Gates in ONNX's order, a row of weights for each direction."""
+    kind, gates, attrs, parts = LAYERS[name]
+    d, hidden, size, n, length = 1 + (attrs.get("direction") == "bidirectional"), 3, 2, 4, 5
+    start = "first" if "first" in parts else ""
+    values = {
+        "W": draw(d, gates * hidden, size), "R": draw(d, gates * hidden, hidden),
+        "B": draw(d, 2 * gates * hidden), "lengths": np.array([5, 2, 3, 5], np.int32),
+        "first": draw(d, n, hidden),
+    }  # fmt: skip
+    held = {k: v for k, v in values.items() if k in ("W", "R", *parts)}
+    operands = ["x", "W", "R", *(p if p in parts else "" for p in ("B", "lengths")), start]
+    operands += [start] if kind == "LSTM" else []
+    results = ["y", "h", "c"] if kind == "LSTM" else ["y", "h"]
+    node = onnx.helper.make_node(kind, operands, results, hidden_size=hidden, **attrs)
+    path = written(tmp_path / "x.onnx", [node], held, (length, n, size), (4, 3, 3)[: len(results)])
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    x = draw(length, n, size)
+    cell = load(path)
+    for a, b in zip(session.run(None, {"x": x}), flat(cell(ms.Tensor(x))), strict=True):
+        assert a.shape == b.shape
+        # Five steps of sums of up to ten products of float32, through slopes of at most one.
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=64 * 2**-23)
+    assert {p.name for p in cell.trainable_params()} == set(held) - {"lengths"}
 
 
 def test_bad_files(tmp_path: Path) -> None:
@@ -268,6 +308,10 @@ def test_bad_files(tmp_path: Path) -> None:
     written(path, [node("Hardmax", ["x"], ["z"]), node("Bernoulli", ["z"], ["y"])])
     with pytest.raises(ValueError, match="has the ops Bernoulli, Hardmax, which are not there"):
         load(path)
+    layer = node("LSTM", ["x", "W", "R"], ["y"], hidden_size=1, clip=1.0)
+    written(path, [layer], {"W": draw(1, 4, 1), "R": draw(1, 4, 1)}, (2, 1, 1), (4,))
+    with pytest.raises(ValueError, match="LSTM with clip is not there"):
+        load(path)(ms.Tensor(draw(2, 1, 1)))
     written(path, [node("ConstantOfShape", ["s"], ["y"])], {"s": np.array([2**40])})
     with pytest.raises(ValueError, match="makes an array of shape"):
         load(path)(ms.Tensor([1.0, 2.0]))

@@ -7,12 +7,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 import scipy.linalg as sl
+import scipy.special as sp
 
 import jitgrad as ms
 import jitgrad.mint.nn.functional as F
 import jitgrad.numpy as mnp
 from jitgrad import DType, Tensor, mint, ops
 from jitgrad.scipy import linalg as scipy_linalg
+from jitgrad.scipy import special
 
 X = np.array([[0.5, -1.25, 2.0], [3.5, 0.25, -0.75]], np.float32)
 Y = np.array([[1.5, 0.25, -2.0], [0.5, 2.25, 0.75]], np.float32)
@@ -128,6 +130,37 @@ def test_scipy_systems() -> None:
     np.testing.assert_allclose(S @ vectors, (S + 1) @ vectors * values, atol=1e-12)
 
 
+B = np.array([0.5, 2.0, -0.25])
+P, Q = np.linspace(0.25, 3.5, 7), np.linspace(2.5, 0.125, 7)
+OF_TWO = {
+    "beta", "betaln", "gammainc", "gammaincc", "kl_div", "rel_entr", "xlog1py", "xlogy",
+}  # fmt: skip
+OPERANDS = {
+    "betainc": (P, Q, P / 4), "multigammaln": (P + 1, 2), "polygamma": (2, P), "zeta": (P + 1, Q),
+    "erfinv": (P / 4,), "logit": (P / 4,), "ndtri": (P / 4,), "log_softmax": (S, 1),
+    "softmax": (S,), "logsumexp": (S, None, A, False, True),
+} | dict.fromkeys(OF_TWO, (P, Q))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", special.__all__)
+def test_scipy_special(name: str) -> None:
+    agree(getattr(special, name), getattr(sp, name), *OPERANDS.get(name, (P,)))
+
+
+def test_scipy_special_at_the_edges() -> None:
+    zero = np.array([0.0, 0.0, 1.0, -1.0])
+    other = np.array([0.0, 1.0, 0.0, 1.0])
+    agree(special.rel_entr, sp.rel_entr, zero, other)
+    agree(special.kl_div, sp.kl_div, zero, other)
+    agree(special.gamma, sp.gamma, np.array([0.0, -0.5, -1.0, -1.5, -2.0, -2.5, 20.5, np.inf]))
+    infinite = np.array([np.inf, -np.inf, 1.0])
+    for b in (np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, -1.0])):
+        agree(special.logsumexp, sp.logsumexp, infinite, None, b)
+        agree(special.logsumexp, sp.logsumexp, infinite[1:], 0, b[1:], True, True)
+    slope = ms.grad(lambda x: special.logsumexp(x, b=Tensor(B)))(Tensor(infinite[2] * B))
+    np.testing.assert_allclose(slope.asnumpy(), B * np.exp(B) / (B * np.exp(B)).sum())
+
+
 def test_mint_linalg() -> None:
     a, s = Tensor(A), Tensor(S)
     found = mint.linalg.solve_triangular(a, s, upper=True, left=False).asnumpy()
@@ -150,7 +183,7 @@ def agree(ours, theirs, *args) -> None:
 
 
 def test_all_names() -> None:
-    for module in (mint, mnp, F, mint.linalg, mnp.linalg, scipy_linalg):
+    for module in (mint, mnp, F, mint.linalg, mnp.linalg, scipy_linalg, special):
         for name in module.__all__:
             found = getattr(module, name)
             known = callable(found) or isinstance(found, ModuleType)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jitgrad.ir.interp import interpret
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.verify import verify
+from jitgrad.passes.outside import outside
 from jitgrad.passes.sooner import DEEP, sooner
 from jitgrad.primitives.elementwise import exp
 from jitgrad.primitives.reduce import reduce_sum
@@ -112,9 +113,10 @@ def test_sums_that_have_to_wait(program) -> None:
     assert sooner(graph) is graph
 
 
+@pytest.mark.parametrize("rewrite", [sooner, outside])
 @given(graph=graphs(), seed=st.integers(0, 2**32 - 1))
-def test_random_programs(graph: Graph, seed: int) -> None:
-    made = sooner(graph)
+def test_random_programs(rewrite, graph: Graph, seed: int) -> None:
+    made = rewrite(graph)
     verify(made)
     if made is graph:
         return

@@ -19,6 +19,6 @@ run un-jitted too, with flat arrays in the place of `ptrs`, bools as bytes, and 
 
 from __future__ import annotations
 
-from jitgrad.codegen.canonical import conv, index, pool, scan, sort
+from jitgrad.codegen.canonical import conv, index, pool, scan, sort, squares
 
-__all__ = ["conv", "index", "pool", "scan", "sort"]
+__all__ = ["conv", "index", "pool", "scan", "sort", "squares"]

@@ -21,6 +21,7 @@ from jitgrad.codegen.conv.packing import (
 )
 from jitgrad.codegen.conv.spread import Spread
 from jitgrad.codegen.conv.spread import spread as spread_of
+from jitgrad.codegen.conv.squares import Squares, squares
 from jitgrad.codegen.launch import Launch, Moving, Pointer, Strip, zero
 from jitgrad.codegen.sums import Block, Operand, Taps, block_of, rounds
 from jitgrad.ir.node import Node
@@ -230,11 +231,12 @@ class Images:
         return made
 
 
-def way_of(node: Node) -> Images | Spread:
+def way_of(node: Node) -> Images | Spread | Squares:
     """How a convolution is made: what takes the least time."""
     images = Images(node)
     spread = spread_of(images.geometry) if images.panels else None
-    return spread if spread is not None and spread.time < images.time else images
+    found = images, spread, squares(images.geometry, images.make is _forward)
+    return min((way for way in found if way is not None), key=lambda way: way.time)
 
 
 def convolution(step: Step) -> Sequence[Launch | Strip]:

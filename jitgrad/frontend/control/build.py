@@ -17,9 +17,10 @@ from typing import Any
 from jitgrad.errors import TraceError, UnsupportedError
 from jitgrad.frontend.control.convert import Converter
 from jitgrad.frontend.control.expressions import RUN, Expressions, placed
+from jitgrad.frontend.control.scope import children
 from jitgrad.frontend.control.source import Definition, NoSource, Unsupported, definition
 from jitgrad.frontend.guards import is_library
-from jitgrad.locate import BETWEEN, PACKAGE
+from jitgrad.locate import is_ours
 
 FACTORY, DEFINED = "jg_factory", "jg_function"  # the latter: its own name would hide a global
 PLAIN = (
@@ -80,7 +81,7 @@ def unread() -> tuple[type[TraceError], str, str]:
 def _user_frames(frame: types.FrameType | None) -> Iterator[types.CodeType]:
     """What runs outside of this package, from a frame outwards."""
     while frame is not None:
-        if not frame.f_code.co_filename.startswith((PACKAGE, *BETWEEN)):
+        if not is_ours(frame.f_code.co_filename):
             yield frame.f_code
         frame = frame.f_back
 
@@ -157,10 +158,22 @@ def _module(cells: list[str], body: list[ast.stmt], at: ast.AST) -> ast.Module:
     """A module with a function around the definition, whose parameters are its free variables."""
     args = ast.arguments([], [ast.arg(c) for c in cells], None, [], [], None, [])
     factory = placed(ast.FunctionDef(FACTORY, args, body, [], None), at)
-    for node in ast.walk(factory):
+    _complete(factory)
+    return ast.Module([factory], [])
+
+
+def _complete(tree: ast.AST) -> None:
+    """What the compiler asks for: new nodes get the place of the node around them."""
+    stack = [(tree, tree)]
+    while stack:
+        node, at = stack.pop()
+        if hasattr(node, "lineno"):
+            at = node
+        else:
+            ast.copy_location(node, at)
         if isinstance(node, ast.FunctionDef) and not hasattr(node, "type_params"):
             node.type_params = []  # type: ignore[attr-defined]  Python 3.12
-    return ast.Module([factory], [])
+        stack += [(child, at) for child in children(node)]
 
 
 def _register(code: types.CodeType) -> None:

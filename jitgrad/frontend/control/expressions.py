@@ -16,7 +16,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.frontend.control.scope import bound
+from jitgrad.frontend.control.scope import bound, walk
 
 RUN = "jg__"  # the name under which converted code knows `jitgrad.frontend.control.run`
 SYMBOLS: dict[type[ast.cmpop], str] = {
@@ -43,14 +43,15 @@ def thunk(body: ast.expr) -> ast.Lambda:
 
 
 def placed(new: Any, old: ast.AST) -> Any:
-    """A new node at an old one's place in the file, with all that is new inside of it. Python takes
-    the last line of a long node for the line of a call of an attribute: so it is cut to its first.
+    """A new node at an old one's place in the file, and with it, in the end, all that is new inside
+    of it. Python takes the last line of a long node for the line of a call of an attribute: so it
+    is cut to its first.
     """
     if getattr(old, "end_lineno", None) != getattr(old, "lineno", None):
         short = ast.Pass(lineno=old.lineno, col_offset=old.col_offset)  # type: ignore[attr-defined]
         short.end_lineno, short.end_col_offset = short.lineno, short.col_offset
         old = short
-    return ast.fix_missing_locations(ast.copy_location(new, old))
+    return ast.copy_location(new, old)
 
 
 def _function(parameter: str, body: ast.expr) -> ast.Lambda:
@@ -59,7 +60,7 @@ def _function(parameter: str, body: ast.expr) -> ast.Lambda:
 
 def _is_one_by_one(node: ast.ListComp | ast.GeneratorExp) -> bool:
     """Whether a comprehension is a function of the items of something, and nothing more."""
-    inside = list(ast.walk(node.elt))
+    inside = list(walk(node.elt))
     part, *others = node.generators
     return not (
         others or part.ifs or part.is_async or bound([node.elt])
@@ -92,7 +93,7 @@ class Expressions(ast.NodeTransformer):
 
     def later(self, expression: ast.expr) -> ast.expr | None:
         """An expression as a function without arguments; None if that is not possible."""
-        if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in ast.walk(expression)):
+        if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in walk(expression)):
             return None
         if not bound([expression]):
             return placed(thunk(self.visit(expression)), expression)

@@ -62,7 +62,7 @@ def _assertion(s: ast.Assert) -> ast.stmt:
     raised = ast.Call(error, [s.msg] if s.msg else [], [])
     test = ast.UnaryOp(ast.Not(), s.test)
     new = ast.If(test, [ast.copy_location(ast.Raise(raised, None), s)], [])
-    return ast.fix_missing_locations(ast.copy_location(new, s))
+    return ast.copy_location(new, s)
 
 
 def _left_inside(s: ast.While) -> ast.While:
@@ -74,7 +74,7 @@ def _left_inside(s: ast.While) -> ast.While:
     test = ast.copy_location(ast.UnaryOp(ast.Not(), s.test), s.test)
     leave = ast.If(test, [*s.orelse, ast.Break()], [])
     new = ast.While(ast.Constant(True), [ast.copy_location(leave, s.test), *s.body], [])
-    return ast.fix_missing_locations(ast.copy_location(new, s))
+    return ast.copy_location(new, s)
 
 
 # --- match --------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def _chain(s: ast.Match, fresh: Callable[[str], str]) -> tuple[ast.stmt, ast.stm
     for case in reversed(s.cases):
         chain = _case(case, subject, chain, fresh)
     whole = chain[0] if len(chain) == 1 else ast.If(ast.Constant(True), chain, [])
-    return tuple([ast.fix_missing_locations(ast.copy_location(n, s)) for n in (first, whole)])  # type: ignore[return-value]
+    return ast.copy_location(first, s), ast.copy_location(whole, s)
 
 
 def _case(

@@ -11,6 +11,7 @@ from jitgrad.frontend.closing import closed, frontier_of_branch
 from jitgrad.frontend.trace import Trace
 from jitgrad.ir.node import Node, builder, fresh_input, project, topological
 from jitgrad.primitives.flow import COUNT
+from jitgrad.runtime import plans
 from jitgrad.tensor import Tensor
 
 
@@ -44,9 +45,7 @@ def choice(
 
 def check_size(trace: Trace, node: Node) -> None:
     """TooLarge if a region is no single kernel, and there is another way to compile it."""
-    from jitgrad.codegen.structured.kernel import fits
-
-    if not trace.trials and not fits(node):
+    if not trace.trials and not plans.fits(node):
         raise TooLarge("it is too large for one kernel")
 
 

@@ -7,6 +7,7 @@ closure reads is live everywhere, and what is bound in a `try` may be unbound af
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,36 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 LOOPS = (ast.For, ast.While, ast.AsyncFor)
 Names = frozenset[str]
 NONE: Names = frozenset()
+
+
+@functools.cache
+def _parts(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields in which nodes of a kind may have others."""
+    return tuple([f for f in kind._fields if f not in PLAIN])
+
+
+PLAIN = {"ctx", "op", "ops", "id", "attr", "arg", "kind", "conversion", "is_async", "type_comment"}
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below a node, operators and contexts left out."""
+    found: list[ast.AST] = []
+    for part in _parts(type(node)):
+        value = getattr(node, part, None)
+        if isinstance(value, list):
+            found += [x for x in value if isinstance(x, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
+
+
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all below it."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += children(node)
 
 
 def walk_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
@@ -29,14 +60,14 @@ def walk_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
             if not isinstance(node, ast.ClassDef):
                 stack += [d for d in (*node.args.defaults, *node.args.kw_defaults) if d]
         else:
-            stack += ast.iter_child_nodes(node)
+            stack += children(node)
 
 
 def bound(nodes: Iterable[ast.AST]) -> Names:
     """The names that code binds or deletes in its own scope; comprehensions have their own."""
     inside = list(walk_scope(nodes))
     targets = [n.target for n in inside if isinstance(n, ast.comprehension)]
-    hidden = {id(n) for target in targets for n in ast.walk(target)}
+    hidden = {id(n) for target in targets for n in walk(target)}
     found: set[str] = set()
     for node in inside:
         if isinstance(node, ast.Name):
@@ -67,13 +98,13 @@ def read(nodes: Iterable[ast.AST]) -> Names:
         elif isinstance(node, COMPREHENSIONS):
             first = node.generators[0]
             stack.append(first.iter)
-            targets = [n for part in node.generators for n in ast.walk(part.target)]
-            inside = [x for x in ast.iter_child_nodes(node) if x is not first]
+            targets = [n for part in node.generators for n in walk(part.target)]
+            inside = [x for x in children(node) if x is not first]
             found |= read([*inside, first.target, *first.ifs]) - {
                 n.id for n in targets if isinstance(n, ast.Name)
             }
         else:
-            stack += ast.iter_child_nodes(node)
+            stack += children(node)
     return frozenset(found)
 
 
@@ -81,10 +112,10 @@ def captured(body: Iterable[ast.AST], *others: type[ast.AST]) -> Names:
     """The names that nested functions, classes and other nodes read: they may do so at any time."""
     found: set[str] = set()
     for statement in body:
-        for node in ast.walk(statement):
+        for node in walk(statement):
             if isinstance(node, (*SCOPES, *others)):
                 found |= read([node])
-                found |= {n for d in ast.walk(node) if isinstance(d, ast.Nonlocal) for n in d.names}
+                found |= {n for d in walk(node) if isinstance(d, ast.Nonlocal) for n in d.names}
     return frozenset(found)
 
 
@@ -221,7 +252,7 @@ class Assignment:
             name.id
             for node in walk_scope(given)
             if isinstance(node, ast.comprehension)
-            for name in ast.walk(node.target)
+            for name in walk(node.target)
             if isinstance(name, ast.Name)
         }
         for node in walk_scope(given):
@@ -323,7 +354,7 @@ def jumps(statements: Iterable[ast.stmt]) -> set[type]:
         if isinstance(node, LOOPS):
             stack += [(n, True) for n in node.body] + [(n, looped) for n in node.orelse]
         elif isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
-            stack += [(n, looped) for n in ast.iter_child_nodes(node)]
+            stack += [(n, looped) for n in children(node)]
     return found
 
 

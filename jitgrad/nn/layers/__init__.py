@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jitgrad.nn.layers import combined, math, similarity
 from jitgrad.nn.layers.attention import MultiheadAttention
 from jitgrad.nn.layers.basic import (
     BiDense,
@@ -17,11 +18,14 @@ from jitgrad.nn.layers.basic import (
     MultiFieldEmbeddingLookup,
     Unflatten,
 )
+from jitgrad.nn.layers.combined import *  # noqa: F403
 from jitgrad.nn.layers.conv import Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose
 from jitgrad.nn.layers.conv3d import Conv3d, Conv3dTranspose
 from jitgrad.nn.layers.image import (
+    CentralCrop,
     ChannelShuffle,
     Fold,
+    ImageGradients,
     MaxUnpool1d,
     MaxUnpool2d,
     MaxUnpool3d,
@@ -32,6 +36,7 @@ from jitgrad.nn.layers.image import (
     Unfold,
     Upsample,
 )
+from jitgrad.nn.layers.math import *  # noqa: F403
 from jitgrad.nn.layers.norm import (
     LRN,
     BatchNorm1d,
@@ -78,6 +83,7 @@ from jitgrad.nn.layers.pooling3d import (
     MaxPool3d,
 )
 from jitgrad.nn.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from jitgrad.nn.layers.similarity import *  # noqa: F403
 from jitgrad.nn.layers.transformer import (
     Transformer,
     TransformerDecoder,
@@ -104,6 +110,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "BiDense",
+    "CentralCrop",
     "ChannelShuffle",
     "ConstantPad1d",
     "ConstantPad2d",
@@ -128,6 +135,7 @@ __all__ = [
     "GRUCell",
     "GroupNorm",
     "Identity",
+    "ImageGradients",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
@@ -165,4 +173,7 @@ __all__ = [
     "Unfold",
     "Upsample",
     "ZeroPad2d",
+    *combined.__all__,
+    *math.__all__,
+    *similarity.__all__,
 ]  # fmt: skip

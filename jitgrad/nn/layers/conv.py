@@ -41,15 +41,19 @@ class _Conv(Cell):
         self.in_channels, self.out_channels, self.group = in_channels, out_channels, group
         self.pad_mode, self.has_bias, self.data_format = pad_mode, has_bias, data_format
         self._kernel, self._stride, self._dilation, self._pads = kernel, stride, dilation, padding
+        self.kernel_size, self.stride, self.dilation = kernel, stride, dilation
+        self.padding: Any = padding
         self._check()
-        fan = shape[1] * math.prod(shape[2:])
         weight_init = HeUniform(math.sqrt(5)) if weight_init is None else weight_init
         self.weight = Parameter(initializer(weight_init, shape, dtype_of(dtype)), name="weight")
         self.bias = None
         if has_bias:
-            bias_init = Uniform(1 / math.sqrt(fan)) if bias_init is None else bias_init
+            bias_init = (
+                Uniform(1 / math.sqrt(math.prod(shape[1:]))) if bias_init is None else bias_init
+            )
             values = initializer(bias_init, (out_channels,), dtype_of(dtype))
             self.bias = Parameter(values, name="bias")
+        self._inits = (weight_init, bias_init)
 
     def _check(self) -> None:
         name = self.cls_name
@@ -63,7 +67,7 @@ class _Conv(Cell):
                 f"{name}: group={self.group} does not divide {self.in_channels} in_channels and"
                 f" {self.out_channels} out_channels",
             )
-        if self.data_format not in ("NCHW", "NHWC", "NCL"):
+        if self.data_format not in ("NCHW", "NHWC"):
             raise fail(ArgumentError, f"{name}: no such data_format: {self.data_format!r}")
 
     def _image(self, x: Tensor, ndim: int) -> Tensor:
@@ -96,7 +100,8 @@ class _Conv(Cell):
             f"input_channels={self.in_channels}, output_channels={self.out_channels},"
             f" kernel_size={self.kernel_size}, stride={self.stride}, pad_mode={self.pad_mode},"
             f" padding={self.padding}, dilation={self.dilation}, group={self.group},"
-            f" has_bias={self.has_bias}"
+            f" has_bias={self.has_bias}, weight_init={self._inits[0]}, bias_init={self._inits[1]},"
+            f" format={self.data_format}"
         )
 
 
@@ -139,7 +144,6 @@ class Conv2d(_Conv):
             *(in_channels, out_channels, kernel, steps, pad_mode, windows.four(name, padding)),
             *(spread, groups, has_bias, weight_init, bias_init, data_format, dtype, shape),
         )
-        self.kernel_size, self.stride, self.dilation = kernel, steps, spread
         self.padding = padding
 
     def _weight_shape(self, i: int, o: int, group: int, kernel: windows.Pair) -> tuple[int, ...]:
@@ -252,11 +256,9 @@ class Conv1d(_Conv):
         super().__init__(
             *(in_channels, out_channels, (1, size), (1, step), pad_mode),
             *(windows.four(name, (0, 0, *ends)), (1, spread), groups, has_bias),
-            *(_with_row(weight_init), bias_init, "NCL", dtype),
+            *(_with_row(weight_init), bias_init, "NCHW", dtype),
             (out_channels, in_channels // groups, 1, size),
         )
-        self.kernel_size, self.stride, self.dilation = size, step, spread
-        self.padding = padding
 
     def construct(self, x: Tensor) -> Tensor:
         x = self._image(x, 3)
@@ -303,11 +305,9 @@ class Conv1dTranspose(_Conv):
         super().__init__(
             *(in_channels, out_channels, (1, size), (1, step), pad_mode),
             *(windows.four(name, (0, 0, *ends)), (1, spread), groups, has_bias),
-            *(_with_row(weight_init), bias_init, "NCL", dtype),
+            *(_with_row(weight_init), bias_init, "NCHW", dtype),
             (in_channels, out_channels // groups, 1, size),
         )
-        self.kernel_size, self.stride, self.dilation = size, step, spread
-        self.padding = padding
 
     def construct(self, x: Tensor) -> Tensor:
         x = ops.expand_dims(self._image(x, 3), 2)

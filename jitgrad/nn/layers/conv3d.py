@@ -55,6 +55,7 @@ class _Volumes(_Conv):
         )
         self.kernel_size, self.stride, self.dilation, self.padding = sizes, steps, spread, padding
         self._ends: Ends = ends[:2]
+        self.data_format = data_format
 
 
 class Conv3d(_Volumes):

@@ -50,6 +50,54 @@ class Pad(Cell):
         return x
 
 
+class CentralCrop(Cell):
+    """The middle of images (c, h, w) or (n, c, h, w): of rows and columns the same fraction.
+
+    >>> nn.CentralCrop(0.5)(ops.ones((3, 8, 6))).shape
+    (3, 4, 4)
+    """
+
+    def __init__(self, central_fraction: float):
+        super().__init__()
+        if not 0 < central_fraction <= 1:
+            raise fail(
+                ArgumentError,
+                f"CentralCrop: central_fraction must be above 0 and at most 1: {central_fraction}",
+            )
+        self.central_fraction = central_fraction
+
+    def construct(self, image: Tensor) -> Tensor:
+        if image.ndim not in (3, 4):
+            raise fail(
+                ShapeError,
+                f"CentralCrop got an input of shape {list(image.shape)}",
+                why="it takes (c, h, w) or (n, c, h, w)",
+            )
+        top, left = (int((n - n * self.central_fraction) / 2) for n in image.shape[-2:])
+        rows, columns = image.shape[-2:]
+        return image[..., top : rows - top, left : columns - left]
+
+
+class ImageGradients(Cell):
+    """Differences to the next row and to the next column, (n, c, h, w) each; 0 at the end.
+
+    >>> rows, columns = nn.ImageGradients()(ops.arange(4.0).reshape(1, 1, 2, 2))
+    >>> rows.tolist(), columns.tolist()
+    ([[[[2.0, 2.0], [0.0, 0.0]]]], [[[[1.0, 0.0], [1.0, 0.0]]]])
+    """
+
+    def construct(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if images.ndim != 4:
+            raise fail(
+                ShapeError,
+                f"ImageGradients got an input of shape {list(images.shape)}",
+                why="it takes (n, c, h, w)",
+            )
+        rows = images[:, :, 1:] - images[:, :, :-1]
+        columns = images[..., 1:] - images[..., :-1]
+        return ops.pad(rows, (0, 0, 0, 1)), ops.pad(columns, (0, 1))
+
+
 class PixelShuffle(Cell):
     """(…, c * r², h, w) to (…, c, h * r, w * r).
 

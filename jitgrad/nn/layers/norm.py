@@ -140,16 +140,16 @@ class LayerNorm(Cell):
                 DTypeError,
                 f"LayerNorm: normalized_shape must be a tuple or a list, got {normalized_shape!r}",
             )
-        self.normalized_shape = tuple(normalized_shape)
+        self.normalized_shape = normalized_shape
         self.begin_norm_axis, self.begin_params_axis = begin_norm_axis, begin_params_axis
         self.epsilon = epsilon
-        self.gamma = _made(gamma_init, self.normalized_shape, "gamma", dtype)
-        self.beta = _made(beta_init, self.normalized_shape, "beta", dtype)
+        self.gamma = _made(gamma_init, tuple(normalized_shape), "gamma", dtype)
+        self.beta = _made(beta_init, tuple(normalized_shape), "beta", dtype)
 
     def construct(self, input_x: Tensor) -> Tensor:
         x = input_x
         first, params = self.begin_norm_axis % x.ndim, self.begin_params_axis % x.ndim
-        if tuple(x.shape[params:]) != self.normalized_shape:
+        if tuple(x.shape[params:]) != tuple(self.normalized_shape):
             raise fail(
                 ShapeError,
                 f"LayerNorm got an input of shape {list(x.shape)}",
@@ -157,10 +157,10 @@ class LayerNorm(Cell):
             )
         return ops.layer_norm(x, x.shape[first:], None, None, self.epsilon) * self.gamma + self.beta
 
-    def extend_repr(self) -> str:
+    def extend_repr(self) -> str:  # MindSpore's text, as it is
         return (
             f"normalized_shape={self.normalized_shape}, begin_norm_axis={self.begin_norm_axis},"
-            f" begin_params_axis={self.begin_params_axis}, gamma={self.gamma}, beta={self.beta}"
+            f" begin_params_axis={self.begin_params_axis}, gamma{self.gamma}, beta={self.beta}"
         )
 
 
@@ -327,7 +327,7 @@ class RMSNorm(Cell):
                 f"RMSNorm: normalized_shape must be an int or a tuple, got {normalized_shape!r}",
             )
         self.normalized_shape, self.epsilon = tuple(shape), epsilon
-        self.gamma = _made(gamma_init, self.normalized_shape, "gamma", dtype)
+        self.gamma = _made(gamma_init, tuple(normalized_shape), "gamma", dtype)
 
     def construct(self, x: Tensor) -> Tensor:
         count = len(self.normalized_shape)

@@ -42,9 +42,6 @@ class _Around(Cell):
             )
         return ops.pad(x, self.padding, self.mode, self.value)
 
-    def extend_repr(self) -> str:
-        return f"padding={self.padding}"
-
 
 class _Constant(_Around):
     """`value` around."""
@@ -56,9 +53,6 @@ class _Constant(_Around):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise fail(DTypeError, f"{self.cls_name}: value must be a number, got {value!r}")
         self.value = value
-
-    def extend_repr(self) -> str:
-        return f"padding={self.padding}, value={self.value}"
 
 
 class ConstantPad1d(_Constant):

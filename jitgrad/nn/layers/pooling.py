@@ -108,7 +108,7 @@ class _Pool1d(_Pool):
             windows.four(name, (0, 0, *ends)),
             (1, windows.single(name, "dilation", dilation)),
         )
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.kernel_size, self.stride, self.padding = self._kernel, self._stride, padding
 
     def construct(self, x: Tensor) -> Any:
         x, batched = self._checked(x, 3)
@@ -253,12 +253,6 @@ class _PowerMean(Cell):
         self.norm_type, self.kernel_size = norm_type, kernel_size
         self.stride, self.ceil_mode = stride, ceil_mode
 
-    def extend_repr(self) -> str:
-        return (
-            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride},"
-            f" ceil_mode={self.ceil_mode}"
-        )
-
 
 class LPPool1d(_PowerMean):
     """(Σ x^p)^(1/p) over each window, p = `norm_type`: (n, c, l) or (c, l).
@@ -293,9 +287,6 @@ class _Adaptive(Cell):
     def __init__(self, output_size: Any):
         super().__init__()
         self.output_size = output_size
-
-    def extend_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool1d(_Adaptive):

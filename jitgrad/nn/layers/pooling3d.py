@@ -39,7 +39,8 @@ class _Pool3d(Cell):
         return volumes.around(self.cls_name, self.pad_mode, self._pads, x, *sizes)
 
     def extend_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, pad_mode={self.pad_mode}"
+        mode = self.pad_mode.upper()
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, pad_mode={mode}"
 
 
 class MaxPool3d(_Pool3d):
@@ -104,9 +105,6 @@ class _Adaptive3d(Cell):
             )
         self.output_size, self._sizes = output_size, tuple(given)
 
-    def extend_repr(self) -> str:
-        return f"output_size={self.output_size}"
-
 
 class AdaptiveAvgPool3d(_Adaptive3d):
     """Means over windows that divide the volume into `output_size`; see `AdaptiveAvgPool2d`.
@@ -151,9 +149,6 @@ class _Fractional(Cell):
     def _settings(self) -> tuple:
         size = (self.kernel_size, self.output_size, self.output_ratio)
         return (*size, self.return_indices, self._random_samples)
-
-    def extend_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, output_size={self.output_size}"
 
 
 class FractionalMaxPool2d(_Fractional):

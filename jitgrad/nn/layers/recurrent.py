@@ -7,7 +7,7 @@ Weights of all gates lie one below the other: (gates * hidden_size, size). All s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jitgrad import ops
@@ -20,6 +20,7 @@ from jitgrad.nn.layers.windows import single
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 State = tuple[Tensor, ...]  # (h,), or (h, c) of an LSTM
+Step = Callable[[Tensor, Tensor, State], State]
 
 
 # --- one step -----------------------------------------------------------------------------------
@@ -91,9 +92,6 @@ class _StepCell(Cell):
         i = ops.dense(x, self.weight_ih, self.bias_ih)
         return STEPS[self.kind](i, ops.dense(state[0], self.weight_hh, self.bias_hh), state)
 
-    def extend_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}, has_bias={self.has_bias}"
-
 
 class RNNCell(_StepCell):
     """h' = tanh(W x + b + U h + c): x (n, input_size), h (n, hidden_size) to h'.
@@ -155,6 +153,50 @@ class LSTMCell(_StepCell):
 # --- sequences ----------------------------------------------------------------------------------
 
 
+def lane(
+    step: Step,
+    x: Tensor,
+    state: State,
+    weights: Sequence[Tensor | None],
+    lengths: Tensor | None = None,
+    backwards: Any = False,
+) -> tuple[Tensor, State]:
+    """One layer in one direction over x (length, n, size): its outputs, and its state at the end.
+
+    step     what `STEPS` has: of the products of input and state, and the state
+    weights  of the input and of the state, and their biases or None
+    lengths  (n,) where sequences end: their state stays behind that, and their output is zero
+
+    The input's product is done before the loop over time.
+    """
+    w_in, w_state, b_in, b_state = weights
+    inputs = ops.dense(_reversed(x, lengths) if backwards else x, w_in, b_in)
+    if lengths is None:
+
+        def body(state: State, i: Tensor) -> tuple[State, Tensor]:
+            state = step(i, ops.dense(state[0], w_state, b_state), state)
+            return state, state[0]
+
+        state, y = ops.scan(body, state, inputs)
+    else:
+        numbers = ops.arange(x.shape[0])
+
+        def guarded(carry: Any, i: Tensor) -> tuple[Any, Tensor]:
+            state, number = carry
+            new = step(i, ops.dense(state[0], w_state, b_state), state)
+            alive = ops.expand_dims(lengths > number, 1)
+            kept = tuple(ops.where(alive, a, b) for a, b in zip(new, state, strict=True))
+            return (kept, number + 1), ops.where(alive, new[0], 0.0)
+
+        (state, _), y = ops.scan(guarded, (state, numbers[0]), inputs)
+    return (_reversed(y, lengths) if backwards else y), state
+
+
+def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Sequences (length, n, size) from their last element to their first."""
+    return ops.flip(x, (0,)) if lengths is None else ops.reverse_sequence(x, lengths, 0, 1)
+
+
 class _Sequence(Cell):
     """Layers of steps over sequences, one after the other, in one or both directions."""
 
@@ -214,41 +256,13 @@ class _Sequence(Cell):
             lanes = []
             for direction in range(self.directions):
                 place = layer * self.directions + direction
-                turned = _reversed(x, lengths) if direction else x
-                y, last = self._lane(turned, states[place], place, lengths)
-                lanes.append(_reversed(y, lengths) if direction else y)
+                y, last = lane(
+                    STEPS[self.kind], x, states[place], self._weights(place), lengths, direction
+                )
+                lanes.append(y)
                 finals.append(last)
             x = ops.concat(lanes, 2) if len(lanes) > 1 else lanes[0]
         return x, finals
-
-    def _lane(
-        self, x: Tensor, state: State, place: int, lengths: Tensor | None
-    ) -> tuple[Tensor, State]:
-        """One layer in one direction: a loop over time. The input's product is done before it."""
-        w_in, w_state, b_in, b_state = self._weights(place)
-        step = STEPS[self.kind]
-        inputs = ops.dense(x, w_in, b_in)
-        if lengths is None:
-
-            def body(state: State, i: Tensor) -> tuple[State, Tensor]:
-                state = step(i, ops.dense(state[0], w_state, b_state), state)
-                return state, state[0]
-
-            state, y = ops.scan(body, state, inputs)
-            return y, state
-
-        # Behind the end of a sequence its state stays and its output is zero.
-        numbers = ops.arange(x.shape[0])
-
-        def guarded(carry: Any, i: Tensor) -> tuple[Any, Tensor]:
-            state, number = carry
-            new = step(i, ops.dense(state[0], w_state, b_state), state)
-            alive = ops.expand_dims(lengths > number, 1)
-            kept = tuple(ops.where(alive, a, b) for a, b in zip(new, state, strict=True))
-            return (kept, number + 1), ops.where(alive, new[0], 0.0)
-
-        (state, _), y = ops.scan(guarded, (state, numbers[0]), inputs)
-        return y, state
 
     def _call(
         self, x: Tensor, hx: Any, lengths: Tensor | None, parts: int
@@ -289,11 +303,6 @@ class _Sequence(Cell):
             f" has_bias={self.has_bias}, batch_first={self.batch_first},"
             f" bidirectional={self.bidirectional}"
         )
-
-
-def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Sequences (length, n, size) from their last element to their first."""
-    return ops.flip(x, (0,)) if lengths is None else ops.reverse_sequence(x, lengths, 0, 1)
 
 
 class RNN(_Sequence):

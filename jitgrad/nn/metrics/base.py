@@ -52,6 +52,13 @@ class Metric:
         self.update(*inputs)
         return self.eval()
 
+    def _convert_data(self, data: Any) -> np.ndarray:
+        """An input of `update` as an array; TypeError for others than Tensors, arrays, lists."""
+        if not isinstance(data, (Tensor, np.ndarray, list)):
+            kind = type(data).__name__
+            raise fail(DTypeError, f"{type(self).__name__} got a {kind} as values")
+        return data.asnumpy() if isinstance(data, Tensor) else np.asarray(data)
+
     def _some(self, count: Any) -> None:
         if not count:
             raise RuntimeError(f"{type(self).__name__} has seen no batch: call update first")

@@ -92,6 +92,14 @@ class LazyAdam(Adam):
     """
 
 
+class AdamOffload(Adam):
+    """Adam. There is no other device to move the step to.
+
+    >>> nn.AdamOffload(nn.Dense(2, 1).trainable_params())((ops.ones((1, 2)), ops.ones(1)))
+    True
+    """
+
+
 class AdamWeightDecay(_Moments):
     """Adam without bias correction; the decay is added to the step, not to the gradient.
 
@@ -179,7 +187,7 @@ class Lamb(_Moments):
     True
     """
 
-    slots = {"moments1": 0.0, "moments2": 0.0}
+    slots = {"lamb_m": 0.0, "lamb_v": 0.0}
 
     def __init__(
         self,
@@ -208,11 +216,11 @@ class Lamb(_Moments):
         self, p: Tensor, g: Tensor, lr: Tensor, state: State, step: Any, index: int
     ) -> tuple[Tensor, State]:
         rest1, rest2, decays = step
-        m, v = self._means(g, state["moments1"], state["moments2"])
+        m, v = self._means(g, state["lamb_m"], state["lamb_v"])
         change = (m / rest1) / (ops.sqrt(v / rest2) + self.eps)
         if self.decay_flags[index]:
             change = change + p * decays[index]
         size, length = ops.sqrt(ops.sum(p * p)), ops.sqrt(ops.sum(change * change))
         usable = ops.logical_and(size > 0, length > 0)
         ratio = ops.where(usable, size / ops.where(usable, length, 1.0), 1.0)
-        return p - (lr * ratio) * change, {"moments1": m, "moments2": v}
+        return p - (lr * ratio) * change, {"lamb_m": m, "lamb_v": v}

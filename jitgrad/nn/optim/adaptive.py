@@ -104,7 +104,7 @@ class RMSProp(Optimizer):
         loss_scale: float = 1.0,
         weight_decay: Any = 0.0,
     ):
-        slots = {"mean_square": 1.0, "moment": 0.0} | ({"mean_gradient": 0.0} if centered else {})
+        slots = ({"mean_grad": 0.0} if centered else {}) | {"mean_square": 1.0, "moment": 0.0}
         super().__init__(learning_rate, params, weight_decay, loss_scale, slots)
         self.decay = not_negative(self, "decay", decay)
         self.momentum = not_negative(self, "momentum", momentum)
@@ -118,8 +118,8 @@ class RMSProp(Optimizer):
         s = self.decay * state["mean_square"] + (1 - self.decay) * (g * g)
         kept, spread = {"mean_square": s}, s
         if self.centered:
-            mean = self.decay * state["mean_gradient"] + (1 - self.decay) * g
-            kept["mean_gradient"], spread = mean, s - mean * mean
+            mean = self.decay * state["mean_grad"] + (1 - self.decay) * g
+            kept["mean_grad"], spread = mean, s - mean * mean
         m = self.momentum * state["moment"] + lr * g / ops.sqrt(spread + self.epsilon)
         return p - m, {**kept, "moment": m}
 

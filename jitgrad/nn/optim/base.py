@@ -60,23 +60,21 @@ class Optimizer(Cell):
         self.loss_scale = positive(self, "loss_scale", loss_scale)
         groups = read_groups(self, parameters, learning_rate, weight_decay)
         self.is_group, self.is_group_lr = groups.grouped, groups.own_rates
-        self.parameters = ParameterTuple(groups.parameters)
-        self.param_length = len(self.parameters)
-        self._set_rates(groups, learning_rate)
-        self._set_decay(groups)
-        self.grad_centralization_flags = tuple(groups.centralize)
         self.global_step = Parameter(
             Tensor(np.zeros(1, np.int32)), name="global_step", requires_grad=False
         )
+        self._set_rates(groups)
+        self.parameters = ParameterTuple(groups.parameters)
+        self.param_length = len(self.parameters)
+        self._set_decay(groups)
+        self.grad_centralization_flags = tuple(groups.centralize)
         if slots is not None:
             self.slots = slots
         for name, first in self.slots.items():
             setattr(self, name, self.state(name, first))
 
-    def _set_rates(self, groups: Groups, learning_rate: Any) -> None:
-        rates = groups.rates if groups.own_rates else [learning_rate]
-        names = [f"learning_rate_group_{i}" for i in range(len(rates))]
-        made = as_rates(rates, names if groups.own_rates else ["learning_rate"])
+    def _set_rates(self, groups: Groups) -> None:
+        made = as_rates(groups.rates, groups.rate_names)
         self.dynamic_lr = any(isinstance(rate, Cell) for rate in made)
         if not groups.own_rates:
             self.learning_rate = made[0]
@@ -239,12 +237,12 @@ def rate_is_held(rate: Any) -> bool:
 
 
 def as_rates(rates: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """Parameters and schedules; equal objects become one."""
-    made: dict[int, Any] = {}
+    """Parameters and schedules; those of one name are one."""
+    made: dict[str, Any] = {}
     for rate, name in zip(rates, names, strict=True):
-        if id(rate) not in made:
-            made[id(rate)] = _as_rate(rate, name)
-    return [made[id(rate)] for rate in rates]
+        if name not in made:
+            made[name] = _as_rate(rate, name)
+    return [made[name] for name in names]
 
 
 def _as_rate(rate: Any, name: str) -> Any:

@@ -21,10 +21,18 @@ class Groups:
     own_rates: bool = False
     parameters: list[Parameter] = field(default_factory=list)
     rates: list[Any] = field(default_factory=list)
+    rate_names: list[str] = field(default_factory=list)  # equal in one group
     decays: list[Any] = field(default_factory=list)
     centralize: list[bool] = field(default_factory=list)
 
-    def add(self, parameter: Parameter, rate: Any, decay: Any, centralize: bool) -> None:
+    def add(
+        self,
+        parameter: Parameter,
+        rate: Any,
+        decay: Any,
+        centralize: bool = False,
+        rate_name: str = "learning_rate",
+    ) -> None:
         """Append one Parameter; RuntimeError if it is there already."""
         if any(p is parameter for p in self.parameters):
             raise RuntimeError(f"{parameter.name} is given to the optimizer twice")
@@ -37,6 +45,7 @@ class Groups:
             )
         self.parameters.append(parameter)
         self.rates.append(rate)
+        self.rate_names.append(rate_name)
         self.decays.append(decay)
         self.centralize.append(centralize)
 
@@ -46,7 +55,7 @@ class Groups:
         if sorted(map(id, wanted)) != sorted(places):
             raise fail(ArgumentError, "order_params must hold the Parameters of all groups")
         order = [places[id(p)] for p in wanted]
-        for name in ("parameters", "rates", "decays", "centralize"):
+        for name in ("parameters", "rates", "rate_names", "decays", "centralize"):
             values = getattr(self, name)
             setattr(self, name, [values[i] for i in order])
 
@@ -58,7 +67,7 @@ def read_groups(owner: Cell, parameters: Any, rate: Any, decay: Any) -> Groups:
     if all(isinstance(p, Parameter) for p in given):
         groups = Groups(grouped=False)
         for parameter in given:
-            groups.add(parameter, rate, decay, False)
+            groups.add(parameter, rate, decay)
         return groups
     if not all(isinstance(group, dict) for group in given):
         raise fail(
@@ -69,7 +78,7 @@ def read_groups(owner: Cell, parameters: Any, rate: Any, decay: Any) -> Groups:
         )
     groups = Groups(grouped=True)
     order: list[Parameter] | None = None
-    for group in given:
+    for number, group in enumerate(given):
         _check_keys(owner, group)
         if "order_params" in group:
             order = _members(owner, group["order_params"], "order_params")
@@ -79,10 +88,11 @@ def read_groups(owner: Cell, parameters: Any, rate: Any, decay: Any) -> Groups:
         if not isinstance(centralize, bool):
             raise fail(DTypeError, f"grad_centralization must be a bool, got {centralize!r}")
         own = _decay(owner, group["weight_decay"]) if "weight_decay" in group else decay
+        name = f"learning_rate_group_{number}" if "lr" in group else "learning_rate"
         for parameter in _members(owner, group["params"], "the params of a group"):
             if not isinstance(parameter, Parameter):
                 raise fail(DTypeError, f"params of a group must be Parameters, got {parameter!r}")
-            groups.add(parameter, group.get("lr", rate), own, centralize)
+            groups.add(parameter, group.get("lr", rate), own, centralize, name)
     if order is not None:
         groups.reorder(order)
     return groups

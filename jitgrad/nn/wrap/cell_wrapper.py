@@ -7,11 +7,12 @@ from typing import Any
 
 from jitgrad import ops
 from jitgrad.api.grad import grad, value_and_grad
+from jitgrad.api.operation import GradOperation
 from jitgrad.errors import ArgumentError, DTypeError, fail
-from jitgrad.frontend.tape import no_grad
 from jitgrad.ir.types import float32
 from jitgrad.nn.cell import Cell
-from jitgrad.nn.optim.base import counter, write
+from jitgrad.nn.layers.basic import Identity
+from jitgrad.nn.optim.base import write
 from jitgrad.tensor import Parameter, ParameterTuple, Tensor
 
 
@@ -87,6 +88,10 @@ class TrainOneStepCell(Cell):
     is, the loss scale that the optimizer divides by. Compiled, a step is one graph whose updates
     happen in place.
 
+    A `construct` of one's own has `network`, `optimizer`, `weights` and `sens`; `grad`, which makes
+    the gradient function of the network's weights that takes the cotangent last, `grad_no_sens`
+    without it; and `grad_reducer`, which gives gradients back as they are.
+
     >>> net = nn.WithLossCell(nn.Dense(2, 1), nn.MSELoss())
     >>> step = nn.TrainOneStepCell(net, nn.SGD(net.trainable_params(), 0.1))
     >>> step(ops.ones((4, 2)), ops.ones((4, 1))).shape
@@ -100,7 +105,10 @@ class TrainOneStepCell(Cell):
         self.optimizer = _cell(self, "optimizer", optimizer)
         check_parameters(self, network, optimizer)
         self.weights = self.optimizer.parameters
-        self.return_grad = return_grad
+        self.grad = GradOperation(get_by_list=True, sens_param=True)
+        self.grad_no_sens = GradOperation(get_by_list=True)
+        self.grad_reducer, self.reducer_flag = Identity(), False  # there is one process
+        self.return_grad, self.sense_flag = return_grad, sens is not None
         self.sens = 1.0 if sens is None else sens
 
     def construct(self, *inputs: Any) -> Any:
@@ -118,114 +126,6 @@ class TrainOneStepCell(Cell):
         if self.return_grad:
             return out, {p.name: g for p, g in zip(self.weights, grads, strict=True)}
         return out
-
-
-class FixedLossScaleUpdateCell(Cell):
-    """A scale of the loss that stays.
-
-    >>> nn.FixedLossScaleUpdateCell(1024.0).get_loss_scale()
-    1024.0
-    """
-
-    def __init__(self, loss_scale_value: float):
-        super().__init__()
-        self.loss_scale_value = loss_scale_value
-        self.loss_scale = counter("scale_sense", loss_scale_value)
-
-    def get_loss_scale(self) -> float:
-        """The scale."""
-        return self.loss_scale_value
-
-    def construct(self, finite: Tensor) -> None:
-        """Take in whether a step's gradients were finite."""
-
-
-class DynamicLossScaleUpdateCell(Cell):
-    """A scale of the loss that falls by `scale_factor` when gradients overflow, not below 1, and
-    rises by it after `scale_window` steps without.
-
-    >>> nn.DynamicLossScaleUpdateCell(1024.0, 2, 100).get_loss_scale()
-    1024.0
-    """
-
-    def __init__(self, loss_scale_value: float, scale_factor: float, scale_window: int):
-        super().__init__()
-        self.loss_scale_value = loss_scale_value
-        self.scale_factor, self.scale_window = float(scale_factor), int(scale_window)
-        self.loss_scale = counter("scale_sense", loss_scale_value)
-        self.good_steps = counter("good_steps", 0.0)
-
-    def get_loss_scale(self) -> float:
-        """The scale at the beginning."""
-        return self.loss_scale_value
-
-    def construct(self, finite: Tensor) -> None:
-        """Take in whether a step's gradients were finite."""
-        scale, count = self.loss_scale.value(), self.good_steps + 1.0
-        due = count >= self.scale_window
-        grown = ops.where(due, scale * self.scale_factor, scale)
-        shrunk = ops.maximum(scale / self.scale_factor, 1.0)
-        write(self.loss_scale, ops.where(finite, grown, shrunk))
-        going_on = ops.logical_and(finite, ops.logical_not(due))
-        write(self.good_steps, ops.where(going_on, count, 0.0))
-
-
-class TrainOneStepWithLossScaleCell(Cell):
-    """A step whose gradients are those of the loss times a scale, so that small ones do not vanish
-    in float16. A step whose gradients overflow changes nothing but the scale.
-
-    `scale_sense` is a `FixedLossScaleUpdateCell`, a `DynamicLossScaleUpdateCell` or a number.
-    Returns the loss, whether there was an overflow, and the scale.
-    """
-
-    def __init__(self, network: Cell, optimizer: Cell, scale_sense: Any):
-        super().__init__(auto_prefix=False)
-        self.network = _cell(self, "network", network)
-        self.optimizer = _cell(self, "optimizer", optimizer)
-        check_parameters(self, network, optimizer)
-        self.weights = self.optimizer.parameters
-        if isinstance(scale_sense, (int, float, Tensor)):
-            scale_sense = FixedLossScaleUpdateCell(float(scale_sense))
-        self.scaling = _cell(self, "scale_sense", scale_sense)
-
-    @property
-    def scale_sense(self) -> Parameter:
-        """The scale."""
-        return self.scaling.loss_scale
-
-    def set_sense_scale(self, sens: Any) -> None:
-        """Change the scale."""
-        self.scaling.loss_scale.set_data(float(sens))
-
-    def construct(self, *inputs: Any) -> tuple[Any, Tensor, Tensor]:
-        """The loss, whether there was an overflow, and the scale."""
-        scale = self.scaling.loss_scale.value()
-
-        def forward(*values: Any) -> Any:
-            out = self.network(*values)
-            loss = out[0] if isinstance(out, (tuple, list)) else out
-            return loss * ops.cast(scale, loss.dtype), out
-
-        (_, out), grads = value_and_grad(forward, None, self.weights, has_aux=True)(*inputs)
-        with no_grad():
-            grads = tuple(ops.cast(g, float32) / scale for g in grads)
-            finite = ops.all(ops.isfinite(grads[0]))
-            for g in grads[1:]:
-                finite = ops.logical_and(finite, ops.all(ops.isfinite(g)))
-            keeping(finite, self.optimizer, lambda: self.optimizer(grads))
-            self.scaling(finite)
-        return out, ops.logical_not(finite), scale
-
-
-def keeping(condition: Tensor, cell: Cell, change: Callable[[], Any]) -> None:
-    """Call a function that writes Parameters of a Cell, and keep what it wrote if a condition
-    holds. Compiled, this is a choice of values in the kernels that compute them.
-    """
-    held = list(cell.get_parameters())
-    before = [p.value() for p in held]
-    change()
-    for p, old in zip(held, before, strict=True):
-        write(p, ops.where(condition, p.value(), old))
 
 
 class WithGradCell(Cell):
@@ -336,7 +236,6 @@ class ForwardValueAndGrad(Cell):
 
 
 __all__ = [
-    "DynamicLossScaleUpdateCell", "FixedLossScaleUpdateCell", "ForwardValueAndGrad",
-    "ParameterUpdate", "TimeDistributed", "TrainOneStepCell",
-    "TrainOneStepWithLossScaleCell", "WithEvalCell", "WithGradCell", "WithLossCell",
+    "ForwardValueAndGrad", "ParameterUpdate", "TimeDistributed", "TrainOneStepCell",
+    "WithEvalCell", "WithGradCell", "WithLossCell",
 ]  # fmt: skip
