@@ -1,9 +1,9 @@
 """What gradients cost: `python -m benchmarks.harness.gradients [NAMES]`.
 
 For each workload that takes a gradient: the loss alone and the loss with its gradient, both
-compiled, in turns in one process; and their ratio. Three times the loss is what a gradient should
-cost at most (the loss itself, and about twice as much on the way back). Above five times, the exit
-status is 1.
+compiled, in turns in one process; and their ratio. Times are the processor's, so that other work on
+the machine counts little. Three times the loss is what a gradient should cost at most (the loss
+itself, and about twice as much on the way back). Above five times, the exit status is 1.
 """
 
 from __future__ import annotations
@@ -94,22 +94,22 @@ def in_turns(runs: Sequence[Callable[[], Any]], seconds: float) -> list[float]:
     """The least time of each, in turns, so that what else goes on meets all of them."""
     counts = [_count(run) for run in runs]
     least = [float("inf")] * len(runs)
-    end = time.perf_counter() + seconds * len(runs)
-    while time.perf_counter() < end:
+    end = time.process_time() + seconds * len(runs)
+    while time.process_time() < end:
         for i, (run, count) in enumerate(zip(runs, counts, strict=True)):
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(count):
                 run()
-            least[i] = min(least[i], (time.perf_counter() - start) / count)
+            least[i] = min(least[i], (time.process_time() - start) / count)
     return least
 
 
 def _count(run: Callable[[], Any]) -> int:
     """How many calls take about a millisecond, so that the clock does not matter."""
     run()
-    start = time.perf_counter()
+    start = time.process_time()
     run()
-    return max(1, int(1e-3 / (time.perf_counter() - start)))
+    return max(1, int(1e-3 / (time.process_time() - start)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

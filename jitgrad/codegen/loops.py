@@ -9,12 +9,12 @@ machine code: which strides are 0, which are short, and the order of the loops.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jitgrad.ir.types import DType
 from jitgrad.passes.access import Affine
 
-LITERAL = 16  # elements: the longest stride that is part of the text
+LITERAL = 16  # elements: the longest stride, or distance of slices, that is part of the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,14 @@ class Address:
         if stride is None:
             return self
         return Address(self.offset, self.strides, (*self.steps, (rounds, stride)))
+
+    def moved(self, elements: int) -> Address:
+        """The address so many elements further on."""
+        if not elements:
+            return self
+        sign = "-" if elements < 0 else "+"
+        begin = f"{self.offset} {sign} {abs(elements)}" if self.offset else str(elements)
+        return replace(self, offset=begin)
 
     def depth(self) -> int:
         """The innermost loop that moves it, -1 for none."""
@@ -218,12 +226,36 @@ def _walk_as_one(outer: Dimension, inner: Dimension, accesses: Sequence[Affine])
     )
 
 
+Slices = list[tuple[int, Address]]  # of one array: where each begins, and its address
+
+
 def place(
-    access: Affine, dims: Sequence[Dimension], stem: str, parameters: Parameters, vector: int
+    access: Affine,
+    stem: str,
+    dims: Sequence[Dimension],
+    parameters: Parameters,
+    vector: int,
+    slices: Slices,
 ) -> Address:
     """Give an access its parameters. Along the `vector` dimension short strides are literals: LLVM
     makes wide loads and shuffles of those, but one load for each element of any other.
+
+    `slices` are the accesses of the same array that differ only in where they begin, and this one
+    is added. They share their strides, and what begins near another has its distance as a literal:
+    so LLVM has a few pointers to keep, and not one for each slice of a signal.
     """
+    for begin, at in slices:
+        if abs(access.offset - begin) <= LITERAL:
+            return at.moved(access.offset - begin)
+    strides = slices[0][1].strides if slices else _strides(access, stem, dims, parameters, vector)
+    offset = parameters.new(f"{stem}_o", access.offset) if access.offset else None
+    slices.append((access.offset, Address(offset, strides)))
+    return slices[-1][1]
+
+
+def _strides(
+    access: Affine, stem: str, dims: Sequence[Dimension], parameters: Parameters, vector: int
+) -> tuple[str | None, ...]:
     strides: list[str | None] = []
     for position, dim in enumerate(dims):
         stride = access.coefficients[dim.axes[-1]] if dim.axes else 0
@@ -233,5 +265,4 @@ def place(
             strides.append(str(stride))
         else:
             strides.append(parameters.new(f"{stem}_s{position}", stride))
-    offset = parameters.new(f"{stem}_o", access.offset) if access.offset else None
-    return Address(offset, tuple(strides))
+    return tuple(strides)

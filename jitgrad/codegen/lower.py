@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from jitgrad.codegen.loops import (
     Load,
     Parameters,
     Running,
+    Slices,
     Statement,
     Store,
     Tile,
@@ -147,9 +149,11 @@ class Lowering(Body):
         self.extents = [self.parameters.new(f"n{d}", x.extent) for d, x in enumerate(self.dims)]
         neighbours = self.kind in ("short", "across")  # that run side by side are rows
         vector = (self.outer if neighbours else len(self.dims)) - 1
+        slices: dict[tuple[Node, tuple[int, ...]], Slices] = defaultdict(list)
+        where = self.dims, self.parameters, vector
         self.load_at = {
-            node: place(a, self.dims, f"x{i}", self.parameters, vector)
-            for i, (node, (_, a)) in enumerate(self.addresses.items())
+            node: place(a, f"x{i}", *where, slices[base, a.coefficients])
+            for i, (node, (base, a)) in enumerate(self.addresses.items())
         }
         # An array that is read and written at one place has one address: only if it is the same
         # text does LLVM know that the two cannot clash, and vectorize.
@@ -158,7 +162,7 @@ class Lowering(Body):
         for i, a in enumerate(self.writes):
             target = self.body.inputs[self.alias[i]] if i in self.alias else None
             at = known.get((target, a)) if target is not None else None
-            self.store_at.append(at or place(a, self.dims, f"y{i}", self.parameters, vector))
+            self.store_at.append(at or place(a, f"y{i}", *where, []))
 
     def nest(self, first: int, last: int, part: int | None) -> tuple[list[For], For | None]:
         loops = [For(d, part=d == part) for d in range(first, last)]

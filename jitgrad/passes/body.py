@@ -61,3 +61,12 @@ class Body:
             if base.op is input_op:
                 found.setdefault(base, []).append(place)
         return found
+
+    def running(self) -> list[Affine]:
+        """The values that are made from loop indices alone, as these."""
+        reads = self.reads().values()
+        return [
+            place[base.attrs["axis"]]
+            for base, place in reads
+            if base.op is not input_op and splat(base) is None and not isinstance(place, Affine)
+        ]

@@ -150,11 +150,9 @@ class Cutter:
         for step in self.steps:
             fitting = []
             for name, tiling in self.named(step):
-                length = self.length(step, tiling)
-                if length >= SHORTEST:
-                    fitting.append((2 * scores[name], name, tiling))
-                elif length >= FEWEST and share[name] >= LARGE:  # little of such a tile is cached
-                    fitting.append((scores[name], name, tiling))
+                small = share[name] < LARGE  # of what is not, the cache holds little of one index
+                if self.length(step, tiling) >= (SHORTEST if small else FEWEST):
+                    fitting.append((scores[name] * (1 + small), name, tiling))
             if fitting:
                 chosen[step] = max(fitting, key=lambda f: f[0])[1:]
         return chosen

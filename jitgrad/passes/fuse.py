@@ -92,6 +92,7 @@ class Fuser:
             if node.op.kind not in FUSABLE and node.op.kind != "view":
                 self.results.update(stored(i) for i in node.inputs)
         self.wanted = self.find_wanted()
+        self.summed = {n.inputs[0] for n in self.results if n.op.kind == "reduce"}
 
     def find_wanted(self) -> dict[Node, tuple[int, ...]]:
         """The axes over which values are reduced that are needed for nothing else: only a kernel
@@ -245,7 +246,8 @@ class Fuser:
     def has_room(self, groups: list[Group], bases: list[Node], node: Node) -> bool:
         """Whether the groups together with one more node are still one kernel of a sane size."""
         operands = set(bases).union(*(g.operands for g in groups))
-        results = sum(g.results for g in groups) + (node in self.results)
+        stored = (node in self.results) + (node in self.summed)  # itself, and its sum
+        results = sum(g.results for g in groups) + stored
         main = next((g for g in groups if g.axes), groups[0])
         axes = main.axes or self.wanted.get(node)
         if node.op.kind == "reduce":

@@ -93,10 +93,10 @@ def _body_tilings(
 ) -> tuple[Tiling, ...]:
     body = Body(graph, domain, axes)
     loads = body.loads()
-    leaves = [place for base, place in body.reads().values() if base.op is not input_op]
+    running = body.running()
     made = []
     for loop in range(len(body.domain)):
-        if any(_moves(place, loop) for place in leaves):
+        if any(at.coefficients[loop] for at in running):
             continue
         operands = [
             _axis_of(loads.get(x, []) or [[]], loop, body.domain, x.shape) for x in body.body.inputs
@@ -181,11 +181,6 @@ def read_apart(node: Node) -> Node:
         return node
     made = Graph("body", names, substitute(body.outputs, mapping))
     return builder.make(node.op, tuple(operands), {**node.attrs, "body": made})
-
-
-def _moves(place: Index | Affine, loop: int) -> bool:
-    at = [place] if isinstance(place, Affine) else place
-    return any(a.coefficients[loop] for a in at)
 
 
 def _result_axes(body: Body, loop: int) -> tuple[int, ...] | None:

@@ -290,6 +290,14 @@ def test_results_are_limited(read: int) -> None:
     assert all(results - 1 <= MOST_RESULTS for _, results, _ in sizes(fused))
 
 
+def test_sums_without_room_go_together() -> None:
+    def program(x: Node):
+        e = sin(x)
+        return [e, *(reduce_sum(e * float(i), axes=(0, 1)) for i in range(40))]
+
+    assert len(regions(fuse(graph_of(program, "f32[64,128]")))) <= 5
+
+
 @pytest.mark.parametrize(("chain", "each"), [(additions, 1), (sines, FUNCTION)])
 def test_work_is_limited(chain, each: int) -> None:
     fused = fuse(graph_of(lambda x: chain(x, 2000), "f32[8]"))
