@@ -65,7 +65,7 @@ def output(what: str, capsys: pytest.CaptureFixture[str]) -> str:
 def from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run commands as a shell would: in the root, and without pytest's lines among the user's."""
     ours = (locate.PACKAGE, str(ROOT / "tests"), sys.prefix, sys.base_prefix, "<")
-    monkeypatch.setattr(locate, "PACKAGE", ours)
+    monkeypatch.setattr(locate, "is_ours", lambda path: path.startswith(ours))
     monkeypatch.chdir(ROOT)
 
 

@@ -57,17 +57,41 @@ class Squares(Writer):
         left = [[self.combined(row, column) for column in zip(*square)] for row in matrix]
         return [[self.combined(row, found) for row in matrix] for found in left]
 
-    def mask(self, first: Any, limit: Any) -> Any:
-        """Which of the elements from `first` on are in [0, limit)."""
-        kind = ir.VectorType(WORD, self.lanes)
-        many = self._everywhere(first, kind), self._everywhere(limit, kind)
-        at = self.builder.add(many[0], ir.Constant(kind, list(range(self.lanes))))
-        return self.builder.icmp_unsigned("<", at, many[1])
+    def words(self, numbers: Sequence[int]) -> Any:
+        return ir.Constant(ir.VectorType(WORD, self.lanes), list(numbers))
 
-    def _everywhere(self, word: Any, kind: Any) -> Any:
-        first = self.builder.insert_element(ir.Constant(kind, None), word, self.index(0))
+    def everywhere(self, word: Any) -> Any:
+        """A vector of one word."""
+        first = self.builder.insert_element(self.words([0] * self.lanes), word, self.index(0))
         lane = ir.Constant(ir.VectorType(self.index, self.lanes), None)
         return self.builder.shuffle_vector(first, first, lane)
+
+    def mask(self, first: Any, limit: Any) -> Any:
+        """Which of the elements from `first` on are in [0, limit)."""
+        at = self.builder.add(self.everywhere(first), self.words(range(self.lanes)))
+        return self.builder.icmp_unsigned("<", at, self.everywhere(limit))
+
+    def addresses(self, pointer: Any, many: int, near: Any, far: Any) -> Any:
+        """Of a vector's elements: `many` lie `near` each other, and the next as many `far` away."""
+        at, span = self.everywhere(self.builder.ptrtoint(pointer, WORD)), range(self.lanes)
+        for step, times in ((near, [k % many for k in span]), (far, [k // many for k in span])):
+            size = self.everywhere(self.builder.mul(step, self.word(self.size)))
+            at = self.builder.add(at, self.builder.mul(size, self.words(times)))
+        return at
+
+    def ahead(self, addresses: Any, offset: Any) -> Any:
+        """Addresses so many elements further on."""
+        size = self.builder.mul(offset, self.word(self.size))
+        return self.builder.add(addresses, self.everywhere(size))
+
+    def gather(self, addresses: Any) -> Any:
+        """The elements at some addresses."""
+        kind = ir.VectorType(self.element.as_pointer(), self.lanes)
+        bit = ir.VectorType(ir.IntType(1), self.lanes)
+        mask = ir.Constant(bit, [1] * self.lanes)
+        places = self.builder.inttoptr(addresses, kind)
+        given = places, self.index(self.size), mask, self.zero
+        return self._masked("gather", self.vector, *given)
 
     def load_masked(self, pointer: Any, mask: Any) -> Any:
         """The elements in a mask, and 0 for the others, which are not touched."""
@@ -79,7 +103,9 @@ class Squares(Writer):
         self._masked("store", ir.VoidType(), value, place, self.index(self.size), mask)
 
     def _masked(self, name: str, result: Any, *operands: Any) -> Any:
-        full = f"llvm.masked.{name}.v{self.lanes}f{8 * self.size}.p0"
+        many = f"v{self.lanes}"
+        place = f"{many}p0" if name == "gather" else "p0"
+        full = f"llvm.masked.{name}.{many}f{8 * self.size}.{place}"
         function = self.builder.module.globals.get(full)
         if function is None:
             kind = ir.FunctionType(result, [o.type for o in operands])
@@ -113,11 +139,9 @@ def _cut(dtype: str, matrix: Matrix) -> Emit:
             line = to.at(x, builder.add(x_at, builder.mul(y, wide)))
             found: list[Any] = []
             for first in range(0, len(matrix[0]), 2):
-                pair = []
-                for half in (0, to.lanes):
-                    at = builder.add(column, to.word(first + half))
-                    pair.append(to.load_masked(to.at(line, at), to.mask(at, limit)))
-                found += [to.picked(*pair, range(k, 2 * to.lanes, 2)) for k in (0, 1)]
+                near, far = (builder.add(column, to.word(first + half)) for half in (0, to.lanes))
+                a, b = (to.load_masked(to.at(line, at), to.mask(at, limit)) for at in (near, far))
+                found += [to.picked(a, b, range(k, 2 * to.lanes, 2)) for k in (0, 1)]
             square.append(found)
         to.store_all(to.sandwich(matrix, square), to.at(out, out_at), out_step)
 
@@ -159,16 +183,10 @@ def _lattice(dtype: str, matrix: Matrix) -> Emit:
         many = literal(codes[0])
         _, x, x_at, near, far, x_step, out, out_at, out_step = args
         to, size = Squares(builder, dtype), len(matrix[0])
-        here = to.at(x, x_at)
-        square: list[list[Any]] = [[] for _ in range(size)]
-        for k in range(size * size):
-            first, vector = to.at(here, builder.mul(x_step, to.word(k))), to.zero
-            for lane in range(to.lanes):
-                away = builder.mul(near, to.word(lane % many))
-                place = to.at(first, away, builder.mul(far, to.word(lane // many)))
-                element = to.load(place, whole=False)
-                vector = builder.insert_element(vector, element, to.index(lane))
-            square[k // size].append(vector)
+        first = to.addresses(to.at(x, x_at), many, near, far)
+        places = (to.ahead(first, builder.mul(x_step, to.word(k))) for k in range(size * size))
+        found = [to.gather(place) for place in places]
+        square = [found[k : k + size] for k in range(0, size * size, size)]
         to.store_all(to.sandwich(matrix, square), to.at(out, out_at), out_step)
 
     return emit

@@ -177,6 +177,9 @@ class GraphNode(tape.TapeNode):
     """A call of a graph."""
 
     __slots__ = ("kept", "results", "taped")
+    kept: Sequence[Tensor] | None
+    results: Sequence[tuple]
+    taped: Taped
 
     def cotangents(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
         taped, saved = self.taped, self.saved

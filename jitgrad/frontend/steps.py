@@ -172,6 +172,7 @@ def _step(count: int, several: bool, moves: bool) -> Callable[[Call], Callable[.
     """
     few = count <= FEW
 
+    # The same of each operand (or edge), as elements of a tuple; and whether it holds for one.
     def each(text: str, of: str = "x") -> str:
         if few:
             return "".join([f"{text.format(f'{of}{k}')}, " for k in range(count)])
@@ -208,11 +209,11 @@ def _node(
     def kept(held: str, edge: str) -> str:
         return f"({held}, x._data, x._type, x._version, {edge}, strict), "
 
-    result = "outs[{}]" if several else "out"
-    follow = [f"{result}._grad_fn, {result}._index = node, {{}}".format(k, k, k) for k in follows]
-    results = [
-        kept(f"weak(x := {result.format(k)})", f"{k if k in follows else None}") for k in outputs
-    ]
+    def result(k: int) -> str:
+        return f"outs[{k}]" if several else "out"
+
+    follow = [f"{result(k)}._grad_fn, {result(k)}._index = node, {k}" for k in follows]
+    results = [kept(f"weak(x := {result(k)})", str(k if k in follows else None)) for k in outputs]
     return _bind(
         NODE.format(
             out="outs" if several else "out",

@@ -72,7 +72,7 @@ class Saved(NamedTuple):
     def get(self, node: TapeNode) -> Tensor:
         """The value with its history; TapeError if it was changed in place since."""
         value = Tensor._wrap(self.now(node), self.type)
-        if type(self.edge) is int:
+        if isinstance(self.edge, int):
             value._grad_fn, value._index = node, self.edge
         elif self.edge is not None:
             value._grad_fn, value._index = self.edge

@@ -17,6 +17,22 @@ sys.path.insert(0, {str(ROOT)!r})
 import numpy
 before = set(sys.modules)
 """
+SOURCE = """
+import jitgrad as ms
+def settled(x, n):
+    y = x
+    for _ in range(n):
+        y = ms.ops.tanh(y) * x if y > 0.5 else y + x
+    return y
+f = ms.value_and_grad(settled)
+ms.jit(f)(ms.Tensor(0.5), ms.Tensor(7))
+"""
+LOOP = f"""
+import linecache
+source = {SOURCE!r}
+linecache.cache["<loop>"] = len(source), None, source.splitlines(True), "<loop>"
+exec(compile(source, "<loop>", "exec"))
+"""
 CALLS = """
 import jitgrad as ms
 f = ms.value_and_grad(lambda x: ms.ops.tanh(ms.ops.matmul(x, x)).sum())
@@ -53,6 +69,14 @@ def test_compiling_most_kernels(tmp_path: Path) -> None:
     found = imported(CALLS, tmp_path)
     assert not {"numba", "scipy", "jitgrad.passes", "jitgrad.codegen"} & found
     assert "llvmlite" in found
+
+
+def test_loops_from_the_cache(tmp_path: Path) -> None:
+    """That a loop can be one kernel is known, too; its derivative takes few of the passes."""
+    imported(LOOP, tmp_path)
+    found = imported(LOOP, tmp_path)
+    assert not {"numba", "scipy", "jitgrad.passes.pipeline", "jitgrad.codegen"} & found
+    assert "jitgrad.frontend.control.roll" in found
 
 
 def test_compiling_by_numba_leaves_most_of_it_alone(tmp_path: Path) -> None:

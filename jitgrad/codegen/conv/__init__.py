@@ -9,5 +9,6 @@ All three ops are sums over packed images (see `canonical.conv`):
 
 A strip goes through the images, so that what is packed stays in the cache. Each op has two ways or
 more, of which it takes the one with the least time: `packing` tells of images as shifts and as
-patches, `spread` of conv2d_input from few places, `weight` of pairs and rows.
+patches, `spread` of conv2d_input from few places, `squares` of 3 × 3 elements at stride 1, `weight`
+of pairs and rows.
 """

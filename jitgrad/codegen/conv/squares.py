@@ -20,7 +20,7 @@ from jitgrad.passes.plan import Step
 from jitgrad.passes.tiles import MOST_CHUNKS
 
 PARTS = 16  # of a square of 4 × 4
-CUT, JOIN, FILTER = 160, 110, 800  # half cycles for a vector of squares, or of filters
+CUT, JOIN, FILTER = 160, 110, 500  # half cycles for a vector of squares, or of filters
 ROOM, FAR = 3 << 19, 4  # bytes of the L2 cache for a tile; of a tile beyond it in half a cycle
 MOST = 1 << 24  # bytes of a tile
 
