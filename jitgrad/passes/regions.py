@@ -213,6 +213,8 @@ class Regions:
         inside = substitute(outputs, stand_ins)
         # What is in memory and could be computed too is read: then its operands are not.
         used = set(topological(inside))
+        if all(n.shape == domain for n in used if n.op.kind in ("elementwise", "reduce")):
+            axes = ()  # it is reduced elsewhere
         operands = [self.in_memory(r) for r in reads if stand_ins[r] in used]
         body = Graph("body", [x for x in stand_ins.values() if x in used], inside)
         return builder.make(

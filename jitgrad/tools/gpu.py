@@ -99,7 +99,7 @@ def programs(ops: set[str], dtypes: set[str]) -> Iterator[tuple[Op, DType, Devic
 
     for op in OPS.values():
         is_wanted = op.kind in KINDS and (not ops or op.name in ops)
-        if not is_wanted or how(op) == NONE:
+        if not is_wanted:
             continue
         for dtype in DTYPES:
             samples = [s for s in op.samples(dtype) if s.inputs]
@@ -235,7 +235,6 @@ BY_KIND = {
     "view": "part of what reads it: another address",
     "region": "a kernel of one thread, or one a lane; larger bodies are driven by the host",
 }
-NONE = "none: a DeviceError names it"
 FLOW = ("cond", "loop")  # the other regions are what passes make
 BY_MODULE = {
     "products": "tiles in shared memory, 4 x 4 elements a thread",
@@ -243,6 +242,7 @@ BY_MODULE = {
     "matrices": "one thread a matrix",
     "specials": "one thread an element: series and continued fractions, in float64",
 }
+BY_HOST = "none: the host waits for the operands, calls the function, and copies the results back"
 
 
 def _ops(options: argparse.Namespace) -> int:
@@ -272,9 +272,7 @@ def _has_samples(op: Op) -> bool:
 def how(op: Op) -> str:
     """What an op becomes on a GPU, in words."""
     rule = grids.RULES.get(op.name)
-    if rule is None and op.kind in BY_KIND:
-        return BY_KIND[op.kind]
     if rule is None:
-        return NONE
+        return BY_KIND.get(op.kind, BY_HOST)
     module = rule.__module__.rpartition(".")[2]
     return BY_MODULE.get(module, "a kernel of its own; threads share the rows or elements")

@@ -269,7 +269,7 @@ def test_the_context_decides_where_compiled_code_runs() -> None:
 
 def test_every_op_has_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     on_the_cpu = {name for name in calls.CALLS if name in OPS and OPS[name].kind == "call"}
-    assert on_the_cpu - grids.RULES.keys() == {"opaque"}  # what users have compiled for the CPU
+    assert on_the_cpu - grids.RULES.keys() == {"opaque"}  # the host calls it
     monkeypatch.delitem(grids.RULES, "argmax")
     with config.override(cuda="emulate"), pytest.raises(DeviceError, match="argmax has no CUDA"):
         ms.jit(lambda x: x.argmax(), backend="cuda")(Tensor([1.0, 2.0]))

@@ -19,7 +19,6 @@ from tests.codegen.backends import BACKENDS, SIMULATED, Backend, emulated, refer
 CHUNK = 8
 # Ulps between NumPy's functions and ours, each within its own bound of the true value.
 ULPS = {"float16": 2, "float32": 8, "float64": 8}
-ON_HOST = {"opaque"}  # calls Python
 SIGNS = {"eigh", "svd"}  # vectors have any sign, and rotations another than LAPACK
 LOOSE = {"lgamma": 64, "digamma": 64, "erfinv": 64}  # near their roots relative error has no bound
 
@@ -85,8 +84,6 @@ GROUPS = [
 @pytest.mark.parametrize(("kind", "dtype", "start", "backend"), GROUPS)
 def test_equals_reference(kind: str, dtype: DType, start: int, backend: Backend) -> None:
     chunk = cases(kind, dtype)[start : start + CHUNK]
-    if backend in (emulated, simulated):
-        chunk = [(op, sample) for op, sample in chunk if op.name not in ON_HOST]
     graph, arrays = graph_of(chunk)
     made_by = [n.inputs[0].op if n.op.kind == "tuple" else n.op for n in graph.outputs]
     given = [a.copy() for a in arrays]

@@ -241,6 +241,59 @@ def revolved_while(x):
     )[0]
 
 
+def begins_with_what_it_reads(x, v):
+    """The loop changes what it was given, and reads what it was given: two arrays."""
+
+    def grown(u):
+        return regions.while_loop(lambda w: w.sum() < 40.0, lambda w: [w + x * u * (w @ u)], [u])
+
+    (r,) = regions.cond(x > 0.5, grown, lambda u: [u], [v[:, None] * v])
+    return (r * r).sum()
+
+
+def read_after_a_branch(x, v):
+    """Both sides could leave their results where the old value is, which the gradient records."""
+    n = ops.cast(v.sum(), int64)
+
+    def body(i, c):
+        return regions.cond(x > 0.5, lambda u: [u * u], lambda u: [u * 1.01], [c])
+
+    return regions.fori(0, n, 1, body, [v[:, None] + v])[0].sum() * x
+
+
+def asked_for_products(x, v):
+    """The test computes arrays of its own: what it asks about stays as it is."""
+
+    def halved(i, c):
+        (y,) = regions.while_loop(
+            lambda y: ((y * 2.0) @ (y * 2.0)).sum() > 9.0, lambda y: [y * 0.5], [c * x]
+        )
+        return [c + y]
+
+    return regions.fori(0, ops.cast(v.sum(), int64), 1, halved, [v[:, None] * v])[0].sum()
+
+
+def placed_in_a_branch(x, v):
+    """What goes into the large array is a number, repeated: a view."""
+
+    def row(u, below):
+        return [ops.pad(ops.broadcast_to(u, (1, 7)), (0, 0, 6 - below, below))]
+
+    (r,) = regions.cond(x > 0.5, lambda u: row(u, 6), lambda u: row(u, 5), [x])
+    return (r * v).sum()
+
+
+def joined_in_a_branch(x, v):
+    """A part of the join is small enough for variables."""
+    grid, row = v[:, None] * v, v[None] * x
+
+    def moved(u, r):
+        return [ops.cat((u[1:], r * 0.5), 0)]
+
+    (r,) = regions.cond(x > 0.5, moved, lambda u, r: [u * r], [grid, row])
+    return (r * v).sum()
+
+
 def integers(x, v):
     """Integers and bools are carried beside floats."""
 
@@ -259,7 +312,8 @@ TWO = (
     branch_on_arrays, strided, counted, scanned, scanned_back, while_in_scan, while_in_while,
     branch_in_loop, loop_in_branch, swapped, small_arrays, in_place, in_place_grid,
     old_value_read_later, accumulated, checkpointed, checkpointed_back, checkpointed_count,
-    integers, revolved_back, revolved_count,
+    integers, revolved_back, revolved_count, begins_with_what_it_reads, read_after_a_branch,
+    asked_for_products, placed_in_a_branch, joined_in_a_branch,
 )  # fmt: skip
 # Of these also second derivatives and batches are compiled.
 COMPILED_TWICE = (

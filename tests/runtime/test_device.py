@@ -336,6 +336,31 @@ def test_a_loop_of_known_length_does_not_wait(machine: Counting) -> None:
     out.asnumpy()
 
 
+def test_functions_of_arrays_are_called_by_the_host(machine: Counting) -> None:
+    calls = []
+
+    @ms.opaque
+    def doubled(x):
+        calls.append(x)
+        if x.sum() > 100.0:
+            raise ValueError("too large")
+        return x * 2.0
+
+    def grown(x):
+        while x.sum() < 50.0:
+            x = doubled(x) + 1.0
+        return ops.exp(-x)
+
+    x = normal(5)
+    compiled, there = ms.jit(grown), ops.abs(x).cuda()
+    np.testing.assert_allclose(compiled(there).asnumpy(), grown(ops.abs(x)).asnumpy(), rtol=1e-6)
+    assert compiled(there).device == "GPU"
+    assert {type(x) for x in calls} == {np.ndarray}
+    with pytest.raises(ValueError, match="too large"):
+        ms.jit(doubled)(normal(5).cuda() * 0.0 + 50.0)
+    assert compiled(there).device == "GPU"  # the device can be used again
+
+
 def test_random_numbers_are_drawn_where_they_are_used(machine: Counting) -> None:
     """The state of a random stream follows; it makes nothing else run on the device."""
     from jitgrad.frontend.random import default_generator

@@ -11,13 +11,14 @@ from jitgrad.codegen.structured import indexed, scalars
 from jitgrad.codegen.structured.joins import homes_in
 from jitgrad.codegen.structured.loops import write_loop
 from jitgrad.codegen.structured.order import in_place, is_large, scheduled, step_alias, targets
-from jitgrad.codegen.structured.steps import is_small, prepared, write_step
+from jitgrad.codegen.structured.steps import is_inline, is_small, prepared, write_step
 from jitgrad.codegen.structured.writer import (
     Elements,
     Memory,
     Unsupported,
     Value,
     Writer,
+    lent,
 )
 from jitgrad.ir.node import Graph, Node, constant_op, input_op, project_op, splat
 from jitgrad.ir.types import TupleType, int64
@@ -108,7 +109,7 @@ class Body:
             self.parts[node] = self.region(node)
             if not isinstance(node.type, TupleType):
                 (self.values[node],) = self.parts[node]  # type: ignore[assignment]
-        elif node.op.kind == "call" and not self.is_inline(node):
+        elif node.op.kind == "call" and not is_inline(node):
             self.parts[node] = self.step(node)
             if not isinstance(node.type, TupleType):
                 (self.values[node],) = self.parts[node]  # type: ignore[assignment]
@@ -182,7 +183,7 @@ class Body:
             return write_loop(self, node)
         if "orelse" in node.attrs:
             return self.branch(node)
-        if is_small(node):
+        if is_small(node) and node not in self.homes:
             inside = node.attrs["body"]
             given = {x: self.values[i] for x, i in zip(inside.inputs, node.inputs, strict=True)}
             return Body(self.w, inside, given, self.entering(node, inside)).write()
@@ -192,12 +193,6 @@ class Body:
         """What is known of the operands of a region that is written out."""
         pairs = zip(inside.inputs, node.inputs, strict=True)
         return {x: self.known[i] for x, i in pairs if i in self.known}
-
-    def is_inline(self, node: Node) -> bool:
-        """Whether a call is written out here, rather than made."""
-        if node.op.name in indexed.WRITES or node.op.name in indexed.READS:
-            return indexed.is_direct(node)
-        return scalars.rule_for(node) is not None
 
     def step(self, node: Node) -> list[Value]:
         where = self.graph.locs.get(node)
@@ -229,18 +224,18 @@ class Body:
         for target, o in zip(targets(node), node.attrs["then"].outputs, strict=True):
             place = self.places.get((node, len(homes)))
             if target is not None:
-                homes.append(self.owned(node, target, len(homes)))
+                homes.append(self.owned(node, node.inputs[target], len(homes)))
             elif is_large(o) or in_place(o):
                 homes.append(place or w.new_memory(o.type))
             else:
                 homes.append(Elements(tuple(w.name("r") for _ in range(o.type.size)), o.type))
-        given = {i: v for i, v in zip(targets(node), homes, strict=True) if i is not None}
+        given = {j: v for j, v in zip(targets(node), homes, strict=True) if j is not None}
         known = entering(node, node.inputs, self.known)
         for name, head in (("then", f"if {pred}:"), ("orelse", "else:")):
             graph = node.attrs[name]
             values: dict[Node, Any] = {
-                x: given.get(i, self.values[i])
-                for x, i in zip(graph.inputs, node.inputs[1:], strict=True)
+                x: given.get(j, lent(self.values[i]))
+                for j, (x, i) in enumerate(zip(graph.inputs, node.inputs[1:], strict=True), 1)
             }
             with w.block(head):
                 results = Body(w, graph, values, known[name]).write()

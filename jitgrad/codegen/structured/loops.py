@@ -16,6 +16,7 @@ from jitgrad.codegen.structured.writer import (
     Tape,
     Unsupported,
     Value,
+    lent,
 )
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TapeType
@@ -105,7 +106,7 @@ class _Loop:
         values: dict[Node, Value] = dict(zip(self.own.carry, carry, strict=True))
         values[self.own.count] = Elements((self.k,), self.own.count.type)  # type: ignore[index]
         for x, operand in zip(self.own.rest, self.given.rest, strict=True):
-            values[x] = self.outer.values[operand]
+            values[x] = lent(self.outer.values[operand])
         slices = [self.opened(operand) for operand in self.given.slices]
         with self.head(trip, values):
             if room:
@@ -152,7 +153,7 @@ class _Loop:
 
         assert self.test is not None
         xs = (self.own.count, *self.own.carry, *self.own.rest)
-        given = {t: values[x] for t, x in zip(self.test.inputs, xs, strict=True)}  # type: ignore[index]
+        given = {t: lent(values[x]) for t, x in zip(self.test.inputs, xs, strict=True)}  # type: ignore[index]
         (going,) = Body(self.w, self.test, given, self.known["test"]).write()
         (text,) = self.w.elements(going)
         with self.w.block(f"if not {text}:"):

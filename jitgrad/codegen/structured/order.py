@@ -28,18 +28,18 @@ def overwritten(node: Node) -> tuple[Node, ...]:
     if "carried" in node.attrs:
         return parts(node.attrs, node.inputs).carry
     if "orelse" in node.attrs:
-        return tuple(dict.fromkeys(i for i in targets(node) if i is not None))
+        return tuple(dict.fromkeys(node.inputs[j] for j in targets(node) if j is not None))
     return ()
 
 
 @functools.lru_cache(maxsize=1024)  # a choice in a choice in a choice: each would double the work
-def targets(node: Node) -> tuple[Node | None, ...]:
-    """For each result of a branch the operand in whose memory both sides leave it, if one."""
+def targets(node: Node) -> tuple[int | None, ...]:
+    """For each result of a branch which operand's memory both sides leave it in, if in one's."""
     found = []
     for a, b in zip(node.attrs["then"].outputs, node.attrs["orelse"].outputs, strict=True):
         ends = [root(a, node.attrs["then"]), root(b, node.attrs["orelse"])]
         one = ends[0] is not None and ends[0] == ends[1] and (is_large(a) or in_place(a))
-        found.append(node.inputs[1 + ends[0]] if one else None)  # type: ignore[operator]
+        found.append(1 + ends[0] if one else None)  # type: ignore[operator]
     return tuple(found)
 
 
@@ -55,12 +55,12 @@ def result_of(node: Node) -> tuple[Node, int] | None:
     region, index = node, 0
     if node.op is project_op:
         region, index = node.inputs[0], node.attrs["index"]
-    is_step = "domain" in region.attrs or (region.op.kind == "call" and not _is_access(region))
+    is_step = "domain" in region.attrs or (region.op.kind == "call" and not is_access(region))
     can = "carried" in region.attrs or (is_step and is_large(node))
     return (region, index) if can else None
 
 
-def _is_access(call: Node) -> bool:
+def is_access(call: Node) -> bool:
     """Whether a call is written out as reads or writes of elements."""
     return call.op.name in READS or call.op.name in WRITES
 
@@ -90,7 +90,8 @@ def _before(node: Node) -> Node | None:
     if "carried" in region.attrs:
         carry = parts(region.attrs, region.inputs).carry
         return carry[index] if index < len(carry) else None
-    return targets(region)[index]
+    place = targets(region)[index]
+    return None if place is None else region.inputs[place]
 
 
 def viewed(node: Node) -> Node:
@@ -153,9 +154,17 @@ def scheduled(graph: Graph, indexed: Mapping[Node, bool]) -> tuple[list[Node], s
         for node, pairs in writes.items()
         if node in places
         for old, others in pairs
-        if viewed(old) in results or any(places.get(r, -1) > places[node] for r in others)
+        if viewed(old) in results
+        or _reads_beside(node, old)
+        or any(places.get(r, -1) > places[node] for r in others)
     }
     return order, copies
+
+
+def _reads_beside(node: Node, old: Node) -> bool:
+    """Whether a loop or branch that overwrites an operand has the same memory as another one."""
+    is_flow = "carried" in node.attrs or "orelse" in node.attrs
+    return is_flow and [viewed(i) for i in node.inputs].count(viewed(old)) > 1
 
 
 def _sorted(graph: Graph, before: Mapping[Node, list[Node]]) -> list[Node]:

@@ -9,9 +9,10 @@ import functools
 from collections.abc import Container, Mapping
 
 from jitgrad.codegen.launch import Callback, Entry, Launch, Library, Part, Pointer, Status
+from jitgrad.codegen.structured.indexed import is_direct
 from jitgrad.codegen.structured.inline import write_nest
 from jitgrad.codegen.structured.joins import nest_of
-from jitgrad.codegen.structured.order import is_large, views_of
+from jitgrad.codegen.structured.order import is_access, is_large, views_of
 from jitgrad.codegen.structured.scalars import rule_for
 from jitgrad.codegen.structured.writer import (
     Elements,
@@ -32,13 +33,21 @@ from jitgrad.passes.plan import Buffer, Step
 def prepared(graph: Graph) -> Graph:
     """The graph with its arithmetic on large arrays fused."""
     large = any(n.op.kind in ("elementwise", "reduce") and _is_big(n) for n in graph.nodes)
-    large = large or any(_is_moved(n) for n in graph.nodes)  # to be read, it has to be copied
-    return fuse(graph) if large else graph
+    return fuse(graph) if large or any(_needs_copies(n) for n in graph.nodes) else graph
 
 
-def _is_moved(node: Node) -> bool:
-    """Whether a value is large, and a view in another order than what is in memory."""
-    return node.op.kind == "view" and is_large(node) and not keeps_order(node)
+def _needs_copies(node: Node) -> bool:
+    """Whether a large value, or what a call reads, is a view in another order than the memory."""
+    is_step = node.op.kind == "call" and not is_inline(node)
+    return any(
+        x.op.kind == "view" and not keeps_order(x) and (is_step or is_large(x))
+        for x in (node, *node.inputs)
+    )
+
+
+def is_inline(call: Node) -> bool:
+    """Whether a call is written out, rather than made."""
+    return is_direct(call) if is_access(call) else rule_for(call) is not None
 
 
 def _is_big(node: Node) -> bool:

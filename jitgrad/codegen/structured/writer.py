@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jitgrad.codegen.launch import Pointer
 from jitgrad.codegen.loops import Parameters
@@ -66,6 +66,11 @@ class Tape:
 
 
 Value = Elements | Memory | Tape
+
+
+def lent(value: Value) -> Value:
+    """A value that others read later: nobody overwrites it."""
+    return replace(value, private=False) if isinstance(value, Memory) else value
 
 
 @dataclass(frozen=True, slots=True)

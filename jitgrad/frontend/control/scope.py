@@ -17,15 +17,14 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 LOOPS = (ast.For, ast.While, ast.AsyncFor)
 Names = frozenset[str]
 NONE: Names = frozenset()
+# Fields without nodes, or with those of operators and contexts, which nobody asks for.
+PLAIN = {"ctx", "op", "ops", "id", "attr", "arg", "kind", "conversion", "is_async", "type_comment"}
 
 
 @functools.cache
 def _parts(kind: type[ast.AST]) -> tuple[str, ...]:
     """The fields in which nodes of a kind may have others."""
     return tuple([f for f in kind._fields if f not in PLAIN])
-
-
-PLAIN = {"ctx", "op", "ops", "id", "attr", "arg", "kind", "conversion", "is_async", "type_comment"}
 
 
 def children(node: ast.AST) -> list[ast.AST]:

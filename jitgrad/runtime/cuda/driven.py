@@ -1,9 +1,10 @@
-"""Loops and branches that the host drives: their bodies are programs of their own.
+"""What the host does between launches: loops, branches, and calls of functions of NumPy arrays.
 
-That is for bodies of several kernels; what fits one kernel never leaves the device
-(`jitgrad.codegen.cuda.flow`). The host waits only where data decides: for a branch's condition, and
-for the test of a loop whose end is not known. Where a loop with records would be a kernel if its
-length were known, a first one finds that.
+The bodies of loops and branches are programs of their own. That is for bodies of several kernels;
+what fits one kernel never leaves the device (`jitgrad.codegen.cuda.flow`). The host waits only
+where data decides: for a branch's condition, for the test of a loop whose end is not known, and for
+the operands of a call. Where a loop with records would be a kernel if its length were known, a
+first one finds that.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import numpy as np
 from jitgrad.autodiff.custom import erase
 from jitgrad.codegen.cuda import flow
 from jitgrad.codegen.launch import Pointer
-from jitgrad.errors import DeviceError, fail
 from jitgrad.ir.node import Graph, Node
 from jitgrad.ir.types import TapeType, TensorType, TupleType
 from jitgrad.locate import Location
 from jitgrad.passes.counted import counting, of_length
 from jitgrad.passes.plan import Step
 from jitgrad.primitives.flow import parts, too_long
+from jitgrad.primitives.opaque import CALLEES
 from jitgrad.runtime.cuda.array import DeviceArray
 from jitgrad.runtime.cuda.pool import Block
 
@@ -36,7 +37,7 @@ Values = list[Any]  # arrays on the device, or tapes: lists of them
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """A region in the place of a launch: operands and results by address, in this order.
+    """A node in the place of a launch: operands and results by address, in this order.
     `is_counted`: it is a loop whose length is found first.
     """
 
@@ -50,8 +51,7 @@ class Driven:
         types = [x.type for x in self.node.inputs]
         made = self.node.type.items if isinstance(self.node.type, TupleType) else (self.node.type,)
         addresses = words.tolist()
-        run = _loop if "carried" in self.node.attrs else _branch
-        run = _counted if self.is_counted else run
+        run = _counted if self.is_counted else next(f for k, f in BY_HOST if k in self.node.attrs)
 
         def launch() -> None:
             given = [_value(device, t, a) for t, a in zip(types, addresses)]
@@ -65,19 +65,19 @@ class Driven:
         return launch
 
 
+def is_driven(node: Node) -> bool:
+    """Whether a node without a kernel is the host's to do."""
+    return any(key in node.attrs for key, _ in BY_HOST)
+
+
 def driven(step: Step, where: Location | None) -> Driven:
-    """The region of a step; DeviceError for one that hands records of unknown length inside."""
+    """The node of a step."""
     node = step.node
     assert node is not None
-    for graph in [g for g in node.attrs.values() if isinstance(g, Graph)]:
-        if any(isinstance(x.type, TapeType) for x in (*graph.inputs, *graph.outputs)):
-            raise fail(
-                DeviceError,
-                f"{node.op.name}: the gradient of a loop of unknown length inside of another one",
-                why="its records have no place on a GPU",
-                instead="give the inner loop a length, as in for i in range(n)",
-                where=where,
-            )
+    graphs = [g for g in node.attrs.values() if isinstance(g, Graph)]
+    passed = [x for graph in graphs for x in (*graph.inputs, *graph.outputs)]
+    # Derivatives run an inner loop again where they need its records, in the same graph.
+    assert not any(isinstance(x.type, TapeType) for x in passed)
     return Driven(node, (*step.reads, *step.writes), where, _is_kernel_of_length(node))
 
 
@@ -161,6 +161,16 @@ def _loop(region: Driven, device: Device, given: Values) -> Values:
         stacks = [_stacked(device, t, rows) for t, rows in zip(items, stacks, strict=True)]
     counted = [device.put(np.asarray(k, np.int64))] if test is not None else []
     return [*carry, *stacks, *counted]
+
+
+def _called(call: Driven, device: Device, given: Values) -> Values:
+    """A function of NumPy arrays: what it is given is copied there, and its results back."""
+    results = CALLEES[call.node.attrs["callee"]]([x.numpy() for x in given])
+    return [device.put(array) for array in results]
+
+
+# By an attribute that such nodes have.
+BY_HOST = (("carried", _loop), ("orelse", _branch), ("callee", _called))
 
 
 def _stacked(device: Device, item: TensorType, rows: Sequence[DeviceArray]) -> DeviceArray:

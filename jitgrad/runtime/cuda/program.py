@@ -17,12 +17,11 @@ from jitgrad.codegen.launch import Part, Pointer, Status
 from jitgrad.errors import BoundsError, fail
 from jitgrad.ir.node import Graph
 from jitgrad.locate import Location
-from jitgrad.passes.gather import is_flow
 from jitgrad.passes.kernels import ON_DEVICE, into_kernels
 from jitgrad.passes.pipeline import optimize
 from jitgrad.passes.plan import Buffer, Plan, Step, plan
 from jitgrad.runtime import faults
-from jitgrad.runtime.cuda.driven import Driven, driven
+from jitgrad.runtime.cuda.driven import Driven, driven, is_driven
 
 STATUS_BYTES = 16  # the words into which a kernel writes that an index does not exist
 
@@ -57,7 +56,7 @@ class DeviceProgram:
 
     def launches_of(self, step: Step) -> Sequence[Grid | Driven]:
         node = step.node
-        if node is None or not is_flow(node) or has_rule(node):
+        if node is None or has_rule(node) or not is_driven(node):
             return grids(step, self.fused.locs.get(node) if node is not None else None)
         return [driven(step, self.fused.locs.get(node))]
 
