@@ -82,7 +82,7 @@ for _function in (
 # Imported when first used: modules, and names of modules.
 _LATER = (
     "nn", "train", "numpy", "mint", "common", "tools", "data", "amp", "experimental", "onnx",
-    "testing", "optimize", "cuda", "log",
+    "testing", "optimize", "cuda",
 )  # fmt: skip
 _IN = {
     "as_njit": "api.njit", "check_grads": "testing", "compare": "tools.compare",

@@ -14,7 +14,8 @@ def test_every_op_has_a_row() -> None:
     assert list(rows) == list(OPS)
     assert all(row.doc for row in rows.values())
     assert rows["tanh"].cells == (
-        "tanh", "elementwise", "tanh(x)", "float", "reverse forward batch", "Hyperbolic tangent.",
+        "tanh", "elementwise", "tanh(x)", "float complex", "reverse forward batch",
+        "Hyperbolic tangent.",
     )  # fmt: skip
     assert rows["floor"].derivatives == "batch"
     assert rows["reduce_any"].dtypes == "bool"
