@@ -132,7 +132,7 @@ TABLES: dict[str, str | dict[str, str]] = {
         "Regions": "makes the region that fusion is about",
     },
     "passes/outside.py": REWRITES,
-    "passes/roots.py": REWRITES,
+    "passes/reciprocals.py": REWRITES,
     "passes/sooner.py": REWRITES,
     "passes/terms.py": REWRITES,
     "passes/squeeze.py": REWRITES,

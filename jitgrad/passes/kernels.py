@@ -19,7 +19,7 @@ from jitgrad.passes.orient import orient
 from jitgrad.passes.outside import outside
 from jitgrad.passes.parts import parts
 from jitgrad.passes.pipeline import dump, optimize
-from jitgrad.passes.roots import roots
+from jitgrad.passes.reciprocals import reciprocals
 from jitgrad.passes.sooner import sooner
 from jitgrad.passes.squeeze import squeeze
 from jitgrad.passes.strips import strips
@@ -38,7 +38,7 @@ PASSES: tuple[Pass, ...] = (
     squeeze,  # no axes of extent 1
     batches,  # one axis for many matrices
     optimize,  # what these have left
-    roots,  # that are divided by
+    reciprocals,  # of what many are divided by
     sooner,  # sums that need not wait for others
     outside,  # factors of what is summed
     lanes_last,  # long axes inside of short ones
@@ -53,7 +53,7 @@ PASSES: tuple[Pass, ...] = (
 )
 
 # These also rewrite the bodies of loops and branches.
-INSIDE: tuple[Pass, ...] = (orient, vectors, joins, roots)
+INSIDE: tuple[Pass, ...] = (orient, vectors, joins, reciprocals)
 # Where no cache would fit a strip, and products are kernels of our own, which what follows joins.
 ON_DEVICE = tuple(widen_sums if p is widen else p for p in PASSES if p not in (strips, thin))
 
