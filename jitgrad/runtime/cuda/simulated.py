@@ -2,6 +2,7 @@
 
 Every thread is one of the system's, so NumPy's warnings are switched off in each. The simulator
 would copy each array there and back, as if no two lay over one another: a kernel's come in a list.
+And two of its threads that ask for a shared array at once may get one each: ours ask `_shared`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Simulated(Emulated):
         if grid.source not in self.compiled:
             quiet = functools.partial(np.errstate, all="ignore")
             space = {**names.namespace_python(), **_typed_pointers(), "cuda": cuda, "quiet": quiet}
-            self.compiled[grid.source] = cuda.jit(function(grid.source + ENTRY, space, "entry"))
+            space["shared_array"] = _shared()
+            source = grid.source.replace("cuda.shared.array(", "shared_array(") + ENTRY
+            self.compiled[grid.source] = cuda.jit(function(source, space, "entry"))
         if grid.codes:
             dtypes = [IN_MEMORY.get(c) or NUMPY_NAMES[c] for c in grid.codes]
             typed = [_typed(m, np.dtype(d)) for m, d in zip(memory, dtypes, strict=True)]
@@ -67,6 +70,19 @@ def _short_turns() -> Iterator[None]:
 def _typed(memory: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Bytes as elements."""
     return memory[: memory.size // dtype.itemsize * dtype.itemsize].view(dtype)
+
+
+def _shared() -> Callable[..., np.ndarray]:
+    """What gives the threads of a block an array in common for each line that asks for one. Blocks
+    run one after the other.
+    """
+    arrays: dict[int, np.ndarray] = {}
+
+    def array(size: int, dtype: Any) -> np.ndarray:
+        line = sys._getframe(1).f_lineno
+        return arrays.setdefault(line, np.empty(size, dtype))  # one step, for all threads
+
+    return array
 
 
 def _typed_pointers() -> dict[str, Callable[..., Any]]:
