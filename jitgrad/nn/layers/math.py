@@ -241,7 +241,7 @@ class LBeta(Cell):
     """
 
     def construct(self, x: Tensor, y: Tensor) -> Tensor:
-        return ops.lgamma(x) + ops.lgamma(y) - ops.lgamma(x + y)
+        return ops.betaln(x, y)
 
 
 class MatInverse(Cell):
